@@ -1,0 +1,86 @@
+/** Runs tiers of tests: `node scripts/test.ts unit root s3 e2e`. A tier that can't run here says why and fails. */
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, globSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+interface Tier {
+  readonly files: string
+  readonly needsRoot: boolean
+  /** Programs that must be on the PATH, with the Debian package of each. */
+  readonly programs: Readonly<Record<string, string>>
+}
+
+const TIERS: Readonly<Record<string, Tier>> = {
+  unit: { files: 'test/**/*.test.ts', needsRoot: false, programs: {} },
+  root: {
+    files: 'test/**/*.root.test.ts',
+    needsRoot: true,
+    programs: { runc: 'runc', busybox: 'busybox-static', setfattr: 'attr', setfacl: 'acl' },
+  },
+  s3: {
+    files: 'test/**/*.s3.test.ts',
+    needsRoot: true,
+    programs: { 'ceph-mon': 'ceph-mon', 'ceph-osd': 'ceph-osd', radosgw: 'radosgw' },
+  },
+  e2e: {
+    files: 'test/**/*.e2e.test.ts',
+    needsRoot: true,
+    programs: {
+      skopeo: 'skopeo',
+      podman: 'podman',
+      umoci: 'umoci',
+      runc: 'runc',
+      mmdebstrap: 'mmdebstrap',
+      radosgw: 'radosgw',
+    },
+  },
+}
+
+const PRIVILEGED = /\.(?:root|s3|e2e)\.test\.ts$/
+
+function onPath(program: string): boolean {
+  return `${process.env['PATH']}${delimiter}/usr/sbin${delimiter}/sbin`
+    .split(delimiter)
+    .some((dir) => {
+      try {
+        accessSync(join(dir, program), constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+}
+
+function obstacles(tier: Tier): string[] {
+  const missing = Object.entries(tier.programs).filter(([program]) => !onPath(program))
+  return [
+    ...(tier.needsRoot && process.getuid?.() !== 0 ? ['it must run as root'] : []),
+    ...(missing.length === 0
+      ? []
+      : [`apt-get install ${[...new Set(missing.map(([, name]) => name))].join(' ')}`]),
+  ]
+}
+
+function filesOf(name: string): string[] {
+  const tier = TIERS[name]
+  if (tier === undefined) {
+    console.error(`no tier ${name}: choose from ${Object.keys(TIERS).join(', ')}`)
+    process.exit(2)
+  }
+  const why = obstacles(tier)
+  if (why.length > 0) {
+    console.error(`the ${name} tests can't run here: ${why.join('; ')}`)
+    process.exit(1)
+  }
+  const files = globSync(tier.files)
+  return (name === 'unit' ? files.filter((file) => !PRIVILEGED.test(file)) : files).sort()
+}
+
+const args = process.argv.slice(2)
+const files = args.flatMap((arg) => (arg.endsWith('.test.ts') ? [arg] : filesOf(arg)))
+const result = spawnSync(
+  process.execPath,
+  ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=600000', ...files],
+  { stdio: 'inherit' },
+)
+process.exit(result.status ?? 1)
