@@ -1,0 +1,77 @@
+/**
+ * Builds what users run, from the sources that tests and tools run: `node scripts/build.ts [OUT]`.
+ *
+ *     dist/cli/main.js        the program; bin/dray starts it
+ *     dist/puller/worker.js   the thread that unpacks layers
+ *     dist/chunks/*.js        what they share, and what a command imports when it needs it
+ *
+ * Every output lies exactly one directory below dist/, as its source lies one below the repository, whichever chunk
+ * the code ends up in. So an entry point finds another, from source and built, by one expression:
+ *
+ *     new URL(`../puller/worker${extname(import.meta.url)}`, import.meta.url)
+ */
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
+import { build, type OutputFile } from 'esbuild'
+
+const ENTRY_POINTS = ['cli/main.ts', 'puller/worker.ts']
+
+/** Native code can't be bundled. */
+const EXTERNAL = ['koffi']
+
+/** CommonJS dependencies call `require`, which ES modules lack. */
+const BANNER =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
+
+/** How long the chunks of earlier builds stay for processes that have yet to import them. */
+const STALE_AFTER_MS = 24 * 60 * 60 * 1000
+
+const root = dirname(import.meta.dirname)
+const dist = process.argv[2] ?? join(root, 'dist')
+
+const { outputFiles } = await build({
+  absWorkingDir: root,
+  entryPoints: ENTRY_POINTS,
+  outbase: '.',
+  outdir: dist,
+  write: false,
+  bundle: true,
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  mainFields: ['module', 'main'],
+  external: EXTERNAL,
+  banner: { js: BANNER },
+  sourcemap: 'linked',
+  sourcesContent: false,
+  legalComments: 'none',
+  logLevel: 'warning',
+})
+// An entry point names its chunks, never the other way round: whoever starts meanwhile sees the old program or the new.
+for (const file of outputFiles.filter(isChunk)) publish(file)
+for (const file of outputFiles.filter((file) => !isChunk(file))) publish(file)
+removeStale(new Set(outputFiles.map((file) => file.path)))
+
+function isChunk(file: OutputFile): boolean {
+  return relative(dist, file.path).startsWith('chunks/')
+}
+
+function publish(file: OutputFile): void {
+  const folder = dirname(file.path)
+  const temporary = join(folder, `.${basename(file.path)}.${process.pid}`)
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(temporary, file.contents)
+  renameSync(temporary, file.path)
+}
+
+function removeStale(current: ReadonlySet<string>): void {
+  const chunks = join(dist, 'chunks')
+  mkdirSync(chunks, { recursive: true })
+  for (const name of readdirSync(chunks)) {
+    const path = join(chunks, name)
+    if (current.has(path)) continue
+    if (Date.now() - statSync(path).mtimeMs > STALE_AFTER_MS) rmSync(path, { force: true })
+  }
+}
