@@ -1,0 +1,115 @@
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { DrayError } from '#oci/error.ts'
+import { type ChunkSource, createChunkSource } from './chunk-source.ts'
+import { inflate } from './inflate.ts'
+
+/** How a layer blob is compressed, by its first bytes. */
+export type Compression = 'gzip' | 'zstd' | 'none'
+
+/** Options of {@link decompress}. */
+export interface DecompressOptions {
+  /** The most bytes to give out: the bound of a decompression bomb. Default 1 TiB. */
+  readonly maxBytes?: number
+}
+
+const KIB = 1024
+const MAX_BYTES = 2 ** 40
+/** Bytes handed to the thread pool, and got from it, at a time: zlib's default of 16 KiB spends its time in calls. */
+const INPUT_SIZE = 256 * KIB
+const OUTPUT_SIZE = 1024 * KIB
+
+const SKIPPABLE_HEADER = 8
+const UNSUPPORTED: readonly (readonly [string, Buffer])[] = [
+  ['bzip2', Buffer.from('BZh')],
+  ['xz', Buffer.from('\xfd7zXZ\0', 'latin1')],
+  ['lz4', Buffer.from('\x04\x22\x4d\x18', 'latin1')],
+]
+
+/**
+ * Which compression a blob's first four or more bytes show; media types are not asked, since builders get them wrong.
+ *
+ * @throws COMPRESSION_INVALID for a format that layers may not have
+ */
+export function detectCompression(head: Buffer): Compression {
+  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
+  if (head.length >= 4 && (head.readUInt32LE() === 0xfd2fb528 || isSkippable(head))) return 'zstd'
+  const other = UNSUPPORTED.find(([, magic]) => head.subarray(0, magic.length).equals(magic))
+  if (other === undefined) return 'none'
+  throw new DrayError(
+    'COMPRESSION_INVALID',
+    `layer is compressed with ${other[0]}: only gzip and zstd layers are allowed`,
+  )
+}
+
+/**
+ * The uncompressed bytes of a layer blob that is gzip (RFC 1952), zstd (RFC 8878) or not compressed at all; of an empty blob,
+ * nothing. Several gzip members or zstd frames give their contents one after the other, skippable frames nothing. Bytes after
+ * the last one that begin no other, zeros included, are refused, as Go's gzip reader does. At most a few MiB are in flight: the
+ * thread pool works ahead of the consumer by one chunk. Chunks may be kept; ending the iteration early ends `input`'s too.
+ *
+ * @throws COMPRESSION_INVALID for a damaged, truncated or unsupported stream, or one that exceeds `maxBytes`
+ */
+export async function* decompress(
+  input: AsyncIterable<Buffer>,
+  options: DecompressOptions = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  const { maxBytes = MAX_BYTES } = options
+  const source = createChunkSource(input, INPUT_SIZE)
+  let bytes = 0
+  try {
+    const head = await source.read(6)
+    source.unshift(head)
+    for await (const chunk of expand(source, detectCompression(head))) {
+      bytes += chunk.length
+      if (bytes > maxBytes) {
+        throw new DrayError(
+          'COMPRESSION_INVALID',
+          `layer has more than ${maxBytes} bytes uncompressed`,
+        )
+      }
+      yield chunk
+    }
+  } finally {
+    await source.close()
+  }
+}
+
+async function* expand(source: ChunkSource, compression: Compression): AsyncGenerator<Buffer> {
+  if (compression === 'gzip') {
+    yield* inflate(source, createGunzip(ENGINE))
+    if ((await source.peek()) === undefined) return
+    throw new DrayError('COMPRESSION_INVALID', 'layer has bytes after the end of its gzip data')
+  }
+  if (compression === 'zstd') {
+    while (await skipToFrame(source)) yield* inflate(source, createZstdDecompress(ENGINE))
+    return
+  }
+  for (let chunk = await source.peek(); chunk !== undefined; chunk = await source.peek()) {
+    source.take()
+    yield chunk
+  }
+}
+
+/** Moves past skippable frames; false at the end of the input. */
+async function skipToFrame(source: ChunkSource): Promise<boolean> {
+  for (;;) {
+    const header = await source.read(SKIPPABLE_HEADER)
+    if (header.length < SKIPPABLE_HEADER || !isSkippable(header)) {
+      source.unshift(header)
+      return header.length > 0
+    }
+    if (!(await source.skip(header.readUInt32LE(4)))) {
+      throw new DrayError('COMPRESSION_INVALID', 'layer is cut off inside a zstd frame')
+    }
+  }
+}
+
+function isSkippable(header: Buffer): boolean {
+  return (header.readUInt32LE() & 0xfffffff0) >>> 0 === 0x184d2a50 // RFC 8878, 3.1.2
+}
+
+const ENGINE = {
+  chunkSize: OUTPUT_SIZE,
+  readableHighWaterMark: OUTPUT_SIZE,
+  writableHighWaterMark: INPUT_SIZE,
+}

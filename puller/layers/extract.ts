@@ -1,0 +1,214 @@
+import { chmodSync } from 'node:fs'
+import { DrayError } from '#oci/error.ts'
+import { DEVICE_LIMIT, errnoOf, FILE_TYPE, mknod } from '../sys.ts'
+import { printable, type TarEntry } from '../tar/entry.ts'
+import type { TarSink } from '../tar/reader.ts'
+import { type AttributeWriter, createAttributeWriter } from './attributes.ts'
+import { createLayerBuilder, type LayerBuilder } from './builder.ts'
+import { createFileWriter, type FileWriter } from './file-writer.ts'
+import { type LayerName, parseLayerName } from './name.ts'
+
+/** Options of {@link createLayerExtractor}. */
+export interface ExtractOptions {
+  /** Whether to set owners and make devices. Default: whether the process runs as root. */
+  readonly asRoot?: boolean
+  /** The most entries, implied directories included. Default 10,000,000. */
+  readonly maxEntries?: number
+  /** The most bytes of file content stored in the archive (holes don't count). Default 1 TiB. */
+  readonly maxBytes?: number
+}
+
+/** What a layer turned out to hold. Plain data: it survives JSON and postMessage. */
+export interface ExtractResult {
+  /** Entries of the archive, ignored and skipped ones included. */
+  readonly entries: number
+  /** Bytes of file content written. */
+  readonly bytes: number
+  /**
+   * Directories that the layer implies but doesn't list; made as mode 0755, owner 0:0, mtime 0. Sorted paths relative to the
+   * layer's root, '' being the root, as binary strings: one character a byte, `Buffer.from(path, 'latin1')`.
+   */
+  readonly implied: readonly string[]
+  /**
+   * Whether the layer hides everything below it (`.wh..wh..opq` at its root). The directory carries overlay's mark, but the
+   * kernel doesn't look at it there: leave the layers below it out of the mount.
+   */
+  readonly opaqueRoot: boolean
+  /** Devices left out because only root can make them. */
+  readonly skippedDevices: number
+  /** Extended attributes left out because the file system or the process can't have them. */
+  readonly skippedXattrs: number
+}
+
+/** A sink for a tar reader. After a throw, or instead of `finish`, call `abort`; the caller removes the directory. */
+export interface LayerExtractor extends TarSink {
+  /** Gives directories their attributes. Nothing is synced to disk. */
+  finish(): ExtractResult
+  /** Closes what is open; the directory stays half-filled. */
+  abort(): void
+}
+
+const MAX_ENTRIES = 10_000_000
+const MAX_BYTES = 2 ** 40
+
+/**
+ * Builds the tree of one layer in `dir`, an empty directory that must not be shared, as a lower directory of overlay
+ * (image-spec, layer.md "Applying Changesets"): whiteouts become character devices 0:0, opaque directories carry
+ * `trusted.overlay.opaque`, or `user.overlay.opaque` when not root (mount with `userxattr`).
+ *
+ * Paths are resolved in memory within the layer, so no symlink of the layer is ever followed by the kernel: `lib -> usr/lib` and
+ * then `lib/x` gives `usr/lib/x`. Later entries replace earlier ones of the same name. Hard links must lead to what the
+ * same layer has. A path through a file is refused, as containerd and umoci do.
+ *
+ * Its methods throw LAYER_INVALID, naming the entry, for whatever is the layer's fault, and STORE_FAILED when the disk is full or
+ * fails.
+ */
+export function createLayerExtractor(
+  dir: string | Buffer,
+  options: ExtractOptions = {},
+): LayerExtractor {
+  return new Extractor(Buffer.from(dir), options)
+}
+
+class Extractor implements LayerExtractor {
+  readonly #asRoot: boolean
+  readonly #maxEntries: number
+  readonly #maxBytes: number
+  readonly #attributes: AttributeWriter
+  readonly #files: FileWriter
+  readonly #builder: LayerBuilder
+  #current: Buffer = Buffer.alloc(0)
+  #entries = 0
+  #implied = 0
+  #bytes = 0
+  #skippedDevices = 0
+
+  constructor(dir: Buffer, options: ExtractOptions) {
+    this.#asRoot = options.asRoot ?? process.geteuid?.() === 0
+    this.#maxEntries = options.maxEntries ?? MAX_ENTRIES
+    this.#maxBytes = options.maxBytes ?? MAX_BYTES
+    this.#attributes = createAttributeWriter(this.#asRoot)
+    this.#files = createFileWriter(this.#attributes)
+    this.#builder = createLayerBuilder({
+      dir,
+      asRoot: this.#asRoot,
+      attributes: this.#attributes,
+      onImplied: () => {
+        this.#implied++
+        this.#checkEntries()
+      },
+    })
+    // Nobody else looks in before the modes are final, and no setgid bit hands its group down.
+    this.#guard(() => chmodSync(dir, 0o700))
+  }
+
+  entry(entry: TarEntry): void {
+    this.#current = entry.path
+    this.#guard(() => {
+      this.#entries++
+      this.#checkEntries()
+      const name = parseLayerName(entry.path)
+      if (name.kind === 'whiteout') this.#builder.putWhiteout(name.names)
+      else if (name.kind === 'opaque') this.#builder.putOpaque(name.names)
+      else if (name.kind === 'path') this.#put(name, entry)
+    })
+  }
+
+  data(chunk: Buffer, offsetInFile: number): void {
+    this.#guard(() => this.#files.write(chunk, offsetInFile))
+  }
+
+  endEntry(): void {
+    this.#guard(() => this.#files.end())
+  }
+
+  finish(): ExtractResult {
+    const { implied, opaqueRoot } = this.#guard(() => this.#builder.finish())
+    return {
+      entries: this.#entries,
+      bytes: this.#bytes,
+      implied,
+      opaqueRoot,
+      skippedDevices: this.#skippedDevices,
+      skippedXattrs: this.#attributes.skippedXattrs,
+    }
+  }
+
+  abort(): void {
+    this.#files.abort()
+  }
+
+  #put({ names }: LayerName & { readonly kind: 'path' }, entry: TarEntry): void {
+    if (entry.type === 'directory') this.#builder.putDirectory(names, entry)
+    else if (entry.type === 'symlink') this.#builder.putSymlink(names, entry)
+    else if (entry.type === 'hardlink') this.#builder.putHardlink(names, entry)
+    else if (entry.type === 'file') this.#putFile(names, entry)
+    else this.#putSpecial(names, entry, FILE_TYPE[entry.type])
+  }
+
+  #putFile(names: readonly string[], entry: TarEntry): void {
+    this.#bytes += entry.storedSize
+    if (this.#bytes > this.#maxBytes) {
+      throw new DrayError('LAYER_INVALID', `the layer holds more than ${this.#maxBytes} bytes`)
+    }
+    this.#builder.putLeaf(names, (path) => this.#files.begin(path, entry))
+  }
+
+  #putSpecial(names: readonly string[], entry: TarEntry, fileType: number): void {
+    const { type, devMajor, devMinor } = entry
+    if (type === 'character' && devMajor === 0 && devMinor === 0) {
+      throw new DrayError('LAYER_INVALID', 'it is a character device 0:0, overlay’s whiteout')
+    }
+    if (devMajor > DEVICE_LIMIT.major || devMinor > DEVICE_LIMIT.minor) {
+      throw new DrayError('LAYER_INVALID', `device number ${devMajor}:${devMinor} is out of range`)
+    }
+    if (type !== 'fifo' && !this.#asRoot) {
+      this.#skippedDevices++
+      this.#builder.putSkipped(names)
+      return
+    }
+    this.#builder.putLeaf(names, (path) => {
+      mknod(path, fileType | 0o600, devMajor, devMinor)
+      this.#attributes.toPath(path, entry)
+    })
+  }
+
+  #checkEntries(): void {
+    if (this.#entries + this.#implied <= this.#maxEntries) return
+    throw new DrayError('LAYER_INVALID', `the layer has more than ${this.#maxEntries} entries`)
+  }
+
+  #guard<T>(action: () => T): T {
+    try {
+      return action()
+    } catch (error) {
+      throw translate(error, this.#current)
+    }
+  }
+}
+
+// What only a file system out of space, out of order or out of reach answers.
+const STORE_ERRNOS = new Set(
+  'ENOSPC EDQUOT EIO EROFS EACCES EPERM EMFILE ENFILE ENOMEM ENODEV ENXIO ESTALE EINTR ENOSYS'.split(
+    ' ',
+  ),
+)
+
+/** Names the entry in an error of ours, and turns a failed system call into an error of the layer or of the store. */
+function translate(error: unknown, path: Buffer): unknown {
+  const errno = errnoOf(error)
+  if (errno === undefined) {
+    if (!(error instanceof DrayError) || error.code !== 'LAYER_INVALID') return error
+    const { detail, message } = error
+    if (detail !== undefined) return error
+    return new DrayError('LAYER_INVALID', `cannot unpack ${printable(path)}: ${message}`, {
+      detail: { entry: printable(path) },
+    })
+  }
+  const code = STORE_ERRNOS.has(errno) ? 'STORE_FAILED' : 'LAYER_INVALID'
+  const call = error instanceof Error ? error.message : errno
+  return new DrayError(code, `cannot unpack ${printable(path)}: ${call}`, {
+    detail: { entry: printable(path), errno },
+    cause: error,
+  })
+}

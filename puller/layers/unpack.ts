@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto'
+import { type Digest, finishDigest } from '#oci/digest.ts'
+import { createTarReader } from '../tar/reader.ts'
+import { decompress } from './decompress.ts'
+import { createLayerExtractor, type ExtractOptions, type ExtractResult } from './extract.ts'
+
+/** Options of {@link unpackLayer}. */
+export interface UnpackOptions extends ExtractOptions {
+  /** The most bytes of uncompressed tar. Default 1 TiB. */
+  readonly maxTarBytes?: number
+  readonly signal?: AbortSignal
+}
+
+/** What unpacking a layer found out. `bytes` counts file content, `tarBytes` the whole uncompressed archive. */
+export interface UnpackResult extends ExtractResult {
+  /** Digest of the uncompressed archive; comparing it with the image config's is up to the caller. */
+  readonly diffId: Digest
+  readonly tarBytes: number
+}
+
+/**
+ * Unpacks one layer into `dir`, an empty private directory, while its compressed bytes arrive: decompression runs on the
+ * thread pool, hashing and writing on this thread. An empty blob is an empty layer. On failure the directory is left
+ * half-filled for the caller to remove, and `source` is told to stop.
+ *
+ * @param source the blob's bytes in order; the caller checks the blob's digest
+ * @throws COMPRESSION_INVALID, TAR_INVALID, LAYER_INVALID, STORE_FAILED, what `source` throws, and the signal's reason
+ */
+export async function unpackLayer(
+  source: AsyncIterable<Buffer>,
+  dir: string | Buffer,
+  options: UnpackOptions = {},
+): Promise<UnpackResult> {
+  const { maxTarBytes, signal } = options
+  const extractor = createLayerExtractor(dir, options)
+  const reader = createTarReader(extractor)
+  const hash = createHash('sha256')
+  let tarBytes = 0
+  try {
+    const limit = maxTarBytes === undefined ? {} : { maxBytes: maxTarBytes }
+    for await (const chunk of decompress(source, limit)) {
+      signal?.throwIfAborted()
+      hash.update(chunk)
+      reader.push(chunk)
+      tarBytes += chunk.length
+    }
+    reader.end()
+    const result = extractor.finish()
+    return { ...result, diffId: finishDigest('sha256', hash), tarBytes }
+  } catch (error) {
+    extractor.abort()
+    throw error
+  }
+}

@@ -1,0 +1,195 @@
+import { createRequire } from 'node:module'
+import { DrayError } from '#oci/error.ts'
+
+/**
+ * The system calls that unpacking and packing need and Node lacks. Paths are bytes and no call here follows a symlink in the last
+ * component. A call by koffi costs as much as one of `node:fs` (1 to 2 µs), so whatever `node:fs` can do is left to it.
+ * The library is loaded at the first call (10 ms): a layer without devices, xattrs and sub-second times never pays.
+ *
+ * Every function throws SYSCALL_FAILED with `detail: {call, errno}`, `errno` being the name (`ENOTSUP`).
+ */
+
+/** What `detail` of a SYSCALL_FAILED holds. */
+export interface SyscallDetail {
+  readonly call: string
+  readonly errno: string
+}
+
+type Call = (...args: readonly (Buffer | number | bigint | null)[]) => number
+
+interface Native {
+  readonly mknod: Call
+  readonly lsetxattr: Call
+  readonly lgetxattr: Call
+  readonly llistxattr: Call
+  readonly utimensat: Call
+  readonly futimens: Call
+  readonly flock: Call
+  readonly syncfs: Call
+  errno(): string
+}
+
+const AT_FDCWD = -100
+const AT_SYMLINK_NOFOLLOW = 0x100
+const LOCK_SHARED = 1
+const LOCK_EXCLUSIVE = 2
+const LOCK_NONBLOCKING = 4
+const XATTR_LIST_MAX = 65536 // linux/limits.h
+const XATTR_SIZE_MAX = 65536
+
+/** File type bits of a mode, as in stat(2). */
+export const FILE_TYPE = { fifo: 0o010000, character: 0o020000, block: 0o060000 } as const
+
+/** The largest device numbers that the kernel's 32-bit `dev_t` holds (linux/kdev_t.h: 12 and 20 bits). */
+export const DEVICE_LIMIT = { major: 0xfff, minor: 0xfffff } as const
+
+/** Makes a device, fifo or (0, 0) a whiteout; the process's umask applies to `mode`. */
+export function mknod(path: Buffer, mode: number, major: number, minor: number): void {
+  const sys = native()
+  check(sys, 'mknod', sys.mknod(terminated(path), mode, deviceNumber(major, minor)))
+}
+
+/** Sets an extended attribute. `name` is a binary string: one character a byte. */
+export function setXattr(path: Buffer, name: string, value: Buffer): void {
+  const sys = native()
+  const key = Buffer.from(`${name}\0`, 'latin1')
+  check(sys, 'lsetxattr', sys.lsetxattr(terminated(path), key, value, value.length, 0))
+}
+
+/** Reads an extended attribute; undefined when the file has none of that name or the file system has none at all. */
+export function getXattr(path: Buffer, name: string): Buffer | undefined {
+  const sys = native()
+  const value = scratch(XATTR_SIZE_MAX)
+  const key = Buffer.from(`${name}\0`, 'latin1')
+  const length = sys.lgetxattr(terminated(path), key, value, value.length)
+  if (length < 0 && ['ENODATA', 'ENOTSUP'].includes(sys.errno())) return undefined
+  check(sys, 'lgetxattr', length)
+  return Buffer.from(value.subarray(0, length))
+}
+
+/** The names of a file's extended attributes, as binary strings, in the order of their bytes. */
+export function listXattrs(path: Buffer): string[] {
+  const sys = native()
+  const list = scratch(XATTR_LIST_MAX)
+  const length = sys.llistxattr(terminated(path), list, list.length)
+  if (length === 0 || (length < 0 && sys.errno() === 'ENOTSUP')) return []
+  check(sys, 'llistxattr', length)
+  return list
+    .toString('latin1', 0, length - 1)
+    .split('\0')
+    .sort()
+}
+
+/** Sets access and modification time of a path to one moment, exact to the nanosecond. */
+export function setTimes(path: Buffer, seconds: number, nanoseconds: number): void {
+  const sys = native()
+  const times = timespecs(seconds, nanoseconds)
+  check(sys, 'utimensat', sys.utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW))
+}
+
+/** {@link setTimes} of an open file. */
+export function setTimesOf(fd: number, seconds: number, nanoseconds: number): void {
+  const sys = native()
+  check(sys, 'futimens', sys.futimens(fd, timespecs(seconds, nanoseconds)))
+}
+
+/** Locks an open file without waiting; false when another process or descriptor holds it. The lock ends with the descriptor. */
+export function tryLock(fd: number, kind: 'shared' | 'exclusive'): boolean {
+  const sys = native()
+  const operation = (kind === 'shared' ? LOCK_SHARED : LOCK_EXCLUSIVE) | LOCK_NONBLOCKING
+  const result = sys.flock(fd, operation)
+  if (result < 0 && sys.errno() === 'EAGAIN') return false
+  check(sys, 'flock', result)
+  return true
+}
+
+/** Writes the whole file system that holds an open file to its device; returns when it is there. Takes as long as the disk does. */
+export function syncFileSystem(fd: number): void {
+  const sys = native()
+  check(sys, 'syncfs', sys.syncfs(fd))
+}
+
+/** The errno name of a failed call, of this module or of `node:fs`; undefined for any other error. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof DrayError) {
+    return error.code === 'SYSCALL_FAILED' ? (error.detail as SyscallDetail).errno : undefined
+  }
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+function check(sys: Native, call: string, result: number): void {
+  if (result >= 0) return
+  const errno = sys.errno()
+  const detail: SyscallDetail = { call, errno }
+  throw new DrayError('SYSCALL_FAILED', `${call} failed: ${errno}`, { detail })
+}
+
+// The layout of glibc's makedev(3).
+function deviceNumber(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)]
+  return (
+    ((high & 0xfffff000n) << 32n) |
+    ((high & 0xfffn) << 8n) |
+    ((low & 0xffffff00n) << 12n) |
+    (low & 0xffn)
+  )
+}
+
+const times = Buffer.alloc(32)
+
+function timespecs(seconds: number, nanoseconds: number): Buffer {
+  for (const at of [0, 16]) {
+    times.writeBigInt64LE(BigInt(seconds), at)
+    times.writeBigInt64LE(BigInt(nanoseconds), at + 8)
+  }
+  return times
+}
+
+function terminated(path: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(path.length + 1)
+  path.copy(bytes)
+  bytes[path.length] = 0
+  return bytes
+}
+
+let spare: Buffer | undefined
+
+function scratch(size: number): Buffer {
+  spare ??= Buffer.alloc(size)
+  return spare
+}
+
+let loaded: Native | undefined
+
+function native(): Native {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): Native {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
+  const libc = koffi.load(null)
+  const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
+  // EAGAIN and ENOTSUP have synonyms of the same number.
+  for (const name of ['EAGAIN', 'ENOTSUP']) names.set(koffi.os.errno[name] ?? -1, name)
+  return {
+    mknod: libc.func('int mknod(const uint8_t *path, uint32_t mode, uint64_t dev)'),
+    lsetxattr: libc.func(
+      'int lsetxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)',
+    ),
+    lgetxattr: libc.func(
+      'int64_t lgetxattr(const uint8_t *path, const uint8_t *name, _Out_ uint8_t *value, size_t size)',
+    ),
+    llistxattr: libc.func(
+      'int64_t llistxattr(const uint8_t *path, _Out_ uint8_t *list, size_t size)',
+    ),
+    utimensat: libc.func(
+      'int utimensat(int dirfd, const uint8_t *path, const uint8_t *times, int flags)',
+    ),
+    futimens: libc.func('int futimens(int fd, const uint8_t *times)'),
+    flock: libc.func('int flock(int fd, int operation)'),
+    syncfs: libc.func('int syncfs(int fd)'),
+    errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
+  }
+}
