@@ -9,6 +9,7 @@ import {
 } from 'node:fs'
 import { errnoOf, setTimes, setTimesOf, setXattr } from '../sys.ts'
 import type { TarEntry, TarTime } from '../tar/entry.ts'
+import { isOverlayXattr } from '../tar/xattr-names.ts'
 
 /** The part of an entry that becomes an inode's attributes. */
 export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>
@@ -26,11 +27,6 @@ export interface AttributeWriter {
 }
 
 const PRIVATE = 0o600
-
-/** Whether an attribute belongs to overlay itself, which a layer must not set: it could redirect or hide files. */
-export function isOverlayXattr(name: string): boolean {
-  return name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.')
-}
 
 /** @param asRoot whether to set owners; without, files belong to the process and unsettable xattrs are left out */
 export function createAttributeWriter(asRoot: boolean): AttributeWriter {
