@@ -41,7 +41,6 @@ function decode(bytes: Uint8Array, code: ErrorCode): string {
   }
 }
 
-const STRING = /"(?:[^"\\]|\\.)*"/y
 const DULL = /[^"{}[\],:]+/y
 
 /** One pass over the tokens that give a document its shape. What else may be wrong is left to `JSON.parse`. */
@@ -51,10 +50,10 @@ function checkStructure(text: string, maxDepth: number, code: ErrorCode): void {
   for (let at = 0; at < text.length; ) {
     const c = text[at] ?? ''
     if (c === '"') {
-      STRING.lastIndex = at
-      last = STRING.exec(text)?.[0] ?? ''
-      if (last === '') return
-      at = STRING.lastIndex
+      const end = endOfString(text, at)
+      if (end === undefined) return
+      last = text.slice(at, end)
+      at = end
       continue
     }
     if (c === '{' || c === '[') {
@@ -73,6 +72,19 @@ function checkStructure(text: string, maxDepth: number, code: ErrorCode): void {
     }
     at++
   }
+}
+
+/** Behind the closing quote. No regular expression: it would keep a way back for every character, and overflow. */
+function endOfString(text: string, start: number): number | undefined {
+  let quote = text.indexOf('"', start + 1)
+  while (quote >= 0 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1)
+  return quote < 0 ? undefined : quote + 1
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let before = at
+  while (text[before - 1] === '\\') before--
+  return (at - before) % 2 === 1
 }
 
 function noteName(names: Set<string> | undefined, token: string, code: ErrorCode): void {

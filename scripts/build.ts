@@ -5,10 +5,10 @@
  *     dist/puller/worker.js   the thread that unpacks layers
  *     dist/chunks/*.js        what they share, and what a command imports when it needs it
  *
- * Every output lies exactly one directory below dist/, as its source lies one below the repository, whichever chunk
- * the code ends up in. So an entry point finds another, from source and built, by one expression:
+ * Every output lies exactly one directory below dist/, so built code finds an entry point by one relative URL,
+ * whichever chunk it ends up in; run from source, its own file ends in .ts:
  *
- *     new URL(`../puller/worker${extname(import.meta.url)}`, import.meta.url)
+ *     new URL(import.meta.url.endsWith('.ts') ? '<path in the sources>' : '../puller/worker.js', import.meta.url)
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -195,23 +195,23 @@ function currentNode(base: string): string {
   return `${join(base, 'current')}:${tools(base)}`
 }
 
-type Result = ReturnType<typeof spawnSync<string>>
+type Result = SpawnSyncReturns<string>
 
 function run(command: string, args: string[], env: Record<string, string>, cwd = '/'): Result {
   return spawnSync('/bin/sh', ['-c', 'exec "$0" "$@"', command, ...args], {
     cwd,
     env,
     encoding: 'utf8',
-  }) as Result
+  })
 }
 
 function said(result: Result): string[] {
   assert.equal(result.stderr, '')
   assert.equal(result.status, 0)
-  return String(result.stdout).replace(/\n$/, '').split('\n')
+  return result.stdout.replace(/\n$/, '').split('\n')
 }
 
-function refused(result: { status: number | null; stderr: string | Buffer | null }): void {
+function refused(result: Result): void {
   assert.equal(result.status, 1)
-  assert.match(String(result.stderr), /^dray: [^\n]*npm ci[^\n]*\n$/)
+  assert.match(result.stderr, /^dray: [^\n]*npm ci[^\n]*\n$/)
 }

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { digestOf } from '#oci/digest.ts'
+import { IMAGE_CONFIG_LIMIT, parseImageConfig } from '#oci/image-config.ts'
+import { bytesOf } from './fixtures.ts'
+
+const DIFF_ID = digestOf('layer')
+
+const document = (fields: Record<string, unknown> = {}) => ({
+  architecture: 'amd64',
+  os: 'linux',
+  rootfs: { type: 'layers', diff_ids: [DIFF_ID] },
+  ...fields,
+})
+const parse = (value: unknown) => parseImageConfig(bytesOf(value))
+const refuses = (value: unknown) =>
+  assert.throws(() => parse(value), { code: 'IMAGE_CONFIG_INVALID' })
+
+describe('parseImageConfig', () => {
+  it('reads the whole of a config', () => {
+    const execution = {
+      User: '1000:1000',
+      ExposedPorts: { '80/tcp': {} },
+      Env: ['PATH=/bin', 'EMPTY='],
+      Entrypoint: ['/init'],
+      Cmd: ['a', 'b c'],
+      Volumes: { '/data': {} },
+      WorkingDir: '/srv',
+      Labels: { a: 'b' },
+      StopSignal: 'SIGINT',
+    }
+    const history = [{ created: '2026-01-01T00:00:00Z', created_by: 'x', empty_layer: true }]
+    const config = parse(document({ config: execution, history, variant: 'v1', author: 'me' }))
+    assert.deepEqual(JSON.parse(JSON.stringify(config)), {
+      ...document(),
+      config: execution,
+      history,
+      variant: 'v1',
+      author: 'me',
+    })
+  })
+
+  it('takes null for what is absent, as docker writes it', () => {
+    const execution = {
+      User: '',
+      ExposedPorts: null,
+      Env: null,
+      Entrypoint: null,
+      Cmd: null,
+      Volumes: null,
+      WorkingDir: '',
+      Labels: null,
+      StopSignal: null,
+    }
+    const { config } = parse(document({ config: execution, history: null, created: null }))
+    assert.equal(config?.Env, undefined)
+    assert.equal(config?.Entrypoint, undefined)
+    assert.equal(config?.Labels, undefined)
+    assert.equal(config?.User, '')
+    assert.equal(parse(document({ config: null })).config, undefined)
+  })
+
+  it('takes an image without layers', () => {
+    for (const ids of [[], null, undefined]) {
+      assert.deepEqual(parse(document({ rootfs: { type: 'layers', diff_ids: ids } })).rootfs, {
+        type: 'layers',
+        diff_ids: [],
+      })
+    }
+  })
+
+  it('takes a command in one string for one word', () => {
+    const read = (Cmd: unknown) => parse(document({ config: { Cmd } })).config?.Cmd
+    assert.deepEqual(read('echo hello'), ['echo hello'])
+    assert.deepEqual(read(''), [])
+    assert.deepEqual(read([]), [])
+    assert.deepEqual(read(['']), [''])
+  })
+
+  it('ignores fields that it does not know', () => {
+    assert.equal(parse(document({ container_config: {}, 'os.version': 'x', id: 1 })).os, 'linux')
+  })
+
+  it('keeps hostile names of labels ordinary names', () => {
+    const text = JSON.stringify(document({ config: { Labels: {} } }))
+    const config = parse(text.replace('"Labels":{}', '"Labels":{"__proto__":"x","toString":"y"}'))
+    assert.equal(({} as { x?: string }).x, undefined)
+    assert.equal(config.config?.Labels?.['toString'], 'y')
+  })
+
+  it('refuses what is no image config', () => {
+    for (const value of ['', '[]', 'null', '1', '{}', '{"os":"linux"}']) refuses(value)
+    refuses(document({ architecture: 5 }))
+    refuses(document({ os: null }))
+    refuses(document({ rootfs: undefined }))
+    refuses(document({ rootfs: { type: 'tar', diff_ids: [] } }))
+    refuses(document({ rootfs: { type: 'layers', diff_ids: ['sha256:00'] } }))
+    refuses(document({ rootfs: { type: 'layers', diff_ids: [null] } }))
+    refuses(document({ rootfs: { type: 'layers', diff_ids: DIFF_ID } }))
+    refuses(document({ config: [] }))
+    refuses(document({ config: { Env: 'A=B' } }))
+    refuses(document({ config: { Env: [1] } }))
+    refuses(document({ config: { Entrypoint: { 0: 'x' } } }))
+    refuses(document({ config: { Labels: { a: 1 } } }))
+    refuses(document({ config: { User: 0 } }))
+    refuses(document({ history: {} }))
+  })
+
+  it('refuses a diffID list that is written twice', () => {
+    const text = JSON.stringify(document())
+    refuses(text.replace('"diff_ids"', '"diff_ids":[],"diff_ids"'))
+  })
+
+  it('refuses a config over the limit, and reads hundreds of layers', () => {
+    const diff_ids = Array.from({ length: 500 }, (_, n) => digestOf(`${n}`))
+    const config = parse(document({ rootfs: { type: 'layers', diff_ids } }))
+    assert.deepEqual(config.rootfs.diff_ids, diff_ids)
+    refuses(document({ author: 'x'.repeat(IMAGE_CONFIG_LIMIT) }))
+  })
+
+  it('throws nothing but its own error, whatever the JSON', () => {
+    const names = fc.constantFrom('config', 'rootfs', 'history', 'os', 'created', 'Env', 'variant')
+    fc.assert(
+      fc.property(fc.dictionary(names, fc.jsonValue({ maxDepth: 3 })), (fields) => {
+        try {
+          parse(document(fields))
+        } catch (error) {
+          assert.equal((error as { code?: string }).code, 'IMAGE_CONFIG_INVALID')
+        }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
