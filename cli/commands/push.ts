@@ -1,0 +1,45 @@
+import { Command } from 'commander'
+import { interruptible } from '../interrupt.ts'
+import { formatDuration, formatSize } from '../output/format.ts'
+import { print } from '../output/print.ts'
+import { createProgressView } from '../output/progress.ts'
+import { rootDir } from '../root-dir.ts'
+import { type TransferOptions, withTransferOptions } from './options.ts'
+
+export function pushCommand(): Command {
+  const command = new Command('push')
+    .description('Send an image to a registry')
+    .argument('<image>', 'image of the local store, oci:DIR[:NAME] or docker-archive:FILE[:NAME]')
+    .argument('[target]', '[registry/]name[:tag], where it differs from the name of the image')
+  return withTransferOptions(command).action(push)
+}
+
+async function push(
+  image: string,
+  target: string | undefined,
+  options: TransferOptions,
+): Promise<void> {
+  const { openImage, openStore, pushImage, pushTarget } = await import('#puller/index.ts')
+  const reference = pushTarget(image, target)
+  const store = await openStore(rootDir(options.root))
+  const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
+  const started = performance.now()
+  const result = await interruptible(async (signal) => {
+    const opened = await openImage(store, image, signal)
+    try {
+      return await pushImage(opened.image, reference, {
+        plainHttp: options.plainHttp,
+        onProgress: view.show,
+        signal,
+      })
+    } finally {
+      await opened.close()
+    }
+  }).finally(view.end)
+  const took = formatDuration(performance.now() - started)
+  const what =
+    result.transferred === 0
+      ? 'layers already there'
+      : `${formatSize(result.transferred)} sent in ${took}`
+  print(options.quiet ? result.digest : `${result.name}  ${result.digest}  ${what}`)
+}

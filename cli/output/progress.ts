@@ -1,0 +1,122 @@
+import type { ProgressEvent } from '#puller/index.ts'
+import { formatDuration, formatSize, shortDigest } from './format.ts'
+
+/** How progress is shown: redrawn lines on a terminal, a line a change, one JSON object a line, or not at all. */
+export type ProgressMode = 'auto' | 'tty' | 'plain' | 'json' | 'none'
+
+export const PROGRESS_MODES: readonly ProgressMode[] = ['auto', 'tty', 'plain', 'json', 'none']
+
+export interface ProgressView {
+  show(event: ProgressEvent): void
+  /** Draws what is left to draw. Call it once, before anything else is printed. */
+  end(): void
+}
+
+export interface ProgressStream {
+  readonly isTTY?: boolean | undefined
+  readonly columns?: number | undefined
+  write(text: string): unknown
+}
+
+type BlobEvent = ProgressEvent & { readonly type: 'blob' }
+
+const REDRAW_MS = 100
+const BAR_WIDTH = 24
+
+/** `auto` is `tty` on a terminal, `plain` elsewhere. */
+export function createProgressView(mode: ProgressMode, stream: ProgressStream): ProgressView {
+  const chosen = mode === 'auto' ? (stream.isTTY === true ? 'tty' : 'plain') : mode
+  if (chosen === 'json')
+    return { show: (event) => stream.write(`${JSON.stringify(event)}\n`), end: nothing }
+  if (chosen === 'plain') return plainView(stream)
+  if (chosen === 'tty') return terminalView(stream)
+  return { show: nothing, end: nothing }
+}
+
+function nothing(): void {}
+
+const WORDS: Readonly<Record<BlobEvent['state'], string>> = {
+  waiting: 'waiting',
+  transferring: 'transferring',
+  finishing: 'finishing',
+  done: 'done',
+  exists: 'already there',
+}
+
+function plainView(stream: ProgressStream): ProgressView {
+  return {
+    show(event) {
+      if (event.type === 'resolved') stream.write(`${headline(event)}\n`)
+      if (event.type === 'saving') stream.write('saving\n')
+      if (event.type === 'blob' && (event.state === 'done' || event.state === 'exists')) {
+        stream.write(
+          `${event.kind} ${shortDigest(event.digest)} ${WORDS[event.state]} ${formatSize(event.total)}\n`,
+        )
+      }
+    },
+    end: nothing,
+  }
+}
+
+function terminalView(stream: ProgressStream): ProgressView {
+  const blobs = new Map<string, BlobEvent>()
+  const started = performance.now()
+  let atStart: number | undefined
+  let drawn = 0
+  let timer: NodeJS.Timeout | undefined
+
+  const draw = () => {
+    timer = undefined
+    const width = Math.max(40, stream.columns ?? 80) - 1
+    const lines = [...blobs.values()].map(blobLine)
+    if (lines.length > 0)
+      lines.push(totalLine([...blobs.values()], atStart ?? 0, performance.now() - started))
+    const up = drawn === 0 ? '' : `\x1b[${drawn}A`
+    stream.write(`${up}\x1b[J${lines.map((line) => `${line.slice(0, width)}\n`).join('')}`)
+    drawn = lines.length
+  }
+  return {
+    show(event) {
+      if (event.type === 'resolved') stream.write(`${headline(event)}\n`)
+      if (event.type !== 'blob') return
+      blobs.set(event.digest, event)
+      // What an earlier pull left counts for nothing in the rate.
+      if (event.state === 'transferring') atStart ??= sum([...blobs.values()], ({ bytes }) => bytes)
+      timer ??= setTimeout(draw, REDRAW_MS)
+    },
+    end() {
+      clearTimeout(timer)
+      if (blobs.size > 0) draw()
+    },
+  }
+}
+
+function headline(event: ProgressEvent & { readonly type: 'resolved' }): string {
+  const platform = event.platform === undefined ? '' : ` for ${event.platform}`
+  return `${event.reference}${platform} ${event.digest}`
+}
+
+function blobLine(event: BlobEvent): string {
+  const name = `${event.kind} ${shortDigest(event.digest)}`
+  if (event.state !== 'transferring')
+    return `${name}  ${WORDS[event.state].padEnd(BAR_WIDTH + 2)}  ${formatSize(event.total)}`
+  const share = event.total === 0 ? 1 : event.bytes / event.total
+  const filled = Math.floor(share * BAR_WIDTH)
+  const bar = `${'='.repeat(filled)}${filled < BAR_WIDTH ? '>' : ''}`.padEnd(BAR_WIDTH)
+  return `${name}  [${bar}]  ${formatSize(event.bytes)}/${formatSize(event.total)}`
+}
+
+function totalLine(blobs: readonly BlobEvent[], atStart: number, ms: number): string {
+  const total = sum(blobs, (event) => event.total)
+  const bytes = sum(blobs, (event) =>
+    event.state === 'done' || event.state === 'exists' ? event.total : event.bytes,
+  )
+  const rate = (bytes - atStart) / (ms / 1000)
+  const left = total - bytes
+  const eta = left > 0 && rate > 0 ? `, ${formatDuration((left / rate) * 1000)} left` : ''
+  return `total  ${formatSize(bytes)}/${formatSize(total)}  ${formatSize(Math.max(0, Math.round(rate)))}/s${eta}`
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0)
+}

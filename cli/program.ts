@@ -1,0 +1,72 @@
+import { Command, CommanderError } from 'commander'
+import { isDrayError } from '#oci/error.ts'
+import { imagesCommand } from './commands/images.ts'
+import { importCommand } from './commands/import.ts'
+import { infoCommand } from './commands/info.ts'
+import { pullCommand } from './commands/pull.ts'
+import { pushCommand } from './commands/push.ts'
+import { runCommand } from './commands/run.ts'
+import { serveCommand } from './commands/serve.ts'
+import { Interrupted } from './interrupt.ts'
+import { say } from './output/print.ts'
+import { version } from './version.ts'
+
+/** What `dray run` exits with when the container never ran, as docker does. */
+const RUN_FAILED = 125
+
+export function createProgram(): Command {
+  const program = new Command('dray')
+    .description('Container images, from a push to a running process')
+    .version(`dray ${version()}`, '-v, --version', 'print the version')
+    .option('--debug', 'print where errors come from')
+    .enablePositionalOptions()
+    .showHelpAfterError('(dray --help tells more)')
+  for (const command of [
+    serveCommand(),
+    importCommand(),
+    pushCommand(),
+    pullCommand(),
+    imagesCommand(),
+    runCommand(),
+    infoCommand(),
+  ]) {
+    program.addCommand(command.copyInheritedSettings(program))
+  }
+  return program
+}
+
+/** Runs one command line. Sets the exit code of the process; errors end here. */
+export async function run(argv: readonly string[]): Promise<void> {
+  const program = createProgram()
+  const failed = argv[2] === 'run' ? RUN_FAILED : 1
+  program.exitOverride()
+  for (const command of program.commands) command.exitOverride()
+  try {
+    await program.parseAsync([...argv])
+  } catch (error) {
+    process.exitCode = report(error, failed, program.opts().debug === true)
+  }
+}
+
+function report(error: unknown, failed: number, debug: boolean): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : failed
+  if (error instanceof Interrupted) {
+    say('dray: interrupted')
+    return error.exitCode
+  }
+  if (!isDrayError(error)) {
+    say(`dray: unexpected error, please report it: ${error instanceof Error ? error.stack : error}`)
+    return failed
+  }
+  say(`dray: ${error.message}`)
+  if (debug)
+    say(
+      `${error.code}\n${error.stack}${error.cause === undefined ? '' : `\ncaused by: ${error.cause}`}`,
+    )
+  return exitCodeOf(error.code, failed)
+}
+
+function exitCodeOf(code: string, failed: number): number {
+  if (code === 'COMMAND_NOT_FOUND') return 127
+  return code === 'COMMAND_NOT_EXECUTABLE' ? 126 : failed
+}

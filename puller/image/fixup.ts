@@ -1,0 +1,58 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { getuid } from 'node:process'
+import { chainId } from '#oci/chain-id.ts'
+import type { Digest } from '#oci/digest.ts'
+import { DrayError } from '#oci/error.ts'
+import { planFixup, writeFixup } from '../layers/implied.ts'
+import { exists, publish } from '../store/files.ts'
+import { readLayer } from '../store/layers.ts'
+import type { Store } from '../store/store.ts'
+
+/**
+ * Makes the extra layer on top of a stack that gives implied directories the attributes they have in the layers
+ * below. It is empty for most stacks, and made once for each.
+ */
+export async function ensureFixup(store: Store, diffIds: readonly Digest[]): Promise<void> {
+  const chain = chainId(diffIds)
+  if (chain === undefined || (await exists(store.layout.fixup(chain)))) return
+  const layers = await visibleLayers(store, diffIds)
+  const stage = await store.stage()
+  try {
+    await mkdir(stage.dir, { mode: 0o755 })
+    const plan = planFixup(layers)
+    if (plan.length > 0) {
+      const tree = join(stage.dir, 'tree')
+      await mkdir(tree, { mode: 0o755 })
+      writeFixup(plan, tree, { asRoot: getuid?.() === 0 })
+    }
+    await publish(stage.dir, store.layout.fixup(chain))
+  } finally {
+    await stage.close()
+  }
+}
+
+/** A layer of a stack, as unpacked. */
+export interface StackedLayer {
+  readonly dir: string
+  readonly implied: readonly string[]
+}
+
+/** The layers of a stack that can be seen: those from the last one on that hides everything below it. */
+export async function visibleLayers(
+  store: Store,
+  diffIds: readonly Digest[],
+): Promise<StackedLayer[]> {
+  let stack: StackedLayer[] = []
+  for (const diffId of diffIds) {
+    const record = await readLayer(store.layout, diffId)
+    if (record === undefined)
+      throw new DrayError(
+        'STORE_FAILED',
+        `layer ${diffId} is gone from the local store: pull the image again`,
+      )
+    if (record.opaqueRoot) stack = []
+    stack.push({ dir: store.layout.layer(diffId).tree, implied: record.implied })
+  }
+  return stack
+}

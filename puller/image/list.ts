@@ -1,0 +1,56 @@
+import type { Digest } from '#oci/digest.ts'
+import { parseImageConfig } from '#oci/image-config.ts'
+import type { ImageManifest } from '#oci/manifest.ts'
+import { formatPlatform } from '#oci/platform.ts'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { type BlobSource, readManifest } from '../store/blobs.ts'
+import type { Store } from '../store/store.ts'
+
+/** An image of the local store, as `dray images` shows it. */
+export interface ImageSummary {
+  readonly name: string | undefined
+  readonly digest: Digest
+  /** The platforms whose layers are all here, `os/arch[/variant]`. */
+  readonly platforms: readonly string[]
+  /** Bytes of its blobs in the store; layers that images share count for each. */
+  readonly size: number
+}
+
+/** Lists the images of the store in the order of their names. */
+export async function listImages(store: Store): Promise<ImageSummary[]> {
+  const summaries: ImageSummary[] = []
+  for (const { name, descriptor } of await store.images()) {
+    const manifests = await manifestsHere(store, descriptor)
+    const platforms: string[] = []
+    const blobs = new Map<Digest, number>()
+    for (const manifest of manifests) {
+      platforms.push(await platformOf(store, manifest))
+      for (const blob of [manifest.config, ...manifest.layers]) blobs.set(blob.digest, blob.size)
+    }
+    const size = [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0)
+    summaries.push({ name, digest: descriptor.digest, platforms, size })
+  }
+  return summaries.sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))
+}
+
+/** The manifests under a descriptor of which every blob is here. */
+async function manifestsHere(source: BlobSource, descriptor: Descriptor): Promise<ImageManifest[]> {
+  if (!(await source.has(descriptor))) return []
+  const manifest = await readManifest(source, descriptor)
+  if (manifest.kind === 'index') {
+    const inner = await Promise.all(manifest.manifests.map((child) => manifestsHere(source, child)))
+    return inner.flat()
+  }
+  const here = await Promise.all(
+    [manifest.config, ...manifest.layers].map((blob) => source.has(blob)),
+  )
+  return here.every(Boolean) ? [manifest] : []
+}
+
+async function platformOf(source: BlobSource, manifest: ImageManifest): Promise<string> {
+  try {
+    return formatPlatform(parseImageConfig(await source.readSmall(manifest.config)))
+  } catch {
+    return manifest.artifactType ?? manifest.config.mediaType
+  }
+}

@@ -1,0 +1,83 @@
+import { DrayError } from '#oci/error.ts'
+import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import type { LocalImage } from '../push.ts'
+import { openBlobs, writeSmallBlob } from '../store/blobs.ts'
+import { findImage, readImageIndex } from '../store/image-index.ts'
+import type { Store } from '../store/store.ts'
+import { convertDockerArchive } from './docker-archive.ts'
+
+/** An image that may need cleaning up after. */
+export interface OpenedImage {
+  readonly image: LocalImage
+  close(): Promise<void>
+}
+
+type Location =
+  | { readonly kind: 'store'; readonly reference: Reference }
+  | {
+      readonly kind: 'oci' | 'docker-archive'
+      readonly path: string
+      readonly name: string | undefined
+    }
+
+/**
+ * Opens an image by what people type: a reference into the local store, `oci:DIR[:NAME]` or
+ * `docker-archive:FILE[:NAME]`.
+ *
+ * @throws IMAGE_UNKNOWN, LAYOUT_INVALID, ARCHIVE_INVALID, REFERENCE_INVALID
+ */
+export async function openImage(
+  store: Store,
+  text: string,
+  signal?: AbortSignal,
+): Promise<OpenedImage> {
+  const location = parseLocation(text)
+  if (location.kind === 'store') {
+    const { descriptor } = await store.find(formatReference(withDefaultTag(location.reference)))
+    return { image: { source: store, descriptor }, close: async () => undefined }
+  }
+  const { path, name } = location
+  if (location.kind === 'oci') {
+    const { descriptor } = findImage(await readImageIndex(path), name, path)
+    return { image: { source: openBlobs(path), descriptor }, close: async () => undefined }
+  }
+  const stage = await store.stage()
+  try {
+    const { config, manifest } = await convertDockerArchive(path, name, {
+      layoutDir: stage.dir,
+      stageDir: stage.dir,
+      signal,
+    })
+    for (const { descriptor, bytes } of [config, manifest])
+      await writeSmallBlob(stage.dir, descriptor.digest, bytes)
+    return {
+      image: { source: openBlobs(stage.dir), descriptor: manifest.descriptor },
+      close: () => stage.close(),
+    }
+  } catch (error) {
+    await stage.close()
+    throw error
+  }
+}
+
+/**
+ * Where a push goes: `target`, or the image's own name.
+ *
+ * @throws USAGE when an image on disk has no target; REFERENCE_INVALID
+ */
+export function pushTarget(image: string, target: string | undefined): Reference {
+  if (target !== undefined) return parseReference(target.replace(/^docker:\/\//, ''))
+  const location = parseLocation(image)
+  if (location.kind === 'store') return location.reference
+  throw new DrayError('USAGE', `say where ${image} goes: dray push ${image} REGISTRY/NAME[:TAG]`)
+}
+
+function parseLocation(text: string): Location {
+  const match = /^(oci|docker-archive):(.+)$/s.exec(text)
+  if (match?.[2] === undefined) return { kind: 'store', reference: parseReference(text) }
+  const colon = match[2].indexOf(':')
+  const kind = match[1] === 'oci' ? 'oci' : 'docker-archive'
+  return colon < 0
+    ? { kind, path: match[2], name: undefined }
+    : { kind, path: match[2].slice(0, colon), name: match[2].slice(colon + 1) }
+}

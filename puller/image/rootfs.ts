@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import { chainId } from '#oci/chain-id.ts'
+import type { Digest } from '#oci/digest.ts'
+import { DrayError } from '#oci/error.ts'
+import { hostPlatform, type Platform } from '#oci/platform.ts'
+import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import type { Rootfs } from '#oci/rootfs.ts'
+import { exists } from '../store/files.ts'
+import type { Store } from '../store/store.ts'
+import { visibleLayers } from './fixup.ts'
+import { resolveImage } from './resolve.ts'
+import { storeImage } from './store-image.ts'
+
+export interface PrepareOptions {
+  /** Default: this machine's. */
+  readonly platform?: Platform | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Makes an image of the local store ready to run: unpacks what isn't unpacked yet.
+ *
+ * @returns what to stack, and how to run it
+ * @throws IMAGE_UNKNOWN, PLATFORM_UNKNOWN, LAYOUT_INVALID, CONTENT_MISMATCH, and what unpacking throws
+ */
+export async function prepareRootfs(
+  store: Store,
+  reference: Reference,
+  options: PrepareOptions = {},
+): Promise<Rootfs> {
+  const { platform = hostPlatform(), signal = new AbortController().signal } = options
+  const name = formatReference(withDefaultTag(reference))
+  const { descriptor } = await store.find(name)
+  const top = { descriptor, bytes: await store.readSmall(descriptor) }
+  const image = await resolveImage({ read: (wanted) => store.readSmall(wanted) }, top, platform)
+  if (image.config === undefined) {
+    throw new DrayError(
+      'IMAGE_CONFIG_INVALID',
+      `${name} is an artifact of type ${image.manifest.config.mediaType}: it can't be run`,
+    )
+  }
+  await storeImage(store, image, { client: undefined, signal, onProgress: () => undefined })
+  const lowerDirs = await stackLayers(store, image.config.rootfs.diff_ids)
+  return { manifestDigest: image.manifestDescriptor.digest, config: image.config, lowerDirs }
+}
+
+/** The directories that overlay stacks, lowest first. */
+async function stackLayers(store: Store, diffIds: readonly Digest[]): Promise<string[]> {
+  const trees = (await visibleLayers(store, diffIds)).map(({ dir }) => dir)
+  const chain = chainId(diffIds)
+  const fixup = chain === undefined ? undefined : join(store.layout.fixup(chain), 'tree')
+  return fixup !== undefined && (await exists(fixup)) ? [...trees, fixup] : trees
+}

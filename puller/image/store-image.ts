@@ -1,0 +1,67 @@
+import { availableParallelism } from 'node:os'
+import { getuid } from 'node:process'
+import pLimit from 'p-limit'
+import type { Digest } from '#oci/digest.ts'
+import { isNonDistributable } from '#oci/media-types.ts'
+import type { OnProgress } from '../progress.ts'
+import type { RepositoryClient } from '../registry/client.ts'
+import type { Store } from '../store/store.ts'
+import { type LayerTask, storeLayers } from '../transfer/store-layers.ts'
+import { createWorkerPool } from '../transfer/worker-pool.ts'
+import { ensureFixup } from './fixup.ts'
+import type { ResolvedImage } from './resolve.ts'
+
+/** Requests under way at once by default. */
+const MAX_CONNECTIONS = 8
+
+export interface StoreImageOptions {
+  /** Undefined when every blob is in the store. */
+  readonly client: RepositoryClient | undefined
+  readonly signal: AbortSignal
+  readonly onProgress: OnProgress
+  /** Requests under way at once. Default 8. */
+  readonly maxConnections?: number | undefined
+}
+
+/**
+ * Brings the layers and documents of an image into the store, unpacked and ready to run.
+ *
+ * @returns bytes fetched
+ */
+export async function storeImage(
+  store: Store,
+  image: ResolvedImage,
+  options: StoreImageOptions,
+): Promise<number> {
+  const tasks = planLayers(image)
+  let transferred = 0
+  if (tasks.length > 0) {
+    const pool = createWorkerPool(Math.min(tasks.length, availableParallelism()))
+    try {
+      const limit = pLimit(options.maxConnections ?? MAX_CONNECTIONS)
+      transferred = await storeLayers(store, tasks, {
+        ...options,
+        pool,
+        limit,
+        asRoot: getuid?.() === 0,
+      })
+    } finally {
+      await pool.close()
+    }
+  }
+  for (const { descriptor, bytes } of image.documents) {
+    if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)
+  }
+  if (image.config !== undefined) await ensureFixup(store, image.config.rootfs.diff_ids)
+  return transferred
+}
+
+/** The distinct layers of an image, biggest first: the longest work must not start last. */
+function planLayers({ manifest, config }: ResolvedImage): LayerTask[] {
+  const tasks = new Map<Digest, LayerTask>()
+  for (const [at, layer] of manifest.layers.entries()) {
+    if (config === undefined && isNonDistributable(layer.mediaType)) continue
+    tasks.set(layer.digest, { blob: layer, diffId: config?.rootfs.diff_ids[at] })
+  }
+  return [...tasks.values()].sort((a, b) => b.blob.size - a.blob.size)
+}

@@ -1,0 +1,85 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import type { Digest } from '#oci/digest.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
+import type { ExecutionConfig } from '#oci/image-config.ts'
+import { hostPlatform, type Platform } from '#oci/platform.ts'
+import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import { composeConfig, composeManifest } from './image/compose.ts'
+import { writeLayer } from './image/write-layer.ts'
+import { decompress } from './layers/decompress.ts'
+import type { Store } from './store/store.ts'
+import { checkedTar } from './tar/check.ts'
+import { writeTar } from './tar/writer.ts'
+
+const MiB = 1024 * 1024
+
+export interface ImportOptions {
+  /** How a container of the image runs by default. */
+  readonly execution?: ExecutionConfig | undefined
+  /** Default: this machine's. */
+  readonly platform?: Platform | undefined
+  /** When the image was made, RFC 3339. Left out by default, so that equal trees give equal digests. */
+  readonly created?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ImportResult {
+  readonly name: string
+  readonly digest: Digest
+  /** Bytes of the compressed layer. */
+  readonly size: number
+}
+
+/** A root file system: a directory, a tar (gzip, zstd or plain) on disk, or such a tar as a stream. */
+export type ImportSource = string | AsyncIterable<Buffer>
+
+/**
+ * Makes an image of one layer from a root file system and names it in the local store.
+ *
+ * @throws USAGE when there is no such file or directory; TAR_INVALID, COMPRESSION_INVALID, STORE_FAILED
+ */
+export async function importImage(
+  store: Store,
+  source: ImportSource,
+  reference: Reference,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  const target = withDefaultTag(reference)
+  if (target.digest !== undefined) {
+    throw new DrayError(
+      'USAGE',
+      'an imported image gets its digest from its content: name it by a tag',
+    )
+  }
+  const { execution = {}, platform = hostPlatform(), created, signal } = options
+  const stage = await store.stage()
+  try {
+    const tar =
+      typeof source === 'string' ? await openSource(source) : checkedTar(decompress(source))
+    const layer = await writeLayer(tar, { layoutDir: store.dir, stageDir: stage.dir, signal })
+    const config = composeConfig({
+      platform,
+      execution,
+      layers: [layer],
+      createdBy: 'dray import',
+      created,
+    })
+    const manifest = composeManifest(config.descriptor, [layer.descriptor])
+    for (const { descriptor, bytes } of [config, manifest])
+      await store.writeSmall(descriptor.digest, bytes)
+    const name = formatReference(target)
+    await store.name({ name, descriptor: manifest.descriptor })
+    return { name, digest: manifest.descriptor.digest, size: layer.descriptor.size }
+  } finally {
+    await stage.close()
+  }
+}
+
+async function openSource(path: string): Promise<AsyncIterable<Buffer>> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw new DrayError('USAGE', `cannot import ${path}: ${errorMessage(error)}`, { cause: error })
+  })
+  if (stats.isDirectory()) return writeTar(path)
+  return checkedTar(decompress(createReadStream(path, { highWaterMark: MiB })))
+}

@@ -1,0 +1,27 @@
+import type { Digest } from '#oci/digest.ts'
+
+/**
+ * What a pull or push tells while it runs. A `blob` event says how far one blob is; `state` only moves forward:
+ * `waiting`, `transferring`, `finishing` (all bytes are there, the rest of the work is not), then `done` or
+ * `exists` (nothing had to be transferred).
+ */
+export type ProgressEvent =
+  | {
+      readonly type: 'resolved'
+      readonly reference: string
+      readonly digest: Digest
+      readonly platform?: string
+    }
+  | {
+      readonly type: 'blob'
+      readonly digest: Digest
+      readonly kind: 'layer' | 'config' | 'manifest'
+      readonly state: 'waiting' | 'transferring' | 'finishing' | 'done' | 'exists'
+      /** Bytes that are there. */
+      readonly bytes: number
+      /** Bytes of the blob. */
+      readonly total: number
+    }
+  | { readonly type: 'saving' }
+
+export type OnProgress = (event: ProgressEvent) => void

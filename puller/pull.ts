@@ -1,0 +1,143 @@
+import type { Digest } from '#oci/digest.ts'
+import { formatPlatform, hostPlatform, type Platform } from '#oci/platform.ts'
+import {
+  formatReference,
+  manifestSelector,
+  type Reference,
+  type ResolvedReference,
+  withDefaultTag,
+} from '#oci/reference.ts'
+import {
+  checkDocument,
+  type Document,
+  type DocumentSource,
+  type ResolvedImage,
+  resolveImage,
+  topDocument,
+} from './image/resolve.ts'
+import { storeImage } from './image/store-image.ts'
+import type { OnProgress } from './progress.ts'
+import { openRepository, type RepositoryClient } from './registry/client.ts'
+import { readBody } from './registry/http.ts'
+import { withRetries } from './transfer/retry.ts'
+import type { Store } from './store/store.ts'
+
+export interface PullOptions {
+  /** Default: this machine's. */
+  readonly platform?: Platform | undefined
+  /** Speak HTTP without TLS to hosts other than this one too. */
+  readonly plainHttp?: boolean | undefined
+  /** Requests under way at once. Default 8. */
+  readonly maxConnections?: number | undefined
+  readonly onProgress?: OnProgress | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PullResult {
+  /** The full reference that the image is now known by. */
+  readonly name: string
+  /** What the name stands for. */
+  readonly digest: Digest
+  /** The manifest for the platform; the same as `digest` where there is no index. */
+  readonly manifestDigest: Digest
+  /** Bytes that were fetched. */
+  readonly transferred: number
+}
+
+/**
+ * Pulls an image into the local store, ready to run. Nothing is visible before every byte is verified; what is
+ * there already isn't fetched again, not even from a pull that was killed.
+ *
+ * @throws IMAGE_UNKNOWN, PLATFORM_UNKNOWN, CONTENT_MISMATCH, DIFF_ID_MISMATCH, LAYER_INVALID, TAR_INVALID,
+ *   COMPRESSION_INVALID, REGISTRY_UNREACHABLE, REGISTRY_FAILED, STORE_FAILED
+ */
+export async function pullImage(
+  store: Store,
+  reference: Reference,
+  options: PullOptions = {},
+): Promise<PullResult> {
+  const wanted = withDefaultTag(reference)
+  const { onProgress = () => undefined, signal = new AbortController().signal } = options
+  const client = await openRepository({
+    registry: wanted.registry,
+    repository: wanted.repository,
+    access: 'pull',
+    plainHttp: options.plainHttp,
+    signal,
+  })
+  const source = documentSource(store, client, signal)
+  const top = await topOf(store, client, wanted, signal)
+  const image = await resolveImage(source, top, options.platform ?? hostPlatform())
+  const name = formatReference(wanted.digest === undefined ? wanted : withoutTag(wanted))
+  onProgress({
+    type: 'resolved',
+    reference: name,
+    digest: top.descriptor.digest,
+    ...platformOf(image),
+  })
+
+  const transferred = await storeImage(store, image, {
+    client,
+    signal,
+    onProgress,
+    maxConnections: options.maxConnections,
+  })
+  await store.name({ name, descriptor: top.descriptor })
+  return {
+    name,
+    digest: top.descriptor.digest,
+    manifestDigest: image.manifestDescriptor.digest,
+    transferred,
+  }
+}
+
+async function topOf(
+  store: Store,
+  client: RepositoryClient,
+  wanted: ResolvedReference,
+  signal: AbortSignal,
+): Promise<Document> {
+  const digest =
+    wanted.digest ??
+    (await withRetries(() => client.headManifest(manifestSelector(wanted), signal), { signal }))
+  const local = digest === undefined ? undefined : await localManifest(store, digest)
+  if (local !== undefined) return local
+  const selector = digest ?? manifestSelector(wanted)
+  const fetched = await withRetries(() => client.getManifest(selector, signal), { signal })
+  return topDocument(fetched.bytes, fetched.digest, fetched.contentType)
+}
+
+/** A top-level document that an image of the store has already. */
+async function localManifest(store: Store, digest: Digest): Promise<Document | undefined> {
+  const known = (await store.images()).find(({ descriptor }) => descriptor.digest === digest)
+  if (known === undefined || !(await store.has(known.descriptor))) return undefined
+  const { mediaType, size } = known.descriptor
+  return { descriptor: { mediaType, digest, size }, bytes: await store.readSmall(known.descriptor) }
+}
+
+/** The store in front of the registry. */
+function documentSource(
+  store: Store,
+  client: RepositoryClient,
+  signal: AbortSignal,
+): DocumentSource {
+  return {
+    async read(descriptor, kind) {
+      if (await store.has(descriptor)) return await store.readSmall(descriptor)
+      const fetchOne = async () => {
+        if (kind === 'manifest') return (await client.getManifest(descriptor.digest, signal)).bytes
+        const { body } = await client.openBlob(descriptor, undefined, signal)
+        return await readBody({ status: 200, headers: {}, url: 'blob:', body }, descriptor.size)
+      }
+      return checkDocument(descriptor, await withRetries(fetchOne, { signal }))
+    },
+  }
+}
+
+function withoutTag({ registry, repository, digest }: ResolvedReference): Reference {
+  return { registry, repository, ...(digest === undefined ? {} : { digest }) }
+}
+
+function platformOf({ config }: ResolvedImage): { platform?: string } {
+  return config === undefined ? {} : { platform: formatPlatform(config) }
+}

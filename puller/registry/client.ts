@@ -1,0 +1,257 @@
+import type { Readable } from 'node:stream'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { type Digest, digestAlgorithm, digestOf, isDigest } from '#oci/digest.ts'
+import { DrayError } from '#oci/error.ts'
+import { MANIFEST_LIMIT } from '#oci/manifest.ts'
+import { MANIFEST_MEDIA_TYPES } from '#oci/media-types.ts'
+import type { RepositoryName } from '#oci/reference.ts'
+import type { ByteRange } from '../transfer/ranges.ts'
+import { parseChallenge } from './challenge.ts'
+import { resolveEndpoint } from './endpoint.ts'
+import { createHttpClient, failure, type HttpRequest, type HttpResponse, readBody } from './http.ts'
+import { fetchToken } from './token.ts'
+
+/** A manifest as a registry sent it, checked against its digest where one was asked for. */
+export interface FetchedManifest {
+  readonly bytes: Buffer
+  readonly digest: Digest
+  readonly contentType: string | undefined
+}
+
+/** Bytes of a blob, unverified, from `start` on. */
+export interface BlobResponse {
+  readonly start: number
+  /** Whether the registry sent the whole blob although a range was asked for. */
+  readonly whole: boolean
+  readonly body: Readable
+}
+
+/** One repository of one registry. Every method throws REGISTRY_UNREACHABLE and REGISTRY_FAILED. */
+export interface RepositoryClient {
+  /** @throws IMAGE_UNKNOWN when there is no such manifest; CONTENT_MISMATCH */
+  getManifest(selector: string, signal?: AbortSignal): Promise<FetchedManifest>
+  /** The digest behind a tag or digest, undefined when there is none or the registry doesn't tell. */
+  headManifest(selector: string, signal?: AbortSignal): Promise<Digest | undefined>
+  /** Starts reading a blob, or a closed range of it. @throws CONTENT_MISMATCH when the answer is another range */
+  openBlob(
+    blob: Descriptor,
+    range: ByteRange | undefined,
+    signal?: AbortSignal,
+  ): Promise<BlobResponse>
+  hasBlob(digest: Digest, signal?: AbortSignal): Promise<boolean>
+  /** Sends a blob in one request. `open` starts reading it from its beginning. */
+  putBlob(blob: Descriptor, open: () => Readable, signal?: AbortSignal): Promise<void>
+  /** @returns the digest that the registry stored it under, which is that of `bytes` */
+  putManifest(
+    selector: string,
+    bytes: Buffer,
+    mediaType: string,
+    signal?: AbortSignal,
+  ): Promise<Digest>
+}
+
+export interface RepositoryOptions {
+  /** `host[:port]`. */
+  readonly registry: string
+  readonly repository: RepositoryName
+  /** What the client will do: decides the token that is asked for. */
+  readonly access: 'pull' | 'push'
+  readonly plainHttp?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Finds out how the registry is reached, and speaks to it. @throws REGISTRY_UNREACHABLE */
+export async function openRepository(options: RepositoryOptions): Promise<RepositoryClient> {
+  const http = createHttpClient()
+  const origin = await resolveEndpoint(http, options.registry, {
+    plainHttp: options.plainHttp ?? false,
+    signal: options.signal,
+  })
+  const { registry, repository } = options
+  const base = new URL(`/v2/${repository}/`, origin)
+  const scope = `repository:${repository}:${options.access === 'push' ? 'pull,push' : 'pull'}`
+  let token: string | undefined
+
+  /** Sends a request to the registry, with a token once it has asked for one. Elsewhere no token is sent. */
+  async function request(url: URL, { body, ...rest }: Call): Promise<HttpResponse> {
+    const send = () => {
+      const own = token !== undefined && url.origin === origin.origin
+      const headers = own ? { ...rest.headers, authorization: `Bearer ${token}` } : rest.headers
+      return http(url, { ...rest, ...(headers && { headers }), ...(body && { body: body() }) })
+    }
+    const response = await send()
+    const challenge = parseChallenge(response.headers['www-authenticate'] ?? '')
+    if (response.status !== 401 || challenge?.scheme !== 'bearer' || url.origin !== origin.origin) {
+      return response
+    }
+    response.body.destroy()
+    token = await fetchToken(http, origin, challenge, scope, rest.signal)
+    return await send()
+  }
+
+  return {
+    async getManifest(selector, signal) {
+      const what = `cannot get ${registry}/${repository} ${selector}`
+      const response = await request(new URL(`manifests/${selector}`, base), {
+        headers: { accept: MANIFEST_MEDIA_TYPES.join(', ') },
+        signal,
+      })
+      if (response.status === 404) {
+        response.body.destroy()
+        throw new DrayError(
+          'IMAGE_UNKNOWN',
+          `${registry} has no ${repository}, or no ${selector} in it`,
+        )
+      }
+      if (response.status !== 200) throw await failure(response, what)
+      const bytes = await readBody(response, MANIFEST_LIMIT)
+      const digest = checkManifest(what, selector, bytes, response)
+      return { bytes, digest, contentType: response.headers['content-type'] }
+    },
+
+    async headManifest(selector, signal) {
+      const response = await request(new URL(`manifests/${selector}`, base), {
+        method: 'HEAD',
+        headers: { accept: MANIFEST_MEDIA_TYPES.join(', ') },
+        signal,
+      })
+      response.body.destroy()
+      const digest = response.headers['docker-content-digest']
+      return response.status === 200 && typeof digest === 'string' && isDigest(digest)
+        ? digest
+        : undefined
+    },
+
+    async openBlob(blob, range, signal) {
+      const what = `cannot get blob ${blob.digest} of ${registry}/${repository}`
+      const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }
+      const response = await request(new URL(`blobs/${blob.digest}`, base), { headers, signal })
+      if (response.status !== 200 && response.status !== 206) throw await failure(response, what)
+      try {
+        return { ...checkRange(what, blob, range, response), body: response.body }
+      } catch (error) {
+        response.body.destroy()
+        throw error
+      }
+    },
+
+    async hasBlob(digest, signal) {
+      const response = await request(new URL(`blobs/${digest}`, base), { method: 'HEAD', signal })
+      if (response.status !== 200 && response.status !== 404) {
+        throw await failure(response, `cannot look for blob ${digest} in ${registry}/${repository}`)
+      }
+      response.body.destroy()
+      return response.status === 200
+    },
+
+    async putBlob(blob, open, signal) {
+      const what = `cannot push blob ${blob.digest} to ${registry}/${repository}`
+      const session = await request(new URL('blobs/uploads/', base), {
+        method: 'POST',
+        headers: { 'content-length': '0' },
+        signal,
+      })
+      if (session.status !== 202) throw await failure(session, what)
+      session.body.resume()
+      const url = uploadLocation(what, session)
+      url.searchParams.set('digest', blob.digest)
+      const stored = await request(url, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/octet-stream', 'content-length': `${blob.size}` },
+        body: open,
+        signal,
+      })
+      if (stored.status !== 201) throw await failure(stored, what)
+      stored.body.resume()
+    },
+
+    async putManifest(selector, bytes, mediaType, signal) {
+      const response = await request(new URL(`manifests/${selector}`, base), {
+        method: 'PUT',
+        headers: { 'content-type': mediaType },
+        body: () => bytes,
+        signal,
+      })
+      if (response.status !== 201) {
+        throw await failure(
+          response,
+          `cannot push the manifest of ${registry}/${repository} ${selector}`,
+        )
+      }
+      response.body.resume()
+      return digestOf(bytes)
+    },
+  }
+}
+
+interface Call extends Omit<HttpRequest, 'body'> {
+  readonly body?: () => Readable | Buffer
+}
+
+function checkManifest(
+  what: string,
+  selector: string,
+  bytes: Buffer,
+  response: HttpResponse,
+): Digest {
+  const claimed = response.headers['docker-content-digest']
+  for (const digest of [selector, claimed]) {
+    if (typeof digest !== 'string' || !isDigest(digest)) continue
+    const actual = digestOf(bytes, digestAlgorithm(digest))
+    if (actual !== digest) {
+      throw new DrayError(
+        'CONTENT_MISMATCH',
+        `${what}: the manifest should be ${digest}, but its bytes are ${actual}`,
+      )
+    }
+  }
+  return isDigest(selector) ? selector : digestOf(bytes)
+}
+
+/** @throws CONTENT_MISMATCH when the answer isn't what was asked for; retryable where the next one may be */
+function checkRange(
+  what: string,
+  blob: Descriptor,
+  range: ByteRange | undefined,
+  response: HttpResponse,
+): Omit<BlobResponse, 'body'> {
+  const mismatch = (why: string, retryable = false) =>
+    new DrayError('CONTENT_MISMATCH', `${what}: ${why}`, { retryable })
+  const encoding = response.headers['content-encoding']
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw mismatch(`the registry encoded it as ${encoding}, which changes its bytes`)
+  }
+  const length = response.headers['content-length']
+  if (response.status === 200) {
+    if (length !== undefined && Number(length) !== blob.size) {
+      throw mismatch(`it has ${length} bytes, the manifest says ${blob.size}`)
+    }
+    return { start: 0, whole: range !== undefined }
+  }
+  const sent = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(
+    response.headers['content-range'] ?? '',
+  )
+  const [, start, last, total] = sent ?? []
+  const wanted = range ?? { start: 0, end: blob.size }
+  if (Number(start) !== wanted.start || Number(last) !== wanted.end - 1) {
+    throw mismatch(
+      `asked for bytes ${wanted.start}-${wanted.end - 1}, got ${response.headers['content-range']}`,
+      true,
+    )
+  }
+  if (total !== '*' && Number(total) !== blob.size) {
+    throw mismatch(`it has ${total} bytes, the manifest says ${blob.size}`)
+  }
+  return { start: wanted.start, whole: false }
+}
+
+function uploadLocation(what: string, response: HttpResponse): URL {
+  const location = response.headers.location
+  if (location === undefined || !URL.canParse(location, response.url)) {
+    throw new DrayError(
+      'REGISTRY_FAILED',
+      `${what}: the registry opened an upload, but didn't say where`,
+    )
+  }
+  return new URL(location, response.url)
+}

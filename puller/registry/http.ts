@@ -1,0 +1,154 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import got, { type Got, RequestError } from 'got'
+import { DrayError } from '#oci/error.ts'
+
+/** Longest silence of a server before a request counts as dead, in ms. */
+const STALL_TIMEOUT_MS = 30_000
+const CONNECT_TIMEOUT_MS = 15_000
+
+/** Most of an error body that is read, in bytes. */
+const ERROR_BODY_LIMIT = 64 * 1024
+
+export interface HttpRequest {
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Readable | Buffer
+  readonly signal?: AbortSignal | undefined
+}
+
+/** An answer whose body has not been read yet. It must be read or destroyed. */
+export interface HttpResponse {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** Where the answer came from, after redirects. */
+  readonly url: string
+  readonly body: Readable
+}
+
+export type HttpClient = (url: URL, request: HttpRequest) => Promise<HttpResponse>
+
+/**
+ * An HTTP client over got: any status is an answer, nothing is decompressed, redirects are followed without
+ * credentials once they leave the host, and silence ends a request.
+ *
+ * @throws REGISTRY_UNREACHABLE (retryable) when there is no answer
+ */
+export function createHttpClient(): HttpClient {
+  const client = got.extend({
+    throwHttpErrors: false,
+    decompress: false,
+    retry: { limit: 0 },
+    maxRedirects: 5,
+    timeout: { connect: CONNECT_TIMEOUT_MS, socket: STALL_TIMEOUT_MS },
+    headers: { 'user-agent': 'dray', 'accept-encoding': 'identity' },
+  })
+  return (url, request) => send(client, url, request)
+}
+
+function send(client: Got, url: URL, request: HttpRequest): Promise<HttpResponse> {
+  const { method = 'GET', headers, body, signal } = request
+  return new Promise((resolve, reject) => {
+    const stream = client.stream(url, {
+      method,
+      ...(headers === undefined ? {} : { headers }),
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+    stream.on('error', (error: Error) => {
+      reject(signal?.aborted === true ? signal.reason : unreachable(url, error))
+    })
+    stream.once(
+      'response',
+      (response: { statusCode: number; headers: IncomingHttpHeaders; url: string }) => {
+        resolve({
+          status: response.statusCode,
+          headers: response.headers,
+          url: response.url,
+          body: stream,
+        })
+      },
+    )
+  })
+}
+
+/** What a broken connection is to the caller. The query of the URL may hold a signature and is left out. */
+export function unreachable(url: URL, error: Error): DrayError {
+  const why = error instanceof RequestError ? `${error.message} (${error.code})` : error.message
+  return new DrayError(
+    'REGISTRY_UNREACHABLE',
+    `${url.origin} did not answer: ${why}. Check the host name, the port and the network`,
+    { cause: error, retryable: true },
+  )
+}
+
+/** Reads a body whole. @throws REGISTRY_FAILED when it is longer than `limit` bytes */
+export async function readBody(response: HttpResponse, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > limit) break
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw unreachable(new URL(response.url), error as Error)
+  } finally {
+    response.body.destroy()
+  }
+  if (size <= limit) return Buffer.concat(chunks)
+  throw new DrayError(
+    'REGISTRY_FAILED',
+    `${new URL(response.url).origin} sent more than ${limit} bytes`,
+  )
+}
+
+/** Turns an answer that the caller can't use into an error that quotes the registry's own words. */
+export async function failure(response: HttpResponse, what: string): Promise<DrayError> {
+  const body = await readBody(response, ERROR_BODY_LIMIT).catch(() => Buffer.alloc(0))
+  const { status } = response
+  const said = quoteErrors(body)
+  const retryAfterMs = parseRetryAfter(response.headers['retry-after'])
+  return new DrayError(
+    'REGISTRY_FAILED',
+    `${what}: the registry answered ${status}${said}${advice(status)}`,
+    {
+      detail: { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+      retryable: status === 408 || status === 429 || status >= 500,
+    },
+  )
+}
+
+function quoteErrors(body: Buffer): string {
+  try {
+    const { errors } = JSON.parse(body.toString('utf8')) as { errors?: unknown }
+    if (!Array.isArray(errors)) return ''
+    const lines = errors
+      .slice(0, 3)
+      .map(({ code, message }: { code?: unknown; message?: unknown }) => `${code}: ${message}`)
+    return lines.length === 0 ? '' : ` (${printable(lines.join('; '))})`
+  } catch {
+    return ''
+  }
+}
+
+function advice(status: number): string {
+  if (status === 401) return ': it asks for credentials, or there is no such repository'
+  if (status === 403) return ': these credentials may not do that'
+  if (status === 429) return ': too many requests, try again later'
+  return ''
+}
+
+/** Words of a server are printed on a terminal: no control characters, no essay. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?').slice(0, 500)
+}
+
+/** `Retry-After` in ms: a number of seconds or a date (RFC 9110, section 10.2.3). */
+export function parseRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
+  if (header === undefined) return undefined
+  if (/^[0-9]{1,9}$/.test(header.trim())) return Number(header) * 1000
+  const date = /^[A-Z][a-z]{2}, /.test(header) ? Date.parse(header) : Number.NaN
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+}

@@ -1,0 +1,62 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { type Digest, digestAlgorithm, digestOf } from '#oci/digest.ts'
+import { DrayError, isErrno } from '#oci/error.ts'
+import { type Manifest, parseManifest } from '#oci/manifest.ts'
+import { fileSize, replaceFile } from './files.ts'
+import { blobPath } from './layout.ts'
+
+/** Blobs of one OCI image layout. What it hands out as bytes has been checked against its digest. */
+export interface BlobSource {
+  readonly dir: string
+  /** Whether a blob of this digest and size is there. */
+  has(blob: Descriptor): Promise<boolean>
+  /** A small blob. @throws LAYOUT_INVALID when it is missing, CONTENT_MISMATCH */
+  readSmall(blob: Descriptor): Promise<Buffer>
+  /** The file that holds a blob, whether it is there or not; its bytes are unverified. */
+  pathOf(blob: Descriptor): string
+}
+
+/** Blobs of the OCI image layout in `dir`, which need not exist yet. */
+export function openBlobs(dir: string): BlobSource {
+  return {
+    dir,
+    has: async (blob) => (await fileSize(blobPath(dir, blob.digest))) === blob.size,
+    async readSmall(blob) {
+      const bytes = await readBlobFile(dir, blob.digest)
+      const actual = digestOf(bytes, digestAlgorithm(blob.digest))
+      if (actual === blob.digest) return bytes
+      throw new DrayError(
+        'CONTENT_MISMATCH',
+        `${blobPath(dir, blob.digest)} is damaged: its bytes are ${actual}`,
+      )
+    },
+    pathOf: (blob) => blobPath(dir, blob.digest),
+  }
+}
+
+/** Adds a small blob, whose digest the caller knows to be right. */
+export async function writeSmallBlob(
+  dir: string,
+  digest: Digest,
+  bytes: Uint8Array,
+): Promise<void> {
+  const path = blobPath(dir, digest)
+  await mkdir(dirname(path), { recursive: true })
+  await replaceFile(path, bytes)
+}
+
+/** Reads a manifest of a layout. @throws LAYOUT_INVALID, CONTENT_MISMATCH, MANIFEST_INVALID */
+export async function readManifest(source: BlobSource, descriptor: Descriptor): Promise<Manifest> {
+  return parseManifest(await source.readSmall(descriptor), descriptor.mediaType)
+}
+
+async function readBlobFile(dir: string, digest: Digest): Promise<Buffer> {
+  try {
+    return await readFile(blobPath(dir, digest))
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+    throw new DrayError('LAYOUT_INVALID', `${dir} lacks blob ${digest}`, { cause: error })
+  }
+}

@@ -1,0 +1,80 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { DrayError } from '#oci/error.ts'
+import { parseManifest } from '#oci/manifest.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { readIfExists, replaceFile } from './files.ts'
+
+/** What names an image inside an OCI image layout (image-spec, annotations.md). */
+const REF_NAME = 'org.opencontainers.image.ref.name'
+
+/** An image of a layout: its top-level manifest or index, and the name it goes by there. */
+export interface NamedImage {
+  readonly name: string | undefined
+  readonly descriptor: Descriptor
+}
+
+/** Lists the images of an OCI image layout; none when there is no layout. @throws LAYOUT_INVALID */
+export async function readImageIndex(layoutDir: string): Promise<NamedImage[]> {
+  const bytes = await readIfExists(join(layoutDir, 'index.json'))
+  if (bytes === undefined) return []
+  try {
+    const index = parseManifest(bytes, MEDIA_TYPE.ociIndex)
+    if (index.kind !== 'index') return []
+    return index.manifests.map((descriptor) => ({
+      name: descriptor.annotations?.[REF_NAME],
+      descriptor,
+    }))
+  } catch (error) {
+    throw new DrayError(
+      'LAYOUT_INVALID',
+      `${join(layoutDir, 'index.json')} is damaged: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}
+
+/** Writes the list of images of a layout, which is made if it isn't there. */
+export async function writeImageIndex(
+  layoutDir: string,
+  images: readonly NamedImage[],
+): Promise<void> {
+  await mkdir(join(layoutDir, 'blobs'), { recursive: true })
+  const marker = join(layoutDir, 'oci-layout')
+  if ((await readIfExists(marker)) === undefined) {
+    await replaceFile(marker, JSON.stringify({ imageLayoutVersion: '1.0.0' }))
+  }
+  const manifests = images.map(({ name, descriptor }) => {
+    const annotations = {
+      ...descriptor.annotations,
+      ...(name === undefined ? {} : { [REF_NAME]: name }),
+    }
+    return Object.keys(annotations).length === 0 ? descriptor : { ...descriptor, annotations }
+  })
+  const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests }
+  await replaceFile(join(layoutDir, 'index.json'), `${JSON.stringify(index, undefined, 2)}\n`)
+}
+
+/**
+ * Finds an image of a layout by name; without a name the layout must hold just one.
+ *
+ * @throws IMAGE_UNKNOWN naming what there is
+ */
+export function findImage(
+  images: readonly NamedImage[],
+  name: string | undefined,
+  where: string,
+): NamedImage {
+  const [only, ...others] =
+    name === undefined ? images : images.filter((image) => image.name === name)
+  if (only !== undefined && (name !== undefined || others.length === 0)) return only
+  const names = images.map((image) => image.name ?? image.descriptor.digest)
+  const has = names.length === 0 ? 'it is empty' : `it has ${names.slice(0, 10).join(', ')}`
+  throw new DrayError(
+    'IMAGE_UNKNOWN',
+    name === undefined
+      ? `${where} does not say which image: ${has}`
+      : `no image ${name} in ${where}: ${has}`,
+  )
+}

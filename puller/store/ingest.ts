@@ -1,0 +1,131 @@
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
+import type { BlobSink } from '../transfer/fetch-blob.ts'
+import { abandonPrefix, createPrefix, growPrefix, type Prefix } from '../transfer/prefix.ts'
+import { type ByteRange, mergeRanges, prefixLength, totalLength } from '../transfer/ranges.ts'
+import { readIfExists } from './files.ts'
+import type { IngestPaths } from './layout.ts'
+import { type FileLock, lockFile } from './lock.ts'
+
+/**
+ * A blob on its way into the store. At most one process has it open; what it has written whole outlives it, so the
+ * next one goes on from there. Nothing here is verified or visible.
+ */
+export class Ingest implements BlobSink {
+  readonly path: string
+  readonly fd: number
+  /** Grows as bytes arrive, for a reader in another thread. */
+  readonly prefix: Prefix
+  readonly #paths: IngestPaths
+  readonly #lock: FileLock
+  readonly #rangesFd: number
+  readonly #onBytes: (present: number) => void
+  #present: ByteRange[]
+  #bytes: number
+  #closed = false
+
+  private constructor(
+    paths: IngestPaths,
+    lock: FileLock,
+    present: ByteRange[],
+    onBytes: (present: number) => void,
+  ) {
+    this.#paths = paths
+    this.#lock = lock
+    this.#present = present
+    this.#bytes = totalLength(present)
+    this.#onBytes = onBytes
+    this.path = paths.data
+    this.prefix = createPrefix(prefixLength(present))
+    this.fd = openSync(paths.data, constants.O_RDWR | constants.O_CREAT, 0o600)
+    this.#rangesFd = openSync(paths.ranges, 'a', 0o600)
+    onBytes(this.#bytes)
+  }
+
+  /**
+   * Opens the ingest of a blob, waiting while another process has it. Reports how many bytes are there, at first and
+   * whenever some arrive.
+   *
+   * @throws STORE_FAILED
+   */
+  static async open(
+    paths: IngestPaths,
+    blob: Descriptor,
+    options: {
+      readonly signal?: AbortSignal | undefined
+      readonly onBytes?: (present: number) => void
+    } = {},
+  ): Promise<Ingest> {
+    try {
+      const lock = await lockFile(paths.lock, { signal: options.signal })
+      const present = parseRanges(await readIfExists(paths.ranges), blob.size)
+      return new Ingest(paths, lock, present, options.onBytes ?? (() => undefined))
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      throw new DrayError('STORE_FAILED', `cannot write to ${paths.dir}: ${errorMessage(error)}`, {
+        cause: error,
+      })
+    }
+  }
+
+  /** Bytes that are there, in whatever places. */
+  get presentBytes(): number {
+    return this.#bytes
+  }
+
+  present(): readonly ByteRange[] {
+    return this.#present
+  }
+
+  wrote(range: ByteRange): void {
+    const at = this.#present.findIndex(({ end }) => end === range.start)
+    const before = at < 0 ? undefined : this.#present[at]
+    if (before === undefined || (this.#present[at + 1]?.start ?? Infinity) <= range.end) {
+      this.#present = mergeRanges([...this.#present, range])
+      this.#bytes = totalLength(this.#present)
+    } else {
+      this.#present[at] = { start: before.start, end: range.end }
+      this.#bytes += range.end - range.start
+    }
+    growPrefix(this.prefix, prefixLength(this.#present.slice(0, 1)))
+    this.#onBytes(this.#bytes)
+  }
+
+  completed(range: ByteRange): void {
+    writeSync(this.#rangesFd, `${range.start} ${range.end}\n`)
+  }
+
+  /** Tells the reader of the bytes that no more will come. */
+  abandon(): void {
+    abandonPrefix(this.prefix)
+  }
+
+  /** Lets go of it; what is whole stays for the next one. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    closeSync(this.fd)
+    closeSync(this.#rangesFd)
+    this.#lock.release()
+  }
+
+  /** Lets go of it and leaves nothing. */
+  async remove(): Promise<void> {
+    await rm(this.#paths.dir, { recursive: true, force: true })
+    this.close()
+  }
+}
+
+/** A line cut off by a crash, or one that makes no sense, counts for nothing. */
+function parseRanges(bytes: Buffer | undefined, size: number): ByteRange[] {
+  const ranges: ByteRange[] = []
+  for (const [, start, end] of (bytes?.toString('latin1') ?? '').matchAll(
+    /^([0-9]+) ([0-9]+)\n/gm,
+  )) {
+    const range = { start: Number(start), end: Number(end) }
+    if (range.start < range.end && range.end <= size) ranges.push(range)
+  }
+  return mergeRanges(ranges)
+}

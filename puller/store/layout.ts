@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import { type Digest, digestAlgorithm, digestHex } from '#oci/digest.ts'
+
+/**
+ * Every path of the local store.
+ *
+ *     <root>/
+ *       content/                      an OCI image layout: any tool can read it
+ *         oci-layout  index.json
+ *         blobs/<algorithm>/<hex>
+ *       ingest/<algorithm>-<hex>/     a blob on its way; survives kill -9
+ *         lock                        flock of the process that fetches it
+ *         data                        the bytes, each at its offset
+ *         ranges                      "start end" of each range that is whole, a line each
+ *       layers/<algorithm>/<hex>/     an unpacked layer, by diffID
+ *         layer.json  tree/
+ *       fixups/<algorithm>/<hex>/     directories that layers of a stack imply, by chainID
+ *       staging/<nonce>/              half-made trees; nothing in it is ever referred to
+ *       lock                          flock held while index.json is replaced
+ */
+export interface StoreLayout {
+  readonly root: string
+  readonly content: string
+  readonly index: string
+  readonly ociLayout: string
+  readonly staging: string
+  readonly lock: string
+  blob(digest: Digest): string
+  ingest(digest: Digest): IngestPaths
+  layer(diffId: Digest): LayerPaths
+  fixup(chainId: Digest): string
+}
+
+export interface IngestPaths {
+  readonly dir: string
+  readonly lock: string
+  readonly data: string
+  readonly ranges: string
+}
+
+export interface LayerPaths {
+  readonly dir: string
+  readonly tree: string
+  readonly record: string
+}
+
+export function storeLayout(root: string): StoreLayout {
+  const content = join(root, 'content')
+  return {
+    root,
+    content,
+    index: join(content, 'index.json'),
+    ociLayout: join(content, 'oci-layout'),
+    staging: join(root, 'staging'),
+    lock: join(root, 'lock'),
+    blob: (digest) => blobPath(content, digest),
+    ingest(digest) {
+      const dir = join(root, 'ingest', `${digestAlgorithm(digest)}-${digestHex(digest)}`)
+      return { dir, lock: join(dir, 'lock'), data: join(dir, 'data'), ranges: join(dir, 'ranges') }
+    },
+    layer(diffId) {
+      const dir = join(root, 'layers', digestAlgorithm(diffId), digestHex(diffId))
+      return { dir, ...layerParts(dir) }
+    },
+    fixup: (chainId) => join(root, 'fixups', digestAlgorithm(chainId), digestHex(chainId)),
+  }
+}
+
+/** What a layer directory holds, also while it is staged. */
+export function layerParts(dir: string): Omit<LayerPaths, 'dir'> {
+  return { tree: join(dir, 'tree'), record: join(dir, 'layer.json') }
+}
+
+/** Where an OCI image layout keeps a blob (image-spec, image-layout.md "Blobs"). */
+export function blobPath(layoutDir: string, digest: Digest): string {
+  return join(layoutDir, 'blobs', digestAlgorithm(digest), digestHex(digest))
+}

@@ -1,0 +1,55 @@
+import { closeSync, fstatSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isErrno } from '#oci/error.ts'
+import { tryLock } from '../sys.ts'
+
+/** An exclusive lock on a file. The kernel lets go of it when the process ends, however it ends. */
+export interface FileLock {
+  release(): void
+}
+
+const FIRST_WAIT_MS = 5
+const LONGEST_WAIT_MS = 200
+
+/** Takes the lock of `path`, which is made with its directory if it isn't there, waiting for whoever has it. */
+export async function lockFile(
+  path: string,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<FileLock> {
+  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+    signal?.throwIfAborted()
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    const lock = tryLockFile(path)
+    if (lock !== undefined) return lock
+    await sleep(wait, undefined, { signal })
+  }
+}
+
+/** Takes the lock of `path` if nobody has it. */
+export function tryLockFile(path: string): FileLock | undefined {
+  const fd = openOrMissing(path)
+  if (fd === undefined) return undefined
+  if (tryLock(fd, 'exclusive') && isStill(path, fd)) return { release: () => closeSync(fd) }
+  closeSync(fd)
+  return undefined
+}
+
+function openOrMissing(path: string): number | undefined {
+  try {
+    return openSync(path, 'a', 0o600)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/** The file may have been removed by the one who had the lock before. */
+function isStill(path: string, fd: number): boolean {
+  try {
+    return statSync(path).ino === fstatSync(fd).ino
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
+    throw error
+  }
+}

@@ -1,0 +1,93 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Digest } from '#oci/digest.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
+import { type BlobSource, openBlobs, writeSmallBlob } from './blobs.ts'
+import { exists } from './files.ts'
+import { findImage, type NamedImage, readImageIndex, writeImageIndex } from './image-index.ts'
+import { type StoreLayout, storeLayout } from './layout.ts'
+import { type FileLock, lockFile, tryLockFile } from './lock.ts'
+
+/** The local store: images by name, their blobs, their unpacked layers. */
+export interface Store extends BlobSource {
+  readonly layout: StoreLayout
+  images(): Promise<NamedImage[]>
+  /** @throws IMAGE_UNKNOWN */
+  find(name: string): Promise<NamedImage>
+  /** Gives an image its name, which another image may lose by that. Survives power loss once it returns. */
+  name(image: NamedImage): Promise<void>
+  /** Adds a small blob. */
+  writeSmall(digest: Digest, bytes: Uint8Array): Promise<void>
+  /** A fresh directory for half-made things. Left behind by a crash, a later process removes it. */
+  stage(): Promise<Stage>
+}
+
+export interface Stage {
+  readonly dir: string
+  /** Removes it, if it hasn't been moved away. */
+  close(): Promise<void>
+}
+
+/** Opens the local store in `root`, making it if it isn't there. @throws STORE_FAILED */
+export async function openStore(root: string): Promise<Store> {
+  const layout = storeLayout(root)
+  try {
+    await mkdir(layout.staging, { recursive: true, mode: 0o700 })
+    if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
+    await removeDeadStages(layout)
+  } catch (error) {
+    throw new DrayError(
+      'STORE_FAILED',
+      `cannot use ${root}: ${errorMessage(error)}. Choose another with --root`,
+      {
+        cause: error,
+      },
+    )
+  }
+  return {
+    layout,
+    ...openBlobs(layout.content),
+    images: () => readImageIndex(layout.content),
+    find: async (name) =>
+      findImage(await readImageIndex(layout.content), name, `the local store ${root}`),
+    async name(image) {
+      const lock = await lockFile(layout.lock)
+      try {
+        const others = (await readImageIndex(layout.content)).filter(
+          ({ name }) => name !== image.name,
+        )
+        await writeImageIndex(layout.content, [...others, image])
+      } finally {
+        lock.release()
+      }
+    },
+    writeSmall: (digest, bytes) => writeSmallBlob(layout.content, digest, bytes),
+    stage: () => makeStage(layout),
+  }
+}
+
+async function makeStage(layout: StoreLayout): Promise<Stage> {
+  const dir = join(layout.staging, crypto.randomUUID())
+  const lock = await lockFile(stageLock(dir))
+  return { dir, close: () => removeStage(dir, lock) }
+}
+
+/** The lock stands beside the directory, so that the directory can be moved away. */
+function stageLock(dir: string): string {
+  return `${dir}.lock`
+}
+
+async function removeStage(dir: string, lock: FileLock): Promise<void> {
+  await rm(dir, { recursive: true, force: true })
+  await rm(stageLock(dir), { force: true })
+  lock.release()
+}
+
+async function removeDeadStages(layout: StoreLayout): Promise<void> {
+  for (const name of await readdir(layout.staging)) {
+    const path = join(layout.staging, name)
+    const dir = name.endsWith('.lock') ? path.slice(0, -'.lock'.length) : path
+    const lock = tryLockFile(stageLock(dir))
+    if (lock !== undefined) await removeStage(dir, lock)
+  }
+}

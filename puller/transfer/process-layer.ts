@@ -1,0 +1,106 @@
+import { createHash, type Hash } from 'node:crypto'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
+import { DrayError, type ErrorCode } from '#oci/error.ts'
+import { type UnpackResult, unpackLayer } from '../layers/unpack.ts'
+import { type Prefix, waitBeyond } from './prefix.ts'
+
+const CHUNK_SIZE = 1024 * 1024
+
+/** A blob to verify, and to unpack if it is a layer. */
+export interface LayerJob {
+  /** The file its bytes are in. */
+  readonly path: string
+  /** How much of the file is there. */
+  readonly prefix: Prefix
+  readonly digest: Digest
+  /** Bytes of the blob. */
+  readonly size: number
+  readonly unpack?:
+    | { readonly dir: string; readonly diffId: Digest; readonly asRoot: boolean }
+    | undefined
+}
+
+export type LayerReply =
+  | { readonly result: UnpackResult | undefined }
+  | {
+      readonly error: {
+        readonly code: ErrorCode
+        readonly message: string
+        readonly retryable: boolean
+        readonly detail: unknown
+      }
+    }
+
+/**
+ * Reads a blob while it arrives, checks its digest and, for a layer, unpacks it and checks its diffID.
+ *
+ * @throws CONTENT_MISMATCH, DIFF_ID_MISMATCH, and whatever unpacking throws; what was unpacked is worth nothing then
+ */
+export async function processLayer(job: LayerJob): Promise<UnpackResult | undefined> {
+  const fd = openSync(job.path, 'r')
+  try {
+    const hash = createHash(digestAlgorithm(job.digest))
+    const next = arrivingChunks(fd, job, hash)
+    const drainAndCheck = async () => {
+      while ((await next()) !== undefined);
+      checkDigest(job.digest, finishDigest(digestAlgorithm(job.digest), hash))
+    }
+    if (job.unpack === undefined) {
+      await drainAndCheck()
+      return undefined
+    }
+    const { dir, diffId, asRoot } = job.unpack
+    const unpacked = await unpackLayer(iterate(next), dir, { asRoot }).catch(
+      async (error: unknown) => {
+        // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.
+        await drainAndCheck()
+        throw error
+      },
+    )
+    await drainAndCheck()
+    if (unpacked.diffId !== diffId) {
+      throw new DrayError(
+        'DIFF_ID_MISMATCH',
+        `layer ${job.digest} unpacks to ${unpacked.diffId}, but the image config says ${diffId}: the image is broken`,
+      )
+    }
+    return unpacked
+  } finally {
+    closeSync(fd)
+  }
+}
+
+type NextChunk = () => Promise<Buffer | undefined>
+
+/** The chunks of the blob in order, hashed, each as soon as it is there. */
+function arrivingChunks(fd: number, job: LayerJob, hash: Hash): NextChunk {
+  let at = 0
+  return async () => {
+    if (at >= job.size) return undefined
+    const available = await waitBeyond(job.prefix, at)
+    if (available === undefined) {
+      throw new DrayError('CONTENT_MISMATCH', `blob ${job.digest} did not arrive`)
+    }
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_SIZE, available - at))
+    const chunk = buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, at))
+    if (chunk.length === 0) {
+      throw new DrayError('CONTENT_MISMATCH', `blob ${job.digest} has ${at} bytes, not ${job.size}`)
+    }
+    hash.update(chunk)
+    at += chunk.length
+    return chunk
+  }
+}
+
+async function* iterate(next: NextChunk): AsyncGenerator<Buffer> {
+  for (let chunk = await next(); chunk !== undefined; chunk = await next()) yield chunk
+}
+
+function checkDigest(expected: Digest, actual: Digest): void {
+  if (actual === expected) return
+  throw new DrayError(
+    'CONTENT_MISMATCH',
+    `the bytes of blob ${expected} are those of ${actual}: they were damaged on the way, or the registry is wrong`,
+  )
+}

@@ -1,0 +1,198 @@
+import { closeSync, openSync } from 'node:fs'
+import type { LimitFunction } from 'p-limit'
+import type { Descriptor } from '#oci/descriptor.ts'
+import type { Digest } from '#oci/digest.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
+import type { OnProgress } from '../progress.ts'
+import type { RepositoryClient } from '../registry/client.ts'
+import { publish } from '../store/files.ts'
+import { Ingest } from '../store/ingest.ts'
+import { finishStagedLayer, hasLayer, publishLayer, stageLayer } from '../store/layers.ts'
+import type { Stage, Store } from '../store/store.ts'
+import { syncFileSystem } from '../sys.ts'
+import { settleAll } from './settle.ts'
+import { fetchBlob } from './fetch-blob.ts'
+import { createPrefix } from './prefix.ts'
+import type { WorkerPool } from './worker-pool.ts'
+
+/** A blob that must be in the store, and the layer it must unpack to, if it is one. */
+export interface LayerTask {
+  readonly blob: Descriptor
+  readonly diffId: Digest | undefined
+}
+
+export interface StoreLayersOptions {
+  /** Undefined when every blob is in the store. */
+  readonly client: RepositoryClient | undefined
+  readonly pool: WorkerPool
+  readonly limit: LimitFunction
+  /** Whether layers keep their owners and devices. */
+  readonly asRoot: boolean
+  readonly onProgress: OnProgress
+  readonly signal: AbortSignal
+}
+
+/** What is verified, but not visible yet. */
+interface Verified {
+  readonly task: LayerTask
+  readonly ingest: Ingest | undefined
+  readonly stage: Stage | undefined
+  readonly transferred: number
+}
+
+/**
+ * Brings layers into the store, all at once. When the last one is verified everything is synced together and then
+ * made visible, so that no crash leaves a blob or a layer that is visible but not whole.
+ *
+ * @returns bytes fetched
+ */
+export async function storeLayers(
+  store: Store,
+  tasks: readonly LayerTask[],
+  options: StoreLayersOptions,
+): Promise<number> {
+  const opened: (Ingest | Stage)[] = []
+  try {
+    const verified = await settleAll(options.signal, (signal) =>
+      tasks.map((task) => verifyLayer(store, task, { ...options, signal, opened })),
+    )
+    if (opened.length > 0) {
+      options.onProgress({ type: 'saving' })
+      syncDisk(store.layout.root)
+      for (const layer of verified) await publishVerified(store, layer)
+    }
+    return verified.reduce((sum, { transferred }) => sum + transferred, 0)
+  } finally {
+    for (const thing of opened) await thing.close()
+  }
+}
+
+interface Work extends StoreLayersOptions {
+  /** What must be closed in the end, whatever happens. */
+  readonly opened: (Ingest | Stage)[]
+}
+
+/** Fetches a blob if it isn't there, verifying and unpacking it while it arrives. */
+async function verifyLayer(store: Store, task: LayerTask, options: Work): Promise<Verified> {
+  const { blob, diffId } = task
+  const needsTree = async () => diffId !== undefined && !(await hasLayer(store.layout, diffId))
+  const report = reporter(task, options.onProgress)
+  report('waiting', 0)
+  if ((await store.has(blob)) && !(await needsTree())) {
+    report('exists', blob.size)
+    return { task, ingest: undefined, stage: undefined, transferred: 0 }
+  }
+  const ingest = await openIngest(store, blob, options, (present) =>
+    report('transferring', present),
+  )
+  // Whoever had the ingest before may have done all the work.
+  const stage = (await needsTree()) ? await store.stage() : undefined
+  if (ingest !== undefined) options.opened.push(ingest)
+  if (stage !== undefined) options.opened.push(stage)
+  const transferred = ingest === undefined ? 0 : blob.size - ingest.presentBytes
+  try {
+    await transferAndUnpack(store, task, { ...options, ingest, stage })
+  } catch (error) {
+    // Bytes that are wrong must not be gone on from.
+    if (isDrayError(error, 'CONTENT_MISMATCH') && !error.retryable) await ingest?.remove()
+    throw error
+  }
+  report(transferred === 0 ? 'exists' : 'done', blob.size)
+  return { task, ingest, stage, transferred }
+}
+
+async function openIngest(
+  store: Store,
+  blob: Descriptor,
+  { client, signal }: StoreLayersOptions,
+  onBytes: (present: number) => void,
+): Promise<Ingest | undefined> {
+  if (await store.has(blob)) return undefined
+  if (client === undefined) {
+    throw new DrayError(
+      'LAYOUT_INVALID',
+      `the local store lacks blob ${blob.digest}: pull the image again`,
+    )
+  }
+  const ingest = await Ingest.open(store.layout.ingest(blob.digest), blob, { signal, onBytes })
+  if (!(await store.has(blob))) return ingest
+  await ingest.remove()
+  return undefined
+}
+
+interface LayerWork extends Work {
+  readonly ingest: Ingest | undefined
+  readonly stage: Stage | undefined
+}
+
+async function transferAndUnpack(
+  store: Store,
+  { blob, diffId }: LayerTask,
+  work: LayerWork,
+): Promise<void> {
+  const { ingest, stage, client } = work
+  const stop = new AbortController()
+  const signal = AbortSignal.any([work.signal, stop.signal])
+  const unpack =
+    stage === undefined || diffId === undefined
+      ? undefined
+      : { dir: await stageLayer(stage.dir), diffId, asRoot: work.asRoot }
+  const fetching =
+    ingest === undefined || client === undefined
+      ? Promise.resolve()
+      : fetchBlob(client, blob, ingest, { signal, limit: work.limit })
+  const verifying = work.pool.run({
+    path: ingest?.path ?? store.pathOf(blob),
+    prefix: ingest?.prefix ?? createPrefix(blob.size),
+    digest: blob.digest,
+    size: blob.size,
+    unpack,
+  })
+  // The one that fails first is the reason; the other one only follows.
+  const failures: unknown[] = []
+  const [, tree] = await Promise.all([
+    fetching.catch((error: unknown) => {
+      failures.push(error)
+      ingest?.abandon()
+    }),
+    verifying.catch((error: unknown) => {
+      failures.push(error)
+      stop.abort(error)
+      return undefined
+    }),
+  ])
+  if (failures.length > 0) throw failures[0]
+  if (stage !== undefined && tree !== undefined) await finishStagedLayer(stage.dir, tree)
+}
+
+async function publishVerified(store: Store, { task, ingest, stage }: Verified): Promise<void> {
+  if (ingest !== undefined) {
+    await publish(ingest.path, store.pathOf(task.blob))
+    await ingest.remove()
+  }
+  if (stage !== undefined && task.diffId !== undefined) {
+    await publishLayer(store.layout, task.diffId, stage.dir)
+  }
+}
+
+function reporter({ blob }: LayerTask, onProgress: OnProgress) {
+  return (state: 'waiting' | 'transferring' | 'done' | 'exists', bytes: number) =>
+    onProgress({
+      type: 'blob',
+      digest: blob.digest,
+      kind: 'layer',
+      state: state === 'transferring' && bytes === blob.size ? 'finishing' : state,
+      bytes,
+      total: blob.size,
+    })
+}
+
+/** Puts everything written so far on the disk: one call for an image, not one for each file. */
+function syncDisk(dir: string): void {
+  const fd = openSync(dir, 'r')
+  try {
+    syncFileSystem(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

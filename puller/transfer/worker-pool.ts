@@ -1,0 +1,65 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { DrayError } from '#oci/error.ts'
+import type { UnpackResult } from '../layers/unpack.ts'
+import type { LayerJob, LayerReply } from './process-layer.ts'
+import { workerUrl } from '../worker-url.ts'
+
+/** Threads that verify and unpack blobs, one each at a time. */
+export interface WorkerPool {
+  /** Waits for a free thread. @throws what {@link processLayer} throws */
+  run(job: LayerJob): Promise<UnpackResult | undefined>
+  /** Ends all threads, whatever they are doing. */
+  close(): Promise<void>
+}
+
+/** Starts `size` threads at once, so that they are there when the first byte is. */
+export function createWorkerPool(size: number): WorkerPool {
+  const workers = Array.from({ length: size }, () => new Worker(workerUrl()))
+  const idle = [...workers]
+  const waiting: ((worker: Worker) => void)[] = []
+
+  const acquire = () => {
+    const worker = idle.pop()
+    return worker === undefined
+      ? new Promise<Worker>((resolve) => waiting.push(resolve))
+      : Promise.resolve(worker)
+  }
+  const release = (worker: Worker) => {
+    const next = waiting.shift()
+    if (next === undefined) idle.push(worker)
+    else next(worker)
+  }
+
+  return {
+    async run(job) {
+      const worker = await acquire()
+      try {
+        return await ask(worker, job)
+      } finally {
+        release(worker)
+      }
+    },
+    async close() {
+      await Promise.all(workers.map((worker) => worker.terminate()))
+    },
+  }
+}
+
+async function ask(worker: Worker, job: LayerJob): Promise<UnpackResult | undefined> {
+  const stop = new AbortController()
+  const { signal } = stop
+  try {
+    const answer = once(worker, 'message', { signal })
+    const end = once(worker, 'exit', { signal }).then(() => {
+      throw new DrayError('STORE_FAILED', 'the unpacking thread ended before it was done')
+    })
+    worker.postMessage(job)
+    const [reply] = (await Promise.race([answer, end])) as [LayerReply]
+    if ('result' in reply) return reply.result
+    const { code, message, ...options } = reply.error
+    throw new DrayError(code, message, options)
+  } finally {
+    stop.abort()
+  }
+}

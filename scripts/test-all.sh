@@ -1,0 +1,11 @@
+#!/bin/sh
+# Installs what the tests need and runs every tier: unit, root, S3 on a real Ceph, real clients. Needs Debian and root.
+set -eu
+cd "$(dirname "$0")/.."
+
+sh scripts/setup.sh runc crun skopeo podman umoci mmdebstrap busybox-static attr acl libcap2-bin zstd curl \
+  ceph-mon ceph-osd radosgw docker-compose
+
+PATH=$PWD/node_modules/.bin:$PATH
+export PATH
+exec node scripts/test.ts unit root s3 e2e
