@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { digestSchema } from './descriptor.ts'
 import type { Digest } from './digest.ts'
 import { parseJson } from './json.ts'
-import { absentable, check, stringMap, strings } from './schema.ts'
+import { absentable, check, listOf, stringMap, strings } from './schema.ts'
 
 /** Largest image config that is read, in bytes; the same bound as for manifests. */
 export const IMAGE_CONFIG_LIMIT = 4 * 1024 * 1024
@@ -45,7 +45,7 @@ const text = absentable(z.string())
 
 /** Docker once wrote a command as one string; it means one word. */
 const command = absentable(
-  z.union([z.string().transform((word) => (word === '' ? [] : [word])), z.array(z.string())]),
+  z.union([z.string().transform((word) => (word === '' ? [] : [word])), listOf(z.string())]),
 )
 
 const executionSchema = z.object({
@@ -77,9 +77,9 @@ const imageConfigSchema = z.object({
   config: absentable(executionSchema),
   rootfs: z.object({
     type: z.literal('layers', 'rootfs.type must be "layers"'),
-    diff_ids: absentable(z.array(digestSchema)).transform((ids) => ids ?? []),
+    diff_ids: absentable(listOf(digestSchema)).transform((ids) => ids ?? []),
   }),
-  history: absentable(z.array(historySchema)),
+  history: absentable(listOf(historySchema)),
 })
 
 /** Reads an image config of OCI or Docker. @throws IMAGE_CONFIG_INVALID */

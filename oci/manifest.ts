@@ -4,7 +4,7 @@ import { DrayError } from './error.ts'
 import { parseJson } from './json.ts'
 import { bareMediaType, isImageManifestType, isIndexType, MEDIA_TYPE } from './media-types.ts'
 import { formatPlatform, matchPlatform, type Platform } from './platform.ts'
-import { absentable, check, stringMap } from './schema.ts'
+import { absentable, check, listOf, stringMap } from './schema.ts'
 
 /** Largest manifest that is read or taken, in bytes (distribution-spec, "Pushing Manifests": at least 4 MiB). */
 export const MANIFEST_LIMIT = 4 * 1024 * 1024
@@ -43,10 +43,10 @@ const common = {
 const imageSchema = z.object({
   ...common,
   config: descriptorSchema,
-  layers: absentable(z.array(descriptorSchema)),
+  layers: absentable(listOf(descriptorSchema)),
 })
 
-const indexSchema = z.object({ ...common, manifests: absentable(z.array(descriptorSchema)) })
+const indexSchema = z.object({ ...common, manifests: absentable(listOf(descriptorSchema)) })
 
 /**
  * Reads a manifest or index of OCI or of Docker's schema 2. Which of the two it is follows from its fields; its

@@ -86,7 +86,10 @@ describe('parseImageConfig', () => {
     const text = JSON.stringify(document({ config: { Labels: {} } }))
     const config = parse(text.replace('"Labels":{}', '"Labels":{"__proto__":"x","toString":"y"}'))
     assert.equal(({} as { x?: string }).x, undefined)
-    assert.equal(config.config?.Labels?.['toString'], 'y')
+    assert.deepEqual(Object.entries(config.config?.Labels ?? {}), [
+      ['__proto__', 'x'],
+      ['toString', 'y'],
+    ])
   })
 
   it('refuses what is no image config', () => {
@@ -105,6 +108,16 @@ describe('parseImageConfig', () => {
     refuses(document({ config: { Labels: { a: 1 } } }))
     refuses(document({ config: { User: 0 } }))
     refuses(document({ history: {} }))
+  })
+
+  it('refuses a small config full of mistakes quickly', () => {
+    const start = performance.now()
+    const wrong = Array(1_000_000).fill({})
+    refuses(document({ history: Array(1_000_000).fill(0) }))
+    refuses(document({ rootfs: { type: 'layers', diff_ids: wrong } }))
+    refuses(document({ config: { Env: wrong } }))
+    refuses(document({ config: { Cmd: wrong } }))
+    assert.ok(performance.now() - start < 4000)
   })
 
   it('refuses a diffID list that is written twice', () => {
