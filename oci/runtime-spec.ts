@@ -68,8 +68,8 @@ export interface Linux {
 
 export interface Resources {
   readonly devices: readonly DeviceRule[]
-  /** Bytes; `swap` is memory and swap together. */
-  readonly memory?: { readonly limit: number; readonly swap: number } | undefined
+  /** Bytes; `swap` is memory and swap together, absent where the kernel can't limit it. */
+  readonly memory?: { readonly limit: number; readonly swap?: number | undefined } | undefined
   /** `quota` out of `period`, both in microseconds. */
   readonly cpu?: { readonly quota: number; readonly period: number } | undefined
   readonly pids?: { readonly limit: number } | undefined

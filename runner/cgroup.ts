@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs'
+import { readdir, readFile, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { isErrno } from '#oci/error.ts'
+import { type MountInfo, readMounts } from './mountinfo.ts'
+
+/** How this host divides resources (cgroups(7)). */
+export interface Cgroups {
+  /** `hybrid`: v1 controllers, and v2 mounted beside them. */
+  readonly mode: 'v1' | 'hybrid' | 'v2' | 'none'
+  /** The controllers that limits can be set with, sorted. */
+  readonly controllers: readonly string[]
+  /** Controllers that a hybrid host gave to v2, where no OCI runtime uses them. */
+  readonly strayControllers: readonly string[]
+  /** Where each hierarchy is mounted. */
+  readonly mountPoints: readonly string[]
+}
+
+const CGROUP_ROOT = '/sys/fs/cgroup'
+const EMPTY_WITHIN_MS = 2000
+const POLL_MS = 10
+
+// Options of a v1 mount that are no controllers.
+const NO_CONTROLLER = /^(?:rw|ro|none|xattr|noprefix|clone_children|release_agent=.*|name=.*)$/
+
+export async function readCgroups(): Promise<Cgroups> {
+  return describeCgroups(await readMounts(), readControllers)
+}
+
+/** {@link readCgroups} of given mounts. `readV2` gives the controllers of a v2 hierarchy mounted at a path. */
+export async function describeCgroups(
+  mounts: readonly MountInfo[],
+  readV2: (mountPoint: string) => Promise<readonly string[]>,
+): Promise<Cgroups> {
+  const ours = mounts.filter(({ mountPoint }) => `${mountPoint}/`.startsWith(`${CGROUP_ROOT}/`))
+  const v1 = ours.filter((mount) => mount.type === 'cgroup')
+  const v2 = ours.find((mount) => mount.type === 'cgroup2')
+  const unified = v2 === undefined ? [] : await readV2(v2.mountPoint)
+  const mountPoints = [...v1, ...(v2 ? [v2] : [])].map((mount) => mount.mountPoint)
+  if (v1.length === 0) {
+    const mode = v2 === undefined ? 'none' : 'v2'
+    return { mode, controllers: unified.toSorted(), strayControllers: [], mountPoints }
+  }
+  const controllers = v1.flatMap((mount) => mount.superOptions).filter(isController)
+  return {
+    mode: v2 === undefined ? 'v1' : 'hybrid',
+    controllers: [...new Set(controllers)].sort(),
+    strayControllers: unified,
+    mountPoints,
+  }
+}
+
+/** Whether memory and swap together can be limited: v1 counts swap only when the kernel is told to at boot. */
+export function limitsSwap(cgroups: Cgroups): boolean {
+  return cgroups.mode === 'v2' || existsSync(`${CGROUP_ROOT}/memory/memory.memsw.limit_in_bytes`)
+}
+
+/**
+ * Kills every process in a cgroup and removes it from all hierarchies. `path` is that of the runtime spec
+ * (`cgroupsPath`). What is not there is no error.
+ *
+ * @returns false when processes are still dying after two seconds
+ */
+export async function removeCgroup(cgroups: Cgroups, path: string): Promise<boolean> {
+  const deadline = performance.now() + EMPTY_WITHIN_MS
+  const dirs = cgroups.mountPoints.map((mountPoint) => join(mountPoint, path))
+  for (;;) {
+    const removed = await Promise.all(dirs.map(removeTree))
+    if (removed.every(Boolean)) return true
+    if (performance.now() > deadline) return false
+    await setTimeout(POLL_MS)
+  }
+}
+
+async function removeTree(dir: string): Promise<boolean> {
+  try {
+    for (const entry of await readdir(dir, { withFileTypes: true })) {
+      if (entry.isDirectory()) await removeTree(join(dir, entry.name))
+    }
+    await killAll(dir)
+    await rmdir(dir)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return true
+    if (isErrno(error, 'EBUSY')) return false
+    throw error
+  }
+}
+
+async function killAll(dir: string): Promise<void> {
+  const pids = (await readFile(join(dir, 'cgroup.procs'), 'utf8')).split('\n').map(Number)
+  for (const pid of pids.filter((number) => number > 0)) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if (!isErrno(error, 'ESRCH')) throw error
+    }
+  }
+}
+
+function isController(option: string): boolean {
+  return !NO_CONTROLLER.test(option)
+}
+
+async function readControllers(mountPoint: string): Promise<string[]> {
+  const text = await readFile(join(mountPoint, 'cgroup.controllers'), 'utf8').catch(() => '')
+  return text.split(/\s+/).filter((name) => name !== '')
+}

@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process'
+import { existsSync, rmSync } from 'node:fs'
+import { readdir, realpath, rmdir, unlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
+import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
+import { type Cgroups, readCgroups, removeCgroup } from './cgroup.ts'
+import { containersDir, isContainerId } from './layout.ts'
+import { mountPointsUnder } from './mountinfo.ts'
+import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
+import { deleteArguments, KNOWN_RUNTIMES } from './runtime.ts'
+import { cgroupsPathOf } from './spec.ts'
+import { unmount } from './sys.ts'
+
+const run = promisify(execFile)
+
+/** A runtime that doesn't answer is given up after this; its processes are then killed through their cgroup. */
+const RUNTIME_TIMEOUT_MS = 30_000
+
+/** What {@link cleanUpContainers} did. */
+export interface CleanUpReport {
+  /** Ids of containers that are gone now. */
+  readonly removed: readonly string[]
+  /** Containers that something of is left, and why; the next call tries again. */
+  readonly failed: readonly { readonly id: string; readonly reason: string }[]
+}
+
+/**
+ * Removes the containers whose owner died before it could: kills what runs in them, unmounts, removes cgroups and
+ * directories. Those with a living owner are left alone; several processes may do this at once.
+ */
+export async function cleanUpContainers(root: string): Promise<CleanUpReport> {
+  const removed: string[] = []
+  const failed: { id: string; reason: string }[] = []
+  const containers = await realpath(containersDir(root)).catch(() => undefined)
+  if (containers === undefined) return { removed, failed }
+  for (const id of (await readdir(containers)).filter(isContainerId)) {
+    try {
+      const claim = claimExisting(containers, id)
+      if (claim === undefined) continue
+      await removeContainer(claim, await readRecord(claim.paths), await readCgroups())
+      removed.push(id)
+    } catch (error) {
+      failed.push({ id, reason: errorMessage(error) })
+    }
+  }
+  return { removed, failed }
+}
+
+/**
+ * Removes everything of a container and ends the claim. A directory is never deleted through a mount: it stays when
+ * something below it cannot be unmounted.
+ *
+ * @throws RUN_FAILED when something is left
+ */
+export async function removeContainer(
+  claim: Claim,
+  record: ContainerRecord | undefined,
+  cgroups: Cgroups,
+): Promise<void> {
+  try {
+    const trouble = record === undefined ? undefined : await deleteInRuntime(record)
+    if (!(await removeCgroup(cgroups, cgroupsPathOf(claim.id)))) {
+      throw left(claim, trouble ?? 'its processes do not end')
+    }
+    await unmountUnder(claim)
+    await removeDirectory(claim)
+  } finally {
+    claim.release()
+  }
+}
+
+/** Kills the container and removes the runtime's state. @returns what went wrong, for which the cgroup may still make up */
+async function deleteInRuntime(record: ContainerRecord): Promise<string | undefined> {
+  const state = join(record.runtimeRoot, record.id)
+  const isKnown = KNOWN_RUNTIMES.some((name) => name === basename(record.runtime))
+  if (isKnown && !existsSync(state)) return undefined
+  try {
+    const args = deleteArguments(record.runtimeRoot, record.id)
+    await run(record.runtime, args, { timeout: RUNTIME_TIMEOUT_MS })
+    return undefined
+  } catch (error) {
+    return `${basename(record.runtime)} cannot delete it: ${errorMessage(error)}`
+  } finally {
+    rmSync(state, { recursive: true, force: true })
+  }
+}
+
+async function unmountUnder(claim: Claim): Promise<void> {
+  for (const point of await mountPointsUnder(claim.paths.dir)) unmount(point)
+  const [rest] = await mountPointsUnder(claim.paths.dir)
+  if (rest !== undefined) throw left(claim, `${rest} is still mounted`)
+}
+
+/**
+ * The lock goes last, so that whoever finds the rest can take over. Containers make names that are no UTF-8 and paths
+ * longer than any system call takes; of Node's ways to remove a tree only the synchronous one copes.
+ */
+async function removeDirectory(claim: Claim): Promise<void> {
+  const { dir, lock } = claim.paths
+  for (const name of await readdir(dir)) {
+    if (name !== basename(lock)) rmSync(join(dir, name), { recursive: true, force: true })
+  }
+  await unlink(lock)
+  try {
+    await rmdir(dir)
+  } catch (error) {
+    // Somebody else locks it this very moment, and removes it.
+    if (!isErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error
+  }
+}
+
+function left(claim: Claim, reason: string): DrayError {
+  const message = `container ${claim.id} could not be removed: ${reason}; the next command tries again`
+  return new DrayError('RUN_FAILED', message)
+}

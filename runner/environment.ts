@@ -1,0 +1,40 @@
+/** What a container's environment is made of, the later winning. */
+export interface EnvironmentParts {
+  readonly hostname: string
+  readonly home: string
+  readonly tty: boolean
+  /** Entries of the image config. Those without `=` mean nothing and are left out. */
+  readonly image: readonly string[]
+  /** `KEY=VALUE`, or `KEY` for the value in `host`; a KEY without a value there is dropped. */
+  readonly options: readonly string[]
+  readonly host: Readonly<Record<string, string | undefined>>
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** The environment as `KEY=VALUE`, each key once, in the order of their first mention. */
+export function buildEnvironment(parts: EnvironmentParts): string[] {
+  const variables = new Map([
+    ['PATH', DEFAULT_PATH],
+    ['HOSTNAME', parts.hostname],
+    ...(parts.tty ? [['TERM', 'xterm'] as const] : []),
+    ['HOME', parts.home],
+  ])
+  for (const entry of parts.image) {
+    const equals = entry.indexOf('=')
+    if (equals > 0) variables.set(entry.slice(0, equals), entry.slice(equals + 1))
+  }
+  for (const entry of parts.options) {
+    const equals = entry.indexOf('=')
+    const key = equals < 0 ? entry : entry.slice(0, equals)
+    const value = equals < 0 ? parts.host[key] : entry.slice(equals + 1)
+    if (value === undefined) variables.delete(key)
+    else variables.set(key, value)
+  }
+  return [...variables].map(([key, value]) => `${key}=${value}`)
+}
+
+/** The value of a variable in a list of `KEY=VALUE`. */
+export function findVariable(environment: readonly string[], key: string): string | undefined {
+  return environment.find((entry) => entry.startsWith(`${key}=`))?.slice(key.length + 1)
+}

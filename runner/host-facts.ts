@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { release } from 'node:os'
+import { type Cgroups, limitsSwap } from './cgroup.ts'
+import type { SpecFacts } from './spec.ts'
+
+/** The part of {@link SpecFacts} that is the same for every container of a host. */
+export type HostFacts = Pick<
+  SpecFacts,
+  | 'architecture'
+  | 'limitsSwap'
+  | 'recursiveReadOnly'
+  | 'openFilesLimit'
+  | 'oomScoreAdj'
+  | 'thermalPaths'
+>
+
+const CPU_DIR = '/sys/devices/system/cpu'
+
+/** Reads what a container's spec depends on. What can't be read has the careful value. */
+export async function readHostFacts(cgroups: Cgroups): Promise<HostFacts> {
+  const [limits, oomScore, cpus] = await Promise.all([
+    readFile('/proc/self/limits', 'latin1').catch(() => ''),
+    readFile('/proc/self/oom_score_adj', 'latin1').catch(() => '0'),
+    readdir(CPU_DIR).catch((): string[] => []),
+  ])
+  return {
+    architecture: process.arch,
+    limitsSwap: limitsSwap(cgroups),
+    recursiveReadOnly: isKernelAtLeast(5, 12),
+    openFilesLimit: hardOpenFilesLimit(limits),
+    oomScoreAdj: Math.max(0, Number(oomScore) || 0),
+    thermalPaths: thermalPaths(cpus),
+  }
+}
+
+/** Whether a kernel release, by default the running one, is of a version or newer. */
+export function isKernelAtLeast(major: number, minor: number, kernel: string = release()): boolean {
+  const [ownMajor = 0, ownMinor = 0] = kernel.split('.', 2).map((part) => Number.parseInt(part, 10))
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor)
+}
+
+/** From the text of /proc/PID/limits; 1024 when it says nothing. */
+export function hardOpenFilesLimit(limits: string): number {
+  const hard = /^Max open files\s+\S+\s+(\d+|unlimited)/m.exec(limits)?.[1]
+  return hard === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(hard ?? 1024)
+}
+
+function thermalPaths(cpus: readonly string[]): string[] {
+  return cpus
+    .filter((name) => /^cpu\d+$/.test(name))
+    .map((name) => `${CPU_DIR}/${name}/thermal_throttle`)
+    .filter((path) => existsSync(path))
+}

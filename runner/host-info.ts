@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { release } from 'node:os'
+import { promisify } from 'node:util'
+import { errorMessage } from '#oci/error.ts'
+import { type Cgroups, readCgroups } from './cgroup.ts'
+import { isKernelAtLeast } from './host-facts.ts'
+import { takesLayersOneByOne } from './overlay.ts'
+import { findRuntime, KNOWN_RUNTIMES, obstacleOf } from './runtime.ts'
+
+const run = promisify(execFile)
+
+export interface RuntimeInfo {
+  readonly name: string
+  /** Undefined when it isn't installed. */
+  readonly path: string | undefined
+  /** First line of what it says about itself. */
+  readonly version: string | undefined
+  /** Why it can't be used; undefined when it can. */
+  readonly obstacle: string | undefined
+}
+
+/** What this host offers to containers. Plain data. */
+export interface HostInfo {
+  readonly kernel: string
+  readonly architecture: string
+  readonly isRoot: boolean
+  readonly cgroups: {
+    readonly mode: Cgroups['mode']
+    readonly controllers: readonly string[]
+  }
+  readonly runtimes: readonly RuntimeInfo[]
+  /** Name of the runtime that `run` takes by default. */
+  readonly runtime: string | undefined
+  readonly overlay: {
+    readonly supported: boolean
+    /** Whether layers are stacked one option each, up to 500. Undefined when not root: it can't be tried. */
+    readonly layersOneByOne: boolean | undefined
+  }
+  readonly seccomp: boolean
+  readonly userNamespaces: boolean
+  /** `plain` mounts images on block devices; `file` also on plain files (Linux 6.12). */
+  readonly erofs: 'none' | 'plain' | 'file'
+  /** What each command lacks here, with what to do; empty when it will work. */
+  readonly missing: { readonly run: readonly string[] }
+}
+
+const VERSION_TIMEOUT_MS = 5000
+const NEEDED_CONTROLLERS = ['cpu', 'memory', 'pids']
+
+/**
+ * Looks at the host, without changing it. Programs are run only to ask for their version.
+ *
+ * @param searchPath value of PATH
+ */
+export async function readHostInfo(searchPath?: string): Promise<HostInfo> {
+  const cgroups = await readCgroups()
+  const runtimes = await Promise.all(
+    KNOWN_RUNTIMES.map((name) => describeRuntime(name, searchPath, cgroups)),
+  )
+  const [fileSystems, status, namespaces] = await Promise.all([
+    readText('/proc/filesystems'),
+    readText('/proc/self/status'),
+    readText('/proc/sys/user/max_user_namespaces'),
+  ])
+  const isRoot = process.geteuid?.() === 0
+  const facts = {
+    kernel: release(),
+    architecture: process.arch,
+    isRoot,
+    cgroups: { mode: cgroups.mode, controllers: cgroups.controllers },
+    runtimes,
+    runtime: runtimes.find((runtime) => runtime.obstacle === undefined)?.name,
+    overlay: overlayOf(fileSystems, isRoot),
+    seccomp: /^Seccomp:/m.test(status),
+    userNamespaces: Number(namespaces) > 0,
+    erofs: erofsOf(fileSystems),
+  }
+  return { ...facts, missing: { run: missingForRun(facts) } }
+}
+
+async function describeRuntime(
+  name: string,
+  searchPath: string | undefined,
+  cgroups: Cgroups,
+): Promise<RuntimeInfo> {
+  const found = await findRuntime(name, searchPath)
+  if (found === undefined) {
+    return { name, path: undefined, version: undefined, obstacle: 'not installed' }
+  }
+  const { path } = found
+  try {
+    const { stdout } = await run(path, ['--version'], { timeout: VERSION_TIMEOUT_MS })
+    return { name, path, version: stdout.split('\n')[0], obstacle: obstacleOf(found, cgroups) }
+  } catch (error) {
+    const obstacle = `it does not start: ${errorMessage(error)}`
+    return { name, path, version: undefined, obstacle }
+  }
+}
+
+/** Reading the list loads no module; the kernel does that at the first mount, so root finds out by trying. */
+function overlayOf(fileSystems: string, isRoot: boolean): HostInfo['overlay'] {
+  const listed = /\toverlay$/m.test(fileSystems)
+  if (!isRoot) return { supported: listed, layersOneByOne: undefined }
+  try {
+    return { supported: true, layersOneByOne: takesLayersOneByOne() }
+  } catch {
+    return { supported: listed, layersOneByOne: false }
+  }
+}
+
+function erofsOf(fileSystems: string): HostInfo['erofs'] {
+  if (!/\terofs$/m.test(fileSystems)) return 'none'
+  return isKernelAtLeast(6, 12) ? 'file' : 'plain'
+}
+
+/** What `run` lacks, from the other facts. Pure. */
+export function missingForRun(host: Omit<HostInfo, 'missing'>): string[] {
+  const controllers = NEEDED_CONTROLLERS.filter((name) => !host.cgroups.controllers.includes(name))
+  return [
+    ...(host.isRoot ? [] : ['root: containers are mounted and isolated by root']),
+    ...(host.runtime === undefined ? [`an OCI runtime: ${whyNone(host.runtimes)}`] : []),
+    ...(host.overlay.supported ? [] : ['the overlay file system: modprobe overlay']),
+    ...(host.seccomp ? [] : ['seccomp: a kernel built with CONFIG_SECCOMP_FILTER']),
+    ...(controllers.length === 0
+      ? []
+      : [`cgroup controllers for limits: ${controllers.join(', ')}`]),
+  ]
+}
+
+function whyNone(runtimes: readonly RuntimeInfo[]): string {
+  const reasons = runtimes.map(({ name, obstacle }) => `${name}: ${obstacle}`)
+  return `${reasons.join('; ')}; apt-get install runc`
+}
+
+function readText(path: string): Promise<string> {
+  return readFile(path, 'latin1').catch(() => '')
+}

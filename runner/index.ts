@@ -1,0 +1,7 @@
+export { type CleanUpReport, cleanUpContainers } from './cleanup.ts'
+export { type ContainerExit, type RunContext, runContainer } from './container.ts'
+export { exitCodeOf } from './exit-code.ts'
+export { type HostInfo, type RuntimeInfo, readHostInfo } from './host-info.ts'
+export { type ContainerOptions, parseVolume, type Volume } from './options.ts'
+export { parseBytes, parseCpus, parseMemory, parsePidsLimit } from './size.ts'
+export type { Stdio } from './supervise.ts'

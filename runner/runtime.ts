@@ -1,0 +1,126 @@
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { basename, isAbsolute, join, resolve } from 'node:path'
+import { DrayError } from '#oci/error.ts'
+import type { Cgroups } from './cgroup.ts'
+
+/** A program with the command line of an OCI runtime: `run`, `state`, `kill`, `delete`. */
+export interface OciRuntime {
+  /** Its file's name, such as `runc`. */
+  readonly name: string
+  readonly path: string
+}
+
+/** In order of preference: crun starts containers faster. */
+export const KNOWN_RUNTIMES = ['crun', 'runc'] as const
+
+// An ordinary user's PATH often lacks these.
+const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+
+/** Why a runtime can't work on a host; undefined when nothing speaks against it. */
+export function obstacleOf(runtime: OciRuntime, cgroups: Cgroups): string | undefined {
+  if (cgroups.mode === 'none') return 'no cgroups are mounted at /sys/fs/cgroup'
+  if (runtime.name === 'crun' && cgroups.mode === 'hybrid' && cgroups.strayControllers.length > 0) {
+    const stray = cgroups.strayControllers.join(', ')
+    return `crun refuses hybrid cgroups as long as v2 has controllers (here: ${stray})`
+  }
+  return undefined
+}
+
+/**
+ * The OCI runtime to use: the one asked for, by name or path, or else the first known one that can work here.
+ *
+ * @param searchPath value of PATH
+ * @throws RUNTIME_UNAVAILABLE
+ */
+export async function chooseRuntime(
+  wanted: string | undefined,
+  searchPath: string | undefined,
+  cgroups: Cgroups,
+): Promise<OciRuntime> {
+  const reasons: string[] = []
+  for (const name of wanted === undefined ? KNOWN_RUNTIMES : [wanted]) {
+    const runtime = await findRuntime(name, searchPath)
+    const reason = runtime ? obstacleOf(runtime, cgroups) : `${name} is not installed`
+    if (runtime !== undefined && reason === undefined) return runtime
+    reasons.push(reason ?? name)
+  }
+  const advice =
+    wanted === undefined ? 'apt-get install runc' : 'install it, or leave --runtime out'
+  throw new DrayError(
+    'RUNTIME_UNAVAILABLE',
+    `no OCI runtime: ${reasons.join('; ')}. Try: ${advice}`,
+  )
+}
+
+/** Finds a program by name on the PATH and in the system's directories, or by path. */
+export async function findRuntime(
+  nameOrPath: string,
+  searchPath: string | undefined,
+): Promise<OciRuntime | undefined> {
+  const dirs = [...(searchPath ?? '').split(':').filter(isAbsolute), ...SYSTEM_DIRS]
+  const candidates = nameOrPath.includes('/')
+    ? [resolve(nameOrPath)]
+    : dirs.map((dir) => join(dir, nameOrPath))
+  for (const path of candidates) {
+    if (await isExecutable(path)) return { name: basename(path), path }
+  }
+  return undefined
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Arguments of `run`: starts a container and stays until it ends, with the exit code of its command. */
+export function runArguments(run: {
+  readonly runtimeRoot: string
+  readonly log: string
+  readonly bundle: string
+  readonly pidFile: string
+  readonly id: string
+}): string[] {
+  const globals = ['--root', run.runtimeRoot, '--log', run.log, '--log-format', 'json']
+  return [...globals, 'run', '--bundle', run.bundle, '--pid-file', run.pidFile, run.id]
+}
+
+/** Arguments of `delete`: kills a container if need be and forgets it. */
+export function deleteArguments(runtimeRoot: string, id: string): string[] {
+  return ['--root', runtimeRoot, 'delete', '--force', id]
+}
+
+// How runc and crun say that the command itself could not be started; everything else is the container's set-up.
+const NOT_FOUND =
+  /executable file\b.* not found|exec: "[^"]*": .*no such file|exec container process.*: no such file/i
+const NOT_EXECUTABLE = /exec: "[^"]*": |open executable: |exec container process/i
+
+/**
+ * Reads a runtime's log for the reason why it could not start the container. Undefined when it gives none: then the
+ * exit code is the command's own.
+ *
+ * @returns COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE or RUN_FAILED
+ */
+export function explainFailure(runtime: OciRuntime, log: string): DrayError | undefined {
+  const reason = log
+    .split('\n')
+    .map(errorLine)
+    .findLast((line) => line !== undefined)
+  if (reason === undefined) return undefined
+  if (NOT_FOUND.test(reason)) return new DrayError('COMMAND_NOT_FOUND', reason)
+  if (NOT_EXECUTABLE.test(reason)) return new DrayError('COMMAND_NOT_EXECUTABLE', reason)
+  return new DrayError('RUN_FAILED', `${runtime.name} could not run the container: ${reason}`)
+}
+
+function errorLine(line: string): string | undefined {
+  try {
+    const { level, msg } = JSON.parse(line) as { level?: unknown; msg?: unknown }
+    return (level === 'error' || level === 'fatal') && typeof msg === 'string' ? msg : undefined
+  } catch {
+    return undefined
+  }
+}

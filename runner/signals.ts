@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
+
+/** Signals that a person or a supervisor sends to a program, and that the container's command should get instead. */
+const FORWARDED = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGCONT',
+] as const
+
+/** Those that mean: end. */
+const ENDING: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
+
+/** Catches the signals of this process until {@link release}, so that none ends it before a container is cleaned up. */
+export class SignalCatcher {
+  readonly #handler = (signal: NodeJS.Signals) => this.#take(signal)
+  #listener: ((signal: NodeJS.Signals) => void) | undefined
+  #pending: NodeJS.Signals[] = []
+
+  constructor() {
+    for (const signal of FORWARDED) process.on(signal, this.#handler)
+  }
+
+  /** The first signal so far that means: end. */
+  get ending(): NodeJS.Signals | undefined {
+    return this.#pending.find((signal) => ENDING.includes(signal))
+  }
+
+  /** Hands the signals on, those caught before included. */
+  deliverTo(listener: (signal: NodeJS.Signals) => void): void {
+    this.#listener = listener
+    for (const signal of this.#pending.splice(0)) listener(signal)
+  }
+
+  release(): void {
+    for (const signal of FORWARDED) process.off(signal, this.#handler)
+  }
+
+  #take(signal: NodeJS.Signals): void {
+    if (this.#listener === undefined) this.#pending.push(signal)
+    else this.#listener(signal)
+  }
+}
+
+/** The exit code that stands for an end by a signal. */
+export function exitCodeOfSignal(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal]
+}
+
+/**
+ * Whether a signal that should end a container's first process would be lost on it: the kernel drops what the first
+ * process of a pid namespace doesn't handle (pid_namespaces(7)). One that it ignores on purpose is not lost.
+ */
+export function isLostOn(signal: NodeJS.Signals, statusText: string): boolean {
+  if (!ENDING.includes(signal)) return false
+  const bit = 1n << BigInt(constants.signals[signal] - 1)
+  const masks = ['SigCgt', 'SigIgn'].map((field) => readMask(statusText, field))
+  return masks.every((mask) => mask !== undefined && (mask & bit) === 0n)
+}
+
+/** {@link isLostOn} of a process of this host; false when it is gone. */
+export function isLostOnProcess(signal: NodeJS.Signals, pid: number): boolean {
+  try {
+    return isLostOn(signal, readFileSync(`/proc/${pid}/status`, 'latin1'))
+  } catch {
+    return false
+  }
+}
+
+function readMask(statusText: string, field: string): bigint | undefined {
+  const hex = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, 'm').exec(statusText)?.[1]
+  return hex === undefined ? undefined : BigInt(`0x${hex}`)
+}

@@ -1,0 +1,191 @@
+import { DrayError } from '#oci/error.ts'
+import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
+import type { Capabilities, Linux, Process, Resources, RuntimeSpec } from '#oci/runtime-spec.ts'
+import { buildEnvironment } from './environment.ts'
+import { buildMounts, maskedPaths, READ_ONLY_PATHS } from './mounts.ts'
+import { type ContainerOptions, normalPath } from './options.ts'
+import { seccompProfile } from './seccomp.ts'
+import type { ContainerUser } from './user.ts'
+
+/** What `buildSpec` must know of the host, of the container and of the root file system. */
+export interface SpecFacts {
+  /** 64 hex digits. */
+  readonly id: string
+  readonly user: ContainerUser
+  /** Absolute, free of links. */
+  readonly workdir: string
+  /** Of the mounted root file system: absolute, or relative to the bundle. */
+  readonly rootPath: string
+  /** Host files to mount read-write at /etc/hosts and the like, by their path inside. */
+  readonly etcFiles: Readonly<Record<string, string>>
+  readonly hostEnv: Readonly<Record<string, string | undefined>>
+  /** Node's name of the processor architecture. */
+  readonly architecture: string
+  /** Whether swap can be limited (v1: swap accounting). */
+  readonly limitsSwap: boolean
+  /** Whether `ro` can hold for the mounts below a volume too (Linux 5.12). */
+  readonly recursiveReadOnly: boolean
+  /** Hard limit of open files of this process, which a container's can't exceed. */
+  readonly openFilesLimit: number
+  /** How willingly the kernel kills this process, 0 or more. */
+  readonly oomScoreAdj: number
+  /** Directories in /sys that tell about the host's load, masked besides the fixed ones. */
+  readonly thermalPaths: readonly string[]
+}
+
+/** The capabilities that root has inside: without those that make devices, raw packets or audit records. */
+export const DEFAULT_CAPABILITIES = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_SETFCAP',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_SYS_CHROOT',
+] as const
+
+const DEFAULT_PIDS_LIMIT = 2048 // podman's default too
+const CPU_PERIOD_MICROS = 100_000
+
+// What systemd gives services: small enough for programs that walk all of them, and any program may raise it.
+const OPEN_FILES = { soft: 1024, hard: 524_288 }
+
+/** The cgroup of a container, below the mount of each controller. */
+export function cgroupsPathOf(id: string): string {
+  return `/dray/${id}`
+}
+
+/** The host name inside, from the options or the id. */
+export function hostnameOf(id: string, options: ContainerOptions): string {
+  return options.hostname ?? id.slice(0, 12)
+}
+
+/**
+ * The command line: entrypoint and command of the options, else of the image. An entrypoint of the options drops the
+ * image's Cmd.
+ *
+ * @throws USAGE when there is no word to run
+ */
+export function commandLine(config: ExecutionConfig, options: ContainerOptions): string[] {
+  const own = options.entrypoint?.filter((word, at) => at > 0 || word !== '')
+  const entrypoint = own ?? config.Entrypoint ?? []
+  const given = options.command ?? []
+  const command = given.length > 0 || own !== undefined ? given : (config.Cmd ?? [])
+  const words = [...entrypoint, ...command]
+  if (words.length > 0) return words
+  throw new DrayError('USAGE', 'the image names no command: give one after the image')
+}
+
+/** The working directory as asked for, before links are followed. */
+export function wantedWorkdir(config: ExecutionConfig, options: ContainerOptions): string {
+  return normalPath(options.workdir ?? config.WorkingDir ?? '/')
+}
+
+/** The user as asked for, before it is looked up. */
+export function wantedUser(config: ExecutionConfig, options: ContainerOptions): string {
+  return options.user ?? config.User ?? ''
+}
+
+/**
+ * The runtime spec of a container (runtime-spec, config.md). Pure. Of the image's labels nothing is copied to
+ * annotations: runtimes act on some.
+ *
+ * @throws USAGE when there is no command; IMAGE_CONFIG_INVALID for a NUL byte in the image's words
+ */
+export function buildSpec(
+  image: ImageConfig,
+  options: ContainerOptions,
+  facts: SpecFacts,
+): RuntimeSpec {
+  return {
+    ociVersion: '1.0.2',
+    process: buildProcess(image.config ?? {}, options, facts),
+    root: { path: facts.rootPath, readonly: options.readOnly ?? false },
+    hostname: hostnameOf(facts.id, options),
+    mounts: buildMounts(options, facts),
+    linux: buildLinux(options, facts),
+  }
+}
+
+function buildProcess(
+  config: ExecutionConfig,
+  options: ContainerOptions,
+  facts: SpecFacts,
+): Process {
+  const { uid, gid, additionalGids, home } = facts.user
+  const hostname = hostnameOf(facts.id, options)
+  const args = commandLine(config, options)
+  const env = buildEnvironment({
+    hostname,
+    home,
+    tty: options.tty ?? false,
+    image: config.Env ?? [],
+    options: options.env ?? [],
+    host: facts.hostEnv,
+  })
+  if ([...args, ...env, facts.workdir].some((word) => word.includes('\0'))) {
+    throw new DrayError('IMAGE_CONFIG_INVALID', 'a word of the image config contains a NUL byte')
+  }
+  return {
+    terminal: options.tty ?? false,
+    user: { uid, gid, additionalGids },
+    args,
+    env,
+    cwd: facts.workdir,
+    capabilities: capabilitiesOf(uid),
+    rlimits: [openFilesLimit(facts.openFilesLimit)],
+    noNewPrivileges: true,
+    oomScoreAdj: facts.oomScoreAdj,
+  }
+}
+
+/**
+ * Only root has them in effect. Nothing is inheritable (a program with file capabilities would gain them) or ambient
+ * (an ordinary user would keep them).
+ */
+function capabilitiesOf(uid: number): Capabilities {
+  const held = uid === 0 ? DEFAULT_CAPABILITIES : []
+  return {
+    bounding: DEFAULT_CAPABILITIES,
+    effective: held,
+    permitted: held,
+    inheritable: [],
+    ambient: [],
+  }
+}
+
+function openFilesLimit(own: number) {
+  const hard = Math.min(OPEN_FILES.hard, own)
+  return { type: 'RLIMIT_NOFILE', soft: Math.min(OPEN_FILES.soft, hard), hard }
+}
+
+function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
+  const types = ['pid', 'mount', 'uts', 'ipc', 'cgroup'] as const
+  const namespaces = types.map((type) => ({ type }))
+  return {
+    namespaces: options.network === 'host' ? namespaces : [...namespaces, { type: 'network' }],
+    cgroupsPath: cgroupsPathOf(facts.id),
+    resources: buildResources(options, facts.limitsSwap),
+    maskedPaths: maskedPaths(facts.thermalPaths),
+    readonlyPaths: READ_ONLY_PATHS,
+    seccomp: seccompProfile(facts.architecture),
+  }
+}
+
+function buildResources(options: ContainerOptions, limitsSwap: boolean): Resources {
+  const { memory, cpus, pidsLimit = DEFAULT_PIDS_LIMIT } = options
+  return {
+    devices: [{ allow: false, access: 'rwm' }],
+    pids: { limit: pidsLimit },
+    ...(memory !== undefined && {
+      memory: { limit: memory, ...(limitsSwap && { swap: memory }) },
+    }),
+    ...(cpus !== undefined && {
+      cpu: { quota: Math.round(cpus * CPU_PERIOD_MICROS), period: CPU_PERIOD_MICROS },
+    }),
+  }
+}

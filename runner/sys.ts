@@ -1,0 +1,204 @@
+import { readSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { DrayError } from '#oci/error.ts'
+
+/**
+ * The system calls that running a container needs and Node lacks. The library that makes them is loaded at the first
+ * call (about 15 ms). All are synchronous and short.
+ *
+ * Every function throws SYSCALL_FAILED with `detail: {call, errno}`, `errno` being the name (`EBUSY`), unless it says otherwise.
+ */
+
+/** What `detail` of a SYSCALL_FAILED holds. */
+export interface SyscallDetail {
+  readonly call: string
+  readonly errno: string
+}
+
+type Argument = string | number | bigint | Buffer | null
+type Call = (...args: readonly Argument[]) => number
+
+interface Native {
+  readonly mount: Call
+  readonly umount2: Call
+  readonly flock: Call
+  readonly fsopen: Call
+  readonly fsconfig: Call
+  readonly fsmount: Call
+  readonly moveMount: Call
+  readonly openat2: Call
+  readonly closeRange: Call
+  errno(): string
+}
+
+/** Numbers of system calls since Linux 5.0: the same on every architecture (asm-generic/unistd.h). */
+const SYS = {
+  moveMount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+  closeRange: 436,
+  openat2: 437,
+} as const
+
+const AT_FDCWD = -100
+const FSOPEN_CLOEXEC = 1
+const FSMOUNT_CLOEXEC = 1
+const MOVE_MOUNT_F_EMPTY_PATH = 4
+const FSCONFIG_SET_FLAG = 0
+const FSCONFIG_SET_STRING = 1
+const FSCONFIG_CMD_CREATE = 6
+const CLOSE_RANGE_CLOEXEC = 4
+const MNT_DETACH = 2
+const UMOUNT_NOFOLLOW = 8
+const LOCK_EX_NB = 2 | 4
+
+const O_CLOEXEC = 0o2000000
+/** open(2): names a file without opening what it holds. */
+export const O_PATH = 0o10000000
+
+/** How openat2(2) resolves a path. */
+export const RESOLVE = { noMagiclinks: 0x02, beneath: 0x08, inRoot: 0x10 } as const
+
+/** Options of a file system, in order; `true` stands for a flag without a value. */
+export type FsOptions = readonly (readonly [key: string, value: string | true])[]
+
+/** Starts to set up a file system by the new mount API. @returns a descriptor that the caller closes */
+export function fsopen(type: string): number {
+  const sys = native()
+  return checked(sys, 'fsopen', sys.fsopen(SYS.fsopen, type, FSOPEN_CLOEXEC))
+}
+
+/** Sets one option; a value has at most 255 bytes (linux/fs_context.h). */
+export function fsconfig(fd: number, key: string, value: string | true): void {
+  const sys = native()
+  const command = value === true ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING
+  const text = value === true ? null : value
+  const result = sys.fsconfig(SYS.fsconfig, fd, command, key, text, 0)
+  checked(sys, `fsconfig ${key}`, result, () => readLog(fd))
+}
+
+/** Makes the file system and a mount of it that is nowhere yet. @returns a descriptor that the caller closes */
+export function fsmount(fd: number): number {
+  const sys = native()
+  const result = sys.fsconfig(SYS.fsconfig, fd, FSCONFIG_CMD_CREATE, null, null, 0)
+  checked(sys, 'fsconfig create', result, () => readLog(fd))
+  return checked(sys, 'fsmount', sys.fsmount(SYS.fsmount, fd, FSMOUNT_CLOEXEC, 0))
+}
+
+/** Attaches what {@link fsmount} made. */
+export function moveMount(fd: number, target: string): void {
+  const sys = native()
+  const result = sys.moveMount(SYS.moveMount, fd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)
+  checked(sys, 'move_mount', result)
+}
+
+/** mount(2) with its option string, which ends at a page: the way before Linux 6.5. */
+export function mount(source: string, target: string, type: string, options: string): void {
+  const sys = native()
+  checked(sys, 'mount', sys.mount(source, target, type, 0, options))
+}
+
+/**
+ * Unmounts what is on top at `target`, never through a symlink. What is busy goes out of sight at once and ends with
+ * its last user.
+ */
+export function unmount(target: string): void {
+  const sys = native()
+  if (sys.umount2(target, UMOUNT_NOFOLLOW) === 0) return
+  if (sys.errno() === 'EINVAL') return // not mounted (any more)
+  checked(sys, 'umount2', sys.umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH))
+}
+
+/** Locks an open file without waiting; false when somebody else holds it. The lock ends with the descriptor. */
+export function tryLock(fd: number): boolean {
+  const sys = native()
+  const result = sys.flock(fd, LOCK_EX_NB)
+  if (result < 0 && sys.errno() === 'EAGAIN') return false
+  checked(sys, 'flock', result)
+  return true
+}
+
+/** Opens `path` relative to a directory, resolved as `resolve` ({@link RESOLVE}, or'ed) says. Needs Linux 5.6. */
+export function openat2(dir: number, path: string, flags: number, resolve: number): number {
+  const sys = native()
+  const how = Buffer.alloc(24) // struct open_how: flags, mode, resolve
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0)
+  how.writeBigUInt64LE(BigInt(resolve), 16)
+  return checked(sys, 'openat2', sys.openat2(SYS.openat2, dir, path, how, how.length))
+}
+
+/** Marks every descriptor but 0, 1 and 2 of this process to close in the programs it starts. Older than Linux 5.11: does nothing. */
+export function keepDescriptorsPrivate(): void {
+  native().closeRange(SYS.closeRange, 3, 0xffffffff, CLOSE_RANGE_CLOEXEC)
+}
+
+/** The errno name of a failed call, of this module or of `node:fs`; undefined for any other error. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof DrayError) {
+    return error.code === 'SYSCALL_FAILED' ? (error.detail as SyscallDetail).errno : undefined
+  }
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSYS: 'the kernel lacks it: Linux 5.6 or newer is needed',
+  EPERM: 'run as root, and outside of containers that forbid it',
+}
+
+function checked(sys: Native, call: string, result: number, explain = () => ''): number {
+  if (result >= 0) return result
+  const errno = sys.errno()
+  const detail: SyscallDetail = { call, errno }
+  const why = [explain(), ADVICE[errno]].filter(Boolean).join('; ')
+  throw new DrayError('SYSCALL_FAILED', `${call}: ${errno}${why === '' ? '' : ` (${why})`}`, {
+    detail,
+  })
+}
+
+/** What the kernel says about a file system's options, one message a read, in the form `e overlay: text`. */
+function readLog(fd: number): string {
+  const lines: string[] = []
+  const line = Buffer.alloc(1024)
+  try {
+    while (lines.length < 8) {
+      lines.push(line.toString('utf8', 2, readSync(fd, line)).trim())
+    }
+  } catch {
+    // ENODATA: no more messages.
+  }
+  return lines.join('; ')
+}
+
+let loaded: Native | undefined
+
+function native(): Native {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): Native {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
+  const libc = koffi.load(null)
+  const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
+  // EAGAIN and ENOTSUP have synonyms of the same number.
+  for (const name of ['EAGAIN', 'ENOTSUP']) names.set(koffi.os.errno[name] ?? -1, name)
+  const syscall = (args: string) => libc.func(`long syscall(long number, ${args})`) as Call
+  return {
+    mount: libc.func(
+      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+    ),
+    umount2: libc.func('int umount2(const char *target, int flags)'),
+    flock: libc.func('int flock(int fd, int operation)'),
+    fsopen: syscall('const char *type, long flags'),
+    fsconfig: syscall('long fd, long command, const char *key, const char *value, long aux'),
+    fsmount: syscall('long fd, long flags, long attributes'),
+    moveMount: syscall(
+      'long fromFd, const char *fromPath, long toFd, const char *toPath, long flags',
+    ),
+    openat2: syscall('long dir, const char *path, const uint8_t *how, size_t size'),
+    closeRange: syscall('long first, long last, long flags'),
+    errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
+  }
+}
