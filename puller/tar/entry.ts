@@ -14,6 +14,14 @@ export interface TarTime {
   readonly nanoseconds: number
 }
 
+const NS = 1_000_000_000n
+
+/** A moment given in nanoseconds, as file times come from the kernel. */
+export function timeFromNs(ns: bigint): TarTime {
+  const nanoseconds = ((ns % NS) + NS) % NS
+  return { seconds: Number((ns - nanoseconds) / NS), nanoseconds: Number(nanoseconds) }
+}
+
 /** A run of bytes of a sparse file that the archive stores; what lies between two runs is zeros. */
 export interface SparseExtent {
   readonly offset: number

@@ -2,7 +2,7 @@ import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
 import { getXattr, listXattrs } from '../sys.ts'
 import type { EntryHead } from './encode.ts'
-import { printable, type TarEntryType, type TarTime } from './entry.ts'
+import { printable, type TarEntryType, timeFromNs } from './entry.ts'
 import { isPortableXattr } from './xattr-names.ts'
 
 /** A file of a tree on its way into an archive. */
@@ -77,7 +77,7 @@ function describe(
     uid: Number(stats.uid),
     gid: Number(stats.gid),
     size: type === 'file' ? Number(stats.size) : 0,
-    mtime: timeOf(stats.mtimeNs),
+    mtime: timeFromNs(stats.mtimeNs),
     linkPath: undefined,
     devMajor: 0,
     devMinor: 0,
@@ -134,13 +134,6 @@ function typeOf(stats: BigIntStats): TarEntryType | undefined {
   if (stats.isBlockDevice()) return 'block'
   return stats.isFIFO() ? 'fifo' : undefined
 }
-
-function timeOf(ns: bigint): TarTime {
-  const nanoseconds = ((ns % NS) + NS) % NS
-  return { seconds: Number((ns - nanoseconds) / NS), nanoseconds: Number(nanoseconds) }
-}
-
-const NS = 1_000_000_000n
 
 // The layout of glibc's major(3) and minor(3).
 function deviceOf(rdev: bigint): { readonly devMajor: number; readonly devMinor: number } {
