@@ -21,9 +21,9 @@ const OCI_PACKAGES = ['zod']
 /** Where the environment is read; everybody else is told. */
 const ENVIRONMENT = /^(?:registry\/config\.ts$|cli\/)/
 
-const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-  dependencies: Record<string, string>
-}
+const { dependencies, devDependencies } = JSON.parse(
+  readFileSync(join(ROOT, 'package.json'), 'utf8'),
+) as Record<'dependencies' | 'devDependencies', Record<string, string>>
 
 interface Import {
   readonly file: string
@@ -70,6 +70,15 @@ describe('the modules', () => {
     const needed = new Set(IMPORTS.map(packageOf))
     const unused = Object.keys(dependencies).filter((name) => !needed.has(name))
     assert.deepEqual(unused, [])
+  })
+
+  it('have a reason written down for every dependency', () => {
+    const reasons = readFileSync(join(ROOT, 'docs/adr/0004-dependencies.md'), 'utf8')
+    const names = Object.keys({ ...dependencies, ...devDependencies })
+    assert.deepEqual(
+      names.filter((name) => !reasons.includes(`\`${name}\``)),
+      [],
+    )
   })
 
   it('read the environment in the config and the command line only', () => {
