@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
 import { findVariable } from './environment.ts'
 import { isInside, normalPath } from './options.ts'
@@ -43,7 +43,7 @@ export async function checkCommand(
 export function candidatePaths(name: string, cwd: string, searchPath: string): string[] {
   if (name.startsWith('/')) return [normalPath(name)]
   if (name.includes('/')) return [normalPath(join(cwd, name))]
-  return searchPath.split(':').map((dir) => normalPath(join(dir.startsWith('/') ? dir : cwd, name)))
+  return searchPath.split(':').map((dir) => resolve(cwd, dir, name))
 }
 
 async function checkFormat(root: string, name: string, path: string): Promise<void> {

@@ -7,10 +7,10 @@ const EPERM = 1
 const ENOSYS = 38
 
 /** The ABIs whose calls are filtered; a call by any other one kills the process. */
-const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
-  x64: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'],
-  arm64: ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'],
-}
+const ARCHITECTURES = new Map([
+  ['x64', ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86']],
+  ['arm64', ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM']],
+])
 
 // linux/sched.h: NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 const NAMESPACE_FLAGS =
@@ -39,7 +39,7 @@ const SOCKET_CALLS = Array.from({ length: 19 }, (_, index) => index + 2)
  * @throws RUN_FAILED for an architecture without a profile
  */
 export function seccompProfile(architecture: string): Seccomp {
-  const architectures = ARCHITECTURES[architecture]
+  const architectures = ARCHITECTURES.get(architecture)
   if (architectures === undefined) {
     throw new DrayError('RUN_FAILED', `there is no seccomp profile for ${architecture} processors`)
   }
