@@ -45,6 +45,7 @@ export function parseOldSparse(block: Buffer, at: number, slots: number): Sparse
 
 /** The runs of PAX format 0.0 and 0.1: `offset,length,offset,length`. Throws TAR_INVALID. */
 export function parseSparseList(value: Buffer): SparseExtent[] {
+  if (value.length === 0) return []
   const numbers = value.toString('latin1').split(',').map(decimal)
   if (numbers.length % 2 !== 0) throw invalid('an odd count of numbers')
   return pairs(numbers)
