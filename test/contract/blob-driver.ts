@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Digest, digestOf } from '#oci/digest.ts'
 import type { BlobDriver, UploadKey } from '#registry/storage/blob-driver.ts'
+import { breakingAfter, piecesOf } from '../support/streams.ts'
 
 /** One store under test. */
 export interface BlobStoreFixture {
@@ -50,9 +51,9 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       const bytes = randomBytes(3 * MiB + 17)
       const key = await begin()
       assert.equal(await driver.uploadSize(key), 0)
-      assert.equal(await driver.append(key, 0, pieces(bytes.subarray(0, 1000))), 1000)
+      assert.equal(await driver.append(key, 0, piecesOf(bytes.subarray(0, 1000))), 1000)
       assert.equal(await driver.uploadSize(key), 1000)
-      assert.equal(await driver.append(key, 1000, pieces(bytes.subarray(1000))), bytes.length)
+      assert.equal(await driver.append(key, 1000, piecesOf(bytes.subarray(1000))), bytes.length)
       const digest = digestOf(bytes)
       assert.equal(await driver.stat(digest), undefined)
       assert.equal(await driver.commit(key, digest), bytes.length)
@@ -71,14 +72,14 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       assert.deepEqual(await driver.stat(digest), { size: 0 })
       assert.equal((await read(digest)).length, 0)
       const digest512 = digestOf('', 'sha512')
-      assert.equal(await driver.put(digest512, pieces(Buffer.alloc(0))), 0)
+      assert.equal(await driver.put(digest512, piecesOf(Buffer.alloc(0))), 0)
       assert.deepEqual(await other.stat(digest512), { size: 0 })
     })
 
     it('takes a sha512 digest that is known only at the end', async () => {
       const bytes = randomBytes(100_000)
       const key = await begin()
-      await driver.append(key, 0, pieces(bytes))
+      await driver.append(key, 0, piecesOf(bytes))
       const digest = digestOf(bytes, 'sha512')
       await driver.commit(key, digest)
       assert.ok(bytes.equals(await read(digest)))
@@ -88,9 +89,9 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       const bytes = randomBytes(200_000)
       for (const algorithm of ['sha256', 'sha512'] as const) {
         const digest = digestOf(bytes, algorithm)
-        assert.equal(await driver.put(digest, pieces(bytes)), bytes.length)
+        assert.equal(await driver.put(digest, piecesOf(bytes)), bytes.length)
         assert.ok(bytes.equals(await read(digest)))
-        assert.equal(await driver.put(digest, pieces(bytes)), bytes.length)
+        assert.equal(await driver.put(digest, piecesOf(bytes)), bytes.length)
       }
     })
 
@@ -98,7 +99,7 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       const bytes = randomBytes(50_000)
       const digest = digestOf('something else')
       const before = await contents()
-      await rejects(driver.put(digest, pieces(bytes)), 'DIGEST_INVALID')
+      await rejects(driver.put(digest, piecesOf(bytes)), 'DIGEST_INVALID')
       assert.equal(await driver.stat(digest), undefined)
       assert.deepEqual(await contents(), before)
     })
@@ -106,7 +107,10 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
     it('leaves nothing behind when the source of a put breaks', async () => {
       const bytes = randomBytes(50_000)
       const before = await contents()
-      await assert.rejects(driver.put(digestOf(bytes), breaking(bytes.subarray(0, 40_000))), /cut/)
+      await assert.rejects(
+        driver.put(digestOf(bytes), breakingAfter(bytes.subarray(0, 40_000))),
+        /cut/,
+      )
       assert.equal(await driver.stat(digestOf(bytes)), undefined)
       assert.deepEqual(await contents(), before)
     })
@@ -114,7 +118,7 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
     it('ends an upload whose bytes have another digest, and leaves nothing of it', async () => {
       const before = await contents()
       const key = await begin()
-      await driver.append(key, 0, pieces(randomBytes(10_000)))
+      await driver.append(key, 0, piecesOf(randomBytes(10_000)))
       await rejects(driver.commit(key, digestOf('something else')), 'DIGEST_INVALID')
       assert.equal(await driver.uploadSize(key), undefined)
       assert.equal(await other.uploadSize(key), undefined)
@@ -124,13 +128,13 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
     it('leaves nothing of an aborted upload, and aborts twice', async () => {
       const before = await contents()
       const key = await begin()
-      await driver.append(key, 0, pieces(randomBytes(10_000)))
+      await driver.append(key, 0, piecesOf(randomBytes(10_000)))
       await driver.abort(key)
       await driver.abort(key)
       assert.equal(await driver.uploadSize(key), undefined)
       assert.equal(await other.uploadSize(key), undefined)
-      await rejects(driver.append(key, 10_000, pieces(Buffer.from('x'))), 'BLOB_UPLOAD_UNKNOWN')
-      await rejects(other.append(key, 0, pieces(Buffer.from('x'))), 'BLOB_UPLOAD_UNKNOWN')
+      await rejects(driver.append(key, 10_000, piecesOf(Buffer.from('x'))), 'BLOB_UPLOAD_UNKNOWN')
+      await rejects(other.append(key, 0, piecesOf(Buffer.from('x'))), 'BLOB_UPLOAD_UNKNOWN')
       await rejects(driver.commit(key, digestOf('')), 'BLOB_UPLOAD_UNKNOWN')
       assert.deepEqual(withoutEnded(await contents()), withoutEnded(before))
     })
@@ -138,7 +142,7 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
     it('knows no upload and no blob that was never made', async () => {
       const key = newKey()
       assert.equal(await driver.uploadSize(key), undefined)
-      await rejects(driver.append(key, 0, pieces(Buffer.from('x'))), 'BLOB_UPLOAD_UNKNOWN')
+      await rejects(driver.append(key, 0, piecesOf(Buffer.from('x'))), 'BLOB_UPLOAD_UNKNOWN')
       await rejects(driver.commit(key, digestOf('x')), 'BLOB_UPLOAD_UNKNOWN')
       await rejects(driver.read(digestOf('never made')), 'BLOB_UNKNOWN')
       assert.equal(await driver.stat(digestOf('never made')), undefined)
@@ -148,22 +152,22 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
     it('refuses bytes that do not continue the upload, and keeps what it has', async () => {
       const bytes = randomBytes(3000)
       const key = await begin()
-      await driver.append(key, 0, pieces(bytes.subarray(0, 1000)))
+      await driver.append(key, 0, piecesOf(bytes.subarray(0, 1000)))
       for (const offset of [0, 999, 1001, 5000]) {
-        await rejects(driver.append(key, offset, pieces(bytes)), 'UPLOAD_OUT_OF_ORDER')
+        await rejects(driver.append(key, offset, piecesOf(bytes)), 'UPLOAD_OUT_OF_ORDER')
       }
       assert.equal(await driver.uploadSize(key), 1000)
-      await driver.append(key, 1000, pieces(bytes.subarray(1000)))
+      await driver.append(key, 1000, piecesOf(bytes.subarray(1000)))
       await driver.commit(key, digestOf(bytes))
     })
 
     it('keeps the bytes that came before a break, so that the upload can go on from there', async () => {
       const bytes = randomBytes(500_000)
       const key = await begin()
-      await assert.rejects(driver.append(key, 0, breaking(bytes.subarray(0, 300_000))), /cut/)
+      await assert.rejects(driver.append(key, 0, breakingAfter(bytes.subarray(0, 300_000))), /cut/)
       const size = await other.uploadSize(key)
       assert.equal(size, 300_000)
-      await driver.append(key, size, pieces(bytes.subarray(size)))
+      await driver.append(key, size, piecesOf(bytes.subarray(size)))
       await driver.commit(key, digestOf(bytes))
       assert.ok(bytes.equals(await read(digestOf(bytes))))
     })
@@ -173,7 +177,7 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       const key = await begin()
       for (let i = 0; i < 9; i++) {
         const part = bytes.subarray(i * 10_000, (i + 1) * 10_000)
-        await (i % 2 === 0 ? driver : other).append(key, i * 10_000, pieces(part))
+        await (i % 2 === 0 ? driver : other).append(key, i * 10_000, piecesOf(part))
       }
       await other.commit(key, digestOf(bytes))
       assert.ok(bytes.equals(await read(digestOf(bytes))))
@@ -200,7 +204,7 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       const bytes = randomBytes(400_000)
       const digest = digestOf(bytes)
       const keys = await Promise.all(Array.from({ length: 5 }, begin))
-      await Promise.all(keys.map((key) => driver.append(key, 0, pieces(bytes))))
+      await Promise.all(keys.map((key) => driver.append(key, 0, piecesOf(bytes))))
       const before = await contents()
       await Promise.all(keys.map((key, i) => (i % 2 ? driver : other).commit(key, digest)))
       assert.ok(bytes.equals(await read(digest)))
@@ -233,17 +237,17 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       const bytes = randomBytes(10_000)
       const digest = digestOf(bytes)
       const before = await contents()
-      await driver.put(digest, pieces(bytes))
+      await driver.put(digest, piecesOf(bytes))
       await driver.delete(digest)
       assert.equal(await other.stat(digest), undefined)
       assert.deepEqual(await contents(), before)
-      await driver.put(digest, pieces(bytes))
+      await driver.put(digest, piecesOf(bytes))
       assert.ok(bytes.equals(await read(digest)))
     })
 
     it('expires idle uploads alone', async () => {
       const idle = await begin()
-      await driver.append(idle, 0, pieces(randomBytes(1000)))
+      await driver.append(idle, 0, piecesOf(randomBytes(1000)))
       await driver.expireUploads(60_000)
       assert.equal(await driver.uploadSize(idle), 1000)
       await sleep(1100)
@@ -281,21 +285,12 @@ function newKey(): UploadKey {
   return randomUUID() as UploadKey
 }
 
-async function* pieces(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
-}
-
 async function* slow(bytes: Buffer): AsyncGenerator<Uint8Array> {
   const step = Math.ceil(bytes.length / 5)
   for (let at = 0; at < bytes.length; at += step) {
     await sleep(5)
     yield bytes.subarray(at, at + step)
   }
-}
-
-async function* breaking(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield* pieces(bytes)
-  throw new Error('the connection was cut')
 }
 
 async function rejects(promise: Promise<unknown>, code: string): Promise<void> {

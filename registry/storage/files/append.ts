@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ByteSource, UploadKey } from '../blob-driver.ts'
-import { blocksOf } from '../blocks.ts'
+import { blocksOf, watchSource } from '../blocks.ts'
 import { storageFailed } from '../errors.ts'
 import { type RunningHash, type RunningHashes, startHash } from '../running-hashes.ts'
 import { claimUpload, releaseClaim } from './claims.ts'
@@ -53,7 +53,8 @@ async function writeSource(
   progress: Progress,
   { source, signal }: Append,
 ): Promise<void> {
-  for await (const block of blocksOf(source, BLOCK)) {
+  const watched = watchSource(source)
+  for await (const block of blocksOf(watched.bytes, BLOCK)) {
     signal?.throwIfAborted()
     const written = writeFully(handle, block, progress.size)
     progress.running?.hash.update(block)
@@ -65,6 +66,7 @@ async function writeSource(
     }
     progress.size += block.length
   }
+  watched.rethrow()
 }
 
 async function writeFully(handle: FileHandle, block: Buffer, position: number): Promise<void> {

@@ -11,6 +11,7 @@ import { openFilesBlobDriver } from '#registry/storage/files/blob-driver.ts'
 import { openSqliteRecordDriver } from '#registry/storage/sqlite-record-driver.ts'
 import { testBlobDriver } from '../../contract/blob-driver.ts'
 import { testRecordDriver } from '../../contract/record-driver.ts'
+import { piecesOf } from '../../support/streams.ts'
 
 const newDir = () => mkdtemp(join(tmpdir(), 'dray-files-'))
 
@@ -44,7 +45,7 @@ describe('uploads in files after a crash', () => {
     const driver = await openFilesBlobDriver(dir)
     const key = randomUUID() as UploadKey
     await driver.createUpload(key)
-    await driver.append(key, 0, [bytes.subarray(0, written)] as never)
+    await driver.append(key, 0, piecesOf(bytes.subarray(0, written)))
     return { dir, key }
   }
 
@@ -55,7 +56,7 @@ describe('uploads in files after a crash', () => {
     await rename(join(upload, '15000'), join(upload, `10000.${dead}-12345-00`))
     const driver = await openFilesBlobDriver(dir)
     assert.equal(await driver.uploadSize(key), 15_000)
-    await driver.append(key, 15_000, [bytes.subarray(15_000)] as never)
+    await driver.append(key, 15_000, piecesOf(bytes.subarray(15_000)))
     await driver.commit(key, digestOf(bytes))
     await rm(dir, { recursive: true })
   })
@@ -68,7 +69,7 @@ describe('uploads in files after a crash', () => {
     await rename(join(upload, '15000'), join(upload, `15000.${process.pid}-${start}-00`))
     const driver = await openFilesBlobDriver(dir)
     assert.equal(await driver.uploadSize(key), 15_000)
-    await assert.rejects(driver.append(key, 15_000, [bytes] as never), {
+    await assert.rejects(driver.append(key, 15_000, piecesOf(bytes)), {
       code: 'UPLOAD_OUT_OF_ORDER',
     })
     await driver.expireUploads(0)
@@ -80,11 +81,11 @@ describe('uploads in files after a crash', () => {
     const { dir, key } = await crashed(15_000)
     await truncate(join(dir, 'uploads', key, '15000'), 8000)
     const driver = await openFilesBlobDriver(dir)
-    await assert.rejects(driver.append(key, 15_000, [bytes] as never), {
+    await assert.rejects(driver.append(key, 15_000, piecesOf(bytes)), {
       code: 'UPLOAD_OUT_OF_ORDER',
     })
     assert.equal(await driver.uploadSize(key), 8000)
-    await driver.append(key, 8000, [bytes.subarray(8000)] as never)
+    await driver.append(key, 8000, piecesOf(bytes.subarray(8000)))
     await driver.commit(key, digestOf(bytes))
     await rm(dir, { recursive: true })
   })

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import type { Digest } from '#oci/digest.ts'
+import { parseJson } from '#oci/json.ts'
+import { check } from '#oci/schema.ts'
+import type { S3Layout } from './layout.ts'
+import type { ObjectStore } from './object-store.ts'
+import type { Segment } from './segments.ts'
+import { segmentSchema } from './sessions.ts'
+
+/** Where the bytes of a complete blob are. */
+export interface Pointer {
+  readonly size: number
+  readonly segments: readonly Segment[]
+}
+
+export interface Pointers {
+  get(digest: Digest): Promise<Pointer | undefined>
+  /** Makes bytes that were just verified the blob, unless it exists; returns the pointer that holds. */
+  create(digest: Digest, blob: Pointer): Promise<Pointer>
+  /**
+   * The same for bytes that may have been there for long: undefined when there is no pointer and the bytes, too, are
+   * gone, because the blob was deleted since.
+   */
+  point(digest: Digest, blob: Pointer): Promise<Pointer | undefined>
+}
+
+const POINTER_LIMIT = 64 * 1024 * 1024
+
+const pointerSchema = z.object({ size: z.int().min(0), segments: z.array(segmentSchema) })
+
+export function createPointers(store: ObjectStore, layout: S3Layout): Pointers {
+  async function get(digest: Digest): Promise<Pointer | undefined> {
+    const object = await store.get(layout.pointer(digest))
+    if (object === undefined) return undefined
+    const value = parseJson(object.bytes, { code: 'INTERNAL', maxBytes: POINTER_LIMIT })
+    return check(pointerSchema, value, 'blob pointer', 'INTERNAL')
+  }
+
+  async function create(digest: Digest, { size, segments }: Pointer): Promise<Pointer> {
+    const blob = { size, segments }
+    const bytes = Buffer.from(JSON.stringify(blob))
+    for (;;) {
+      if (await store.put(layout.pointer(digest), bytes, { ifAbsent: true })) return blob
+      const found = await get(digest)
+      if (found !== undefined) return found
+    }
+  }
+
+  return {
+    get,
+    create,
+    async point(digest, blob) {
+      const found = await get(digest)
+      if (found !== undefined) return found
+      for (const { key, size } of blob.segments) {
+        if ((await store.size(key)) !== size) return undefined
+      }
+      return create(digest, blob)
+    },
+  }
+}
+
+/** Whether two pointers name the same objects. */
+export function isSameData(a: Pointer, b: Pointer): boolean {
+  return (
+    a.segments.length === b.segments.length &&
+    a.segments.every(({ key }, i) => key === b.segments[i]?.key)
+  )
+}

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import { after, before, describe, it } from 'node:test'
+import { digestOf } from '#oci/digest.ts'
+import type { BlobDriver, UploadKey } from '#registry/storage/blob-driver.ts'
+import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
+import { s3Layout } from '#registry/storage/s3/layout.ts'
+import { type ObjectStore, openObjectStore } from '#registry/storage/s3/object-store.ts'
+import { probeBucket } from '#registry/storage/s3/probe.ts'
+import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
+import { testBlobDriver } from '../../contract/blob-driver.ts'
+import { testRecordDriver } from '../../contract/record-driver.ts'
+import { type Ceph, startCeph } from '../../support/ceph-rgw.ts'
+import { breakingAfter, piecesOf } from '../../support/streams.ts'
+
+const MiB = 1024 * 1024
+const layout = s3Layout('some/prefix/')
+let ceph: Ceph
+
+before(async () => {
+  ceph = await startCeph()
+})
+after(() => ceph.stop())
+
+function optionsOf(bucket: string) {
+  const { endpoint, credentials } = ceph
+  return { bucket, endpoint, credentials, region: 'us-east-1', pathStyle: true }
+}
+
+async function everything(store: ObjectStore): Promise<string[]> {
+  const objects = await store.list('', { limit: 100_000 })
+  const names = objects.map(async ({ key }) => {
+    if (!key.startsWith(layout.uploads)) return key
+    const state = await store.get(key)
+    return Buffer.from(state?.bytes ?? '').includes('"ended"') ? `${key} (ended)` : key
+  })
+  const multiparts = await store.listMultiparts('')
+  return [...(await Promise.all(names)), ...multiparts.map(({ key }) => `multipart ${key}`)]
+}
+
+testBlobDriver('blobs in S3', async () => {
+  const bucket = await ceph.createBucket()
+  const viewer = openObjectStore(optionsOf(bucket))
+  return {
+    open: async () => createS3BlobDriver(openObjectStore(optionsOf(bucket)), layout),
+    contents: () => everything(viewer),
+    dispose: async () => viewer.close(),
+  }
+})
+
+testRecordDriver('records in S3', async () => {
+  const bucket = await ceph.createBucket()
+  return {
+    open: async () => createS3RecordDriver(openObjectStore(optionsOf(bucket)), layout),
+    dispose: async () => {},
+  }
+})
+
+describe('large and many chunks in S3', () => {
+  let store: ObjectStore
+  let driver: BlobDriver
+  let other: BlobDriver
+  before(async () => {
+    const options = optionsOf(await ceph.createBucket())
+    store = openObjectStore(options)
+    const sizes = { partSize: 5 * MiB, partsPerSegment: 2 }
+    driver = createS3BlobDriver(store, layout, sizes)
+    other = createS3BlobDriver(openObjectStore(options), layout, sizes)
+  })
+  after(async () => {
+    await driver.close()
+    await other.close()
+  })
+
+  const begin = async () => {
+    const key = randomUUID() as UploadKey
+    await driver.createUpload(key)
+    return key
+  }
+
+  async function upload(bytes: Buffer, chunks: readonly number[]): Promise<void> {
+    const key = await begin()
+    let at = 0
+    for (const [i, size] of chunks.entries()) {
+      const via = i % 2 === 0 ? driver : other
+      at = await via.append(key, at, piecesOf(bytes.subarray(at, at + size)))
+    }
+    await driver.commit(key, digestOf(bytes))
+    const blob = await Array.fromAsync(await driver.read(digestOf(bytes)))
+    assert.ok(bytes.equals(Buffer.concat(blob)))
+  }
+
+  for (const size of [1, 5 * MiB - 1, 5 * MiB, 5 * MiB + 1, 10 * MiB, 10 * MiB + 1, 25 * MiB + 3]) {
+    it(`keeps a chunk of ${size} bytes between others`, async () => {
+      await upload(randomBytes(size + 4), [1, size, 3])
+    })
+
+    it(`keeps a blob of ${size} bytes of known digest`, async () => {
+      const bytes = randomBytes(size)
+      await driver.put(digestOf(bytes), piecesOf(bytes))
+      const range = { start: size >> 1, end: size - 1 }
+      const read = await Array.fromAsync(await driver.read(digestOf(bytes), range))
+      assert.ok(bytes.subarray(range.start).equals(Buffer.concat(read)))
+    })
+  }
+
+  it('keeps few objects of an upload in many small chunks', async () => {
+    const bytes = randomBytes(600 * 1024)
+    const key = await begin()
+    for (let at = 0; at < bytes.length; ) {
+      at = await driver.append(key, at, piecesOf(bytes.subarray(at, at + 1024)))
+    }
+    const objects = await store.list(layout.data(key), { limit: 10_000 })
+    assert.ok(objects.length <= 48, `${objects.length} objects`)
+    await other.commit(key, digestOf(bytes))
+    assert.deepEqual(await driver.stat(digestOf(bytes)), { size: bytes.length })
+    assert.equal((await store.list(layout.states(key), { limit: 10_000 })).length, 1)
+  })
+
+  it('leaves no part of a large upload whose digest is wrong or whose source breaks', async () => {
+    const bytes = randomBytes(23 * MiB)
+    const before = await everything(store)
+    await assert.rejects(driver.put(digestOf('other'), piecesOf(bytes)), { code: 'DIGEST_INVALID' })
+    await assert.rejects(driver.put(digestOf(bytes), breakingAfter(bytes)), /cut/)
+    assert.deepEqual(await everything(store), before)
+  })
+
+  it('finishes the commit of a process that died after it had decided', async () => {
+    const bytes = randomBytes(1000)
+    const digest = digestOf(bytes)
+    const key = await begin()
+    await driver.append(key, 0, piecesOf(bytes))
+    await driver.commit(key, digest)
+    await store.delete([layout.pointer(digest)])
+    await other.expireUploads(-60_000)
+    assert.deepEqual(await driver.stat(digest), { size: 1000 })
+    const read = await Array.fromAsync(await other.read(digest))
+    assert.ok(bytes.equals(Buffer.concat(read)))
+  })
+
+  it('never brings a deleted blob back by a late commit', async () => {
+    const bytes = randomBytes(1000)
+    const key = await begin()
+    await driver.append(key, 0, piecesOf(bytes))
+    await driver.commit(key, digestOf(bytes))
+    assert.equal(await other.commit(key, digestOf(bytes)), 1000)
+    await driver.delete(digestOf(bytes))
+    await assert.rejects(other.commit(key, digestOf(bytes)), { code: 'BLOB_UPLOAD_UNKNOWN' })
+    assert.equal(await driver.stat(digestOf(bytes)), undefined)
+  })
+
+  it('forgets ended uploads and unfinished parts when they have expired', async () => {
+    const key = await begin()
+    await driver.append(key, 0, piecesOf(randomBytes(10)))
+    await store.startMultipart(`${layout.data(key)}unfinished`)
+    await driver.expireUploads(-60_000)
+    await driver.expireUploads(-60_000)
+    assert.deepEqual(await store.list(layout.uploads, { limit: 10 }), [])
+    assert.deepEqual(await store.listMultiparts(''), [])
+  })
+})
+
+describe('the check of a bucket', () => {
+  const probe = async (bucket: string, changes = {}) => {
+    const options = { ...optionsOf(bucket), ...changes }
+    const store = openObjectStore(options)
+    try {
+      await probeBucket(store, layout, options)
+    } finally {
+      store.close()
+    }
+  }
+
+  it('passes on a bucket that honours conditional writes, and leaves nothing there', async () => {
+    const bucket = await ceph.createBucket()
+    await probe(bucket)
+    const store = openObjectStore(optionsOf(bucket))
+    assert.deepEqual(await everything(store), [])
+    store.close()
+  })
+
+  it('says that a bucket does not exist', async () => {
+    await assert.rejects(probe('no-such-bucket'), { code: 'CONFIG_INVALID', message: /create it/ })
+  })
+
+  it('says that credentials are refused', async () => {
+    const credentials = { accessKeyId: 'dray-test', secretAccessKey: 'wrong' }
+    const bucket = await ceph.createBucket()
+    await assert.rejects(probe(bucket, { credentials }), {
+      code: 'CONFIG_INVALID',
+      message: /credentials/,
+    })
+  })
+
+  it('refuses a server that ignores conditions', async () => {
+    const server = createServer((request, response) => {
+      request.resume()
+      request.on('end', () => response.writeHead(200, { ETag: '"x"' }).end())
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    try {
+      await assert.rejects(probe('any', { endpoint: `http://127.0.0.1:${port}` }), {
+        code: 'CONFIG_INVALID',
+        message: /If-None-Match/,
+      })
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+})

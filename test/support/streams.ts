@@ -1,0 +1,10 @@
+/** Bytes as a stream of pieces of 64 KiB, as a socket would bring them. */
+export async function* piecesOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
+}
+
+/** The same, ending in an error as a broken connection does: `the connection was cut`. */
+export async function* breakingAfter(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield* piecesOf(bytes)
+  throw new Error('the connection was cut')
+}
