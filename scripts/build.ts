@@ -5,13 +5,13 @@
  *     dist/puller/worker.js   the thread that unpacks layers
  *     dist/chunks/*.js        what they share, and what a command imports when it needs it
  *
- * Every output lies exactly one directory below dist/, so built code finds an entry point by one relative URL,
- * whichever chunk it ends up in; run from source, its own file ends in .ts:
+ * Every output lies exactly one directory below dist/, as a source directly in a module does below the repository. So
+ * one expression there finds an entry point, from source and built, whichever chunk the code ends up in:
  *
- *     new URL(import.meta.url.endsWith('.ts') ? '<path in the sources>' : '../puller/worker.js', import.meta.url)
+ *     new URL(`../puller/worker${extname(import.meta.url)}`, import.meta.url)
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { build, type OutputFile } from 'esbuild'
 
 const ENTRY_POINTS = ['cli/main.ts', 'puller/worker.ts']
@@ -27,9 +27,9 @@ const BANNER =
 const STALE_AFTER_MS = 24 * 60 * 60 * 1000
 
 const root = dirname(import.meta.dirname)
-const dist = process.argv[2] ?? join(root, 'dist')
+const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 
-const { outputFiles } = await build({
+const result = await build({
   absWorkingDir: root,
   entryPoints: ENTRY_POINTS,
   outbase: '.',
@@ -48,7 +48,8 @@ const { outputFiles } = await build({
   sourcesContent: false,
   legalComments: 'none',
   logLevel: 'warning',
-})
+}).catch(() => process.exit(1)) // It has told why.
+const { outputFiles } = result
 // An entry point names its chunks, never the other way round: whoever starts meanwhile sees the old program or the new.
 for (const file of outputFiles.filter(isChunk)) publish(file)
 for (const file of outputFiles.filter((file) => !isChunk(file))) publish(file)
