@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { globSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+
+const ROOT = join(import.meta.dirname, '../..')
+
+describe('the build', () => {
+  let dist: string
+  let tookMs: number
+
+  before(() => {
+    dist = mkdtempSync(join(tmpdir(), 'dray-build-'))
+    const start = performance.now()
+    build(dist)
+    tookMs = performance.now() - start
+  })
+
+  after(() => rmSync(dist, { recursive: true, force: true }))
+
+  it('makes the program and the worker, and a source map of each file', () => {
+    const files = outputs(dist)
+    assert.ok(files.includes('cli/main.js'))
+    assert.ok(files.includes('puller/worker.js'))
+    const scripts = files.filter((file) => file.endsWith('.js'))
+    assert.deepEqual(
+      files,
+      scripts.flatMap((file) => [file, `${file}.map`]),
+    )
+  })
+
+  it('puts every file one directory down, where relative URLs between them hold', () => {
+    for (const file of outputs(dist)) assert.equal(file.split('/').length, 2, file)
+  })
+
+  it('takes seconds at most', () => assert.ok(tookMs < 10_000, `${tookMs} ms`))
+
+  it('makes a program that runs from any directory', () => {
+    const result = spawnSync(process.execPath, [join(dist, 'cli/main.js'), '--version'], {
+      cwd: '/',
+      encoding: 'utf8',
+    })
+    assert.equal(result.stderr, '')
+    assert.match(result.stdout, /\d+\.\d+\.\d+/)
+    assert.equal(result.status, 0)
+  })
+
+  it('keeps the chunks of the last build for who may yet import them, and drops old ones', () => {
+    const recent = join(dist, 'chunks/recent-AAAAAAAA.js')
+    const old = join(dist, 'chunks/old-AAAAAAAA.js')
+    writeFileSync(recent, '')
+    writeFileSync(old, '')
+    const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60
+    utimesSync(old, twoDaysAgo, twoDaysAgo)
+    build(dist)
+    assert.ok(outputs(dist).includes('chunks/recent-AAAAAAAA.js'))
+    assert.ok(!outputs(dist).includes('chunks/old-AAAAAAAA.js'))
+    rmSync(recent)
+  })
+})
+
+function build(dist: string): void {
+  const result = spawnSync(process.execPath, ['scripts/build.ts', dist], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
+  assert.equal(result.status, 0, result.stderr)
+}
+
+/** Every file, also one that a build should have renamed. */
+function outputs(dist: string): string[] {
+  return globSync('**/{*,.*}', { cwd: dist, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(dist.length + 1))
+    .sort()
+}
