@@ -55,6 +55,8 @@ function send(client: Got, url: URL, request: HttpRequest): Promise<HttpResponse
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
     })
+    // got waits for a body from us where the method may have one.
+    if (body === undefined && method !== 'GET' && method !== 'HEAD') stream.end()
     stream.on('error', (error: Error) => {
       reject(signal?.aborted === true ? signal.reason : unreachable(url, error))
     })
