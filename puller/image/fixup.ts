@@ -4,7 +4,7 @@ import { getuid } from 'node:process'
 import { chainId } from '#oci/chain-id.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
-import { planFixup, writeFixup } from '../layers/implied.ts'
+import { findFixups, writeFixups } from '../layers/implied.ts'
 import { exists, publish } from '../store/files.ts'
 import { readLayer } from '../store/layers.ts'
 import type { Store } from '../store/store.ts'
@@ -20,11 +20,11 @@ export async function ensureFixup(store: Store, diffIds: readonly Digest[]): Pro
   const stage = await store.stage()
   try {
     await mkdir(stage.dir, { mode: 0o755 })
-    const plan = planFixup(layers)
-    if (plan.length > 0) {
+    const fixups = findFixups(layers)
+    if (fixups.length > 0) {
       const tree = join(stage.dir, 'tree')
       await mkdir(tree, { mode: 0o755 })
-      writeFixup(plan, tree, { asRoot: getuid?.() === 0 })
+      writeFixups(fixups, tree, { asRoot: getuid?.() === 0 })
     }
     await publish(stage.dir, store.layout.fixup(chain))
   } finally {

@@ -62,9 +62,25 @@ export async function storeLayers(
       for (const layer of verified) await publishVerified(store, layer)
     }
     return verified.reduce((sum, { transferred }) => sum + transferred, 0)
+  } catch (error) {
+    if (isImageAtFault(error))
+      for (const thing of opened) if (thing instanceof Ingest) await thing.remove()
+    throw error
   } finally {
     for (const thing of opened) await thing.close()
   }
+}
+
+/** Whether the next pull would fail on the same bytes. Anything else is worth going on from. */
+function isImageAtFault(error: unknown): boolean {
+  const codes = [
+    'CONTENT_MISMATCH',
+    'DIFF_ID_MISMATCH',
+    'COMPRESSION_INVALID',
+    'TAR_INVALID',
+    'LAYER_INVALID',
+  ] as const
+  return isDrayError(error, ...codes) && !error.retryable
 }
 
 interface Work extends StoreLayersOptions {
@@ -90,13 +106,7 @@ async function verifyLayer(store: Store, task: LayerTask, options: Work): Promis
   if (ingest !== undefined) options.opened.push(ingest)
   if (stage !== undefined) options.opened.push(stage)
   const transferred = ingest === undefined ? 0 : blob.size - ingest.presentBytes
-  try {
-    await transferAndUnpack(store, task, { ...options, ingest, stage })
-  } catch (error) {
-    // Bytes that are wrong must not be gone on from.
-    if (isDrayError(error, 'CONTENT_MISMATCH') && !error.retryable) await ingest?.remove()
-    throw error
-  }
+  await transferAndUnpack(store, task, { ...options, ingest, stage })
   report(transferred === 0 ? 'exists' : 'done', blob.size)
   return { task, ingest, stage, transferred }
 }

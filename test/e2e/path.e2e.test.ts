@@ -1,0 +1,341 @@
+/** The whole path with real clients and real images: pushed, pulled, run, on every kind of storage. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { startCeph } from '../support/ceph-rgw.ts'
+import { debianImages } from '../support/debian-image.ts'
+import { dray, type RunningRegistry, startRegistryProcess } from '../support/dray.ts'
+import { mergedTree } from '../support/merged-tree.ts'
+import { describeTree } from '../support/tree.ts'
+
+const STORAGES: readonly {
+  readonly name: string
+  start(dir: string): Promise<{ registry: RunningRegistry; stop(): Promise<void> }>
+}[] = [
+  {
+    name: 'embedded storage',
+    async start(dir) {
+      const registry = await startRegistryProcess(['--data', join(dir, 'registry')])
+      return { registry, stop: registry.stop }
+    },
+  },
+  {
+    name: 'Ceph S3',
+    async start() {
+      const ceph = await startCeph()
+      const registry = await startRegistryProcess(
+        [
+          '--s3-bucket',
+          await ceph.createBucket(),
+          '--s3-endpoint',
+          ceph.endpoint,
+          '--s3-region',
+          'us-east-1',
+          '--s3-path-style',
+        ],
+        {
+          AWS_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
+        },
+      )
+      return {
+        registry,
+        async stop() {
+          await registry.stop()
+          await ceph.stop()
+        },
+      }
+    },
+  },
+]
+
+function run(program: string, ...args: readonly string[]): string {
+  return execFileSync(program, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 1 << 26,
+  })
+}
+
+function topDigest(layout: string): string {
+  return JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')).manifests[0].digest
+}
+
+for (const storage of STORAGES) {
+  describe(`with ${storage.name}`, () => {
+    let dir = ''
+    let root = ''
+    let host = ''
+    let stop = async () => {}
+    const images = debianImages()
+
+    before(async () => {
+      dir = mkdtempSync(join(tmpdir(), 'dray-e2e-'))
+      root = join(dir, 'store')
+      const started = await storage.start(dir)
+      host = started.registry.host
+      stop = started.stop
+    })
+    after(async () => {
+      await stop()
+      rmSync(dir, { recursive: true, force: true })
+    })
+
+    const ok = async (...args: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await dray(args)
+      assert.equal(code, 0, `dray ${args.join(' ')}: ${stderr}`)
+      return stdout
+    }
+    const inContainer = (image: string, script: string, ...options: readonly string[]) =>
+      dray(['run', '--root', root, '--rm', ...options, image, 'sh', '-c', script])
+
+    for (const name of ['base', 'app'] as const) {
+      it(`keeps the digest of ${name} from skopeo through dray to skopeo and podman`, async () => {
+        const digest = topDigest(images[name])
+        run(
+          'skopeo',
+          'copy',
+          '-q',
+          '--dest-tls-verify=false',
+          `oci:${images[name]}:latest`,
+          `docker://${host}/debian/${name}:12`,
+        )
+        assert.equal(
+          (await ok('pull', '-q', '--root', root, `${host}/debian/${name}:12`)).trim(),
+          digest,
+        )
+        assert.equal(
+          (
+            await ok(
+              'push',
+              '-q',
+              '--root',
+              root,
+              `${host}/debian/${name}:12`,
+              `${host}/again/${name}`,
+            )
+          ).trim(),
+          digest,
+        )
+        run(
+          'skopeo',
+          'copy',
+          '-q',
+          '--src-tls-verify=false',
+          `docker://${host}/again/${name}`,
+          `oci:${dir}/${name}:x`,
+        )
+        assert.equal(topDigest(join(dir, name)), digest)
+        const graph = [
+          `--root=${dir}/podman`,
+          `--runroot=${dir}/podman-run`,
+          '--storage-driver=vfs',
+        ]
+        run('podman', ...graph, 'pull', '-q', '--tls-verify=false', `${host}/again/${name}`)
+        const podman = run(
+          'podman',
+          ...graph,
+          'image',
+          'inspect',
+          '--format',
+          '{{.Digest}}',
+          `${host}/again/${name}`,
+        )
+        assert.equal(podman.trim(), digest)
+      })
+
+      it(`unpacks ${name} to the tree that umoci makes`, async (t) => {
+        const bundle = join(dir, `umoci-${name}`)
+        run('umoci', 'unpack', '--image', `${images[name]}:latest`, bundle)
+        const merged = await mergedTree(t, root, `${host}/debian/${name}:12`)
+        assert.deepEqual(describeTree(merged), describeTree(join(bundle, 'rootfs')))
+      })
+    }
+
+    it('fetches nothing twice', async () => {
+      assert.match(await ok('pull', '--root', root, `${host}/debian/app:12`), /up to date/)
+      assert.match(
+        await ok('push', '--root', root, `${host}/debian/app:12`),
+        /layers already there/,
+      )
+    })
+
+    it('lists what was pulled', async () => {
+      const list = (await ok('images', '--root', root, '--format', 'json'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      assert.deepEqual(
+        list.map(({ name, digest, platforms }) => [name, digest, platforms]),
+        [
+          [`${host}/debian/app:12`, topDigest(images.app), ['linux/amd64']],
+          [`${host}/debian/base:12`, topDigest(images.base), ['linux/amd64']],
+        ],
+      )
+    })
+
+    it('runs what was pulled, compiler included', async () => {
+      const release = await inContainer(`${host}/debian/base:12`, 'cat /etc/os-release')
+      assert.match(release.stdout, /PRETTY_NAME="Debian GNU\/Linux 12/)
+      const program = '#include <stdio.h>\\nint main(void){puts("compiled and run");return 3;}'
+      const compiled = await inContainer(
+        `${host}/debian/app:12`,
+        `cd /tmp && printf '${program}' > a.c && gcc a.c && ./a.out`,
+      )
+      assert.deepEqual([compiled.stdout, compiled.code], ['compiled and run\n', 3])
+      const node = await dray([
+        'run',
+        '--root',
+        root,
+        '--rm',
+        `${host}/debian/app:12`,
+        'node',
+        '/srv/app/index.js',
+      ])
+      assert.deepEqual([node.stdout, node.code], ['hello\n', 0])
+    })
+
+    it('pulls an image that it does not have before it runs it', async () => {
+      const other = join(dir, 'other')
+      const { code, stdout, stderr } = await dray([
+        'run',
+        '--root',
+        other,
+        `${host}/debian/base:12`,
+        'echo',
+        'here',
+      ])
+      assert.deepEqual([stdout, code], ['here\n', 0], stderr)
+    })
+
+    it('makes one image of one root file system, from a tar and from a directory', async () => {
+      const tree = join(dir, 'tree')
+      mkdirSync(tree)
+      run('tar', '-C', tree, '-xpf', images.tar)
+      const cmd = [
+        '--cmd',
+        '["cat", "/etc/debian_version"]',
+        '--env',
+        'A=b c',
+        '--workdir',
+        '/srv',
+        '--label',
+        'k=v',
+      ]
+      const fromTree = await ok('import', '-q', '--root', root, ...cmd, tree, `${host}/made/tree:1`)
+      assert.equal(
+        await ok('import', '-q', '--root', root, ...cmd, tree, `${host}/made/tree:2`),
+        fromTree,
+      )
+      await ok('import', '--root', root, ...cmd, images.tar, `${host}/made/tar:1`)
+      for (const name of ['tree', 'tar']) {
+        await ok('push', '--root', root, `${host}/made/${name}:1`)
+        const inspected = JSON.parse(
+          run(
+            'skopeo',
+            'inspect',
+            '--tls-verify=false',
+            '--config',
+            `docker://${host}/made/${name}:1`,
+          ),
+        )
+        assert.deepEqual(inspected.config, {
+          Env: ['A=b c'],
+          Cmd: ['cat', '/etc/debian_version'],
+          WorkingDir: '/srv',
+          Labels: { k: 'v' },
+        })
+        assert.match(await ok('run', '--root', root, `${host}/made/${name}:1`), /^12\./)
+      }
+    })
+
+    it('takes images from a docker-archive and from an OCI layout', async () => {
+      const archive = join(dir, 'archive.tar')
+      run(
+        'skopeo',
+        'copy',
+        '-q',
+        `oci:${images.base}:latest`,
+        `docker-archive:${archive}:archived/base:1`,
+      )
+      await ok('push', '--root', root, `docker-archive:${archive}`, `${host}/from/archive:1`)
+      assert.equal((await inContainer(`${host}/from/archive:1`, 'exit 7')).code, 7)
+      const pushed = await ok(
+        'push',
+        '-q',
+        '--root',
+        root,
+        `oci:${images.base}:latest`,
+        `${host}/from/layout:1`,
+      )
+      assert.equal(pushed.trim(), topDigest(images.base))
+    })
+
+    it('keeps containers apart and the layers as they were', async (t) => {
+      const image = `${host}/debian/base:12`
+      const merged = await mergedTree(t, root, image)
+      const untouched = describeTree(merged)
+      const results = await Promise.all(
+        ['one', 'two'].map((word) =>
+          inContainer(
+            image,
+            `echo ${word} > /root/word; rm -r /usr/share/doc; sleep 1; cat /root/word; ls /usr/share/doc`,
+          ),
+        ),
+      )
+      assert.deepEqual(
+        results.map(({ stdout }) => stdout),
+        ['one\n', 'two\n'],
+      )
+      assert.deepEqual(describeTree(merged), untouched)
+    })
+
+    it('isolates: its own process 1, host name, mounts and network; no mounting, no new namespaces', async () => {
+      const image = `${host}/debian/base:12`
+      const script = `
+        [ "$(tr '\\0' ' ' < /proc/1/cmdline | cut -c1-5)" = 'sh -c' ] && echo pid 1
+        [ "$(ls -d /proc/[0-9]* | wc -l)" -lt 6 ] && echo few processes
+        hostname | grep -qxF '${run('hostname').trim()}' || echo own host name
+        grep -q '${dir}/store/content' /proc/self/mounts || echo no mounts of the host
+        tail -n +3 /proc/net/dev | grep -v lo: | grep -q . || echo loopback only
+        mount -t tmpfs none /mnt 2>/dev/null || echo no mount
+        unshare -U true 2>/dev/null || echo no unshare
+      `
+      const { stdout } = await inContainer(image, script)
+      assert.equal(
+        stdout,
+        'pid 1\nfew processes\nown host name\nno mounts of the host\nloopback only\nno mount\nno unshare\n',
+      )
+    })
+
+    it('bites: memory and process limits', async () => {
+      const image = `${host}/debian/base:12`
+      const hog = await inContainer(
+        image,
+        'perl -e \'$x = "a" x (200 << 20); print length $x\'',
+        '--memory',
+        '64m',
+      )
+      assert.notEqual(hog.code, 0)
+      assert.equal(hog.stdout, '')
+      const forks = await inContainer(
+        image,
+        'for i in $(seq 40); do sleep 5 & done; wait',
+        '--pids-limit',
+        '20',
+      )
+      assert.match(forks.stderr, /[Ff]ork/)
+    })
+
+    it('leaves nothing behind', () => {
+      assert.ok(!readFileSync('/proc/self/mounts', 'utf8').includes(`${root}/containers`))
+      assert.throws(() => statSync(join(root, 'containers', 'x')), { code: 'ENOENT' })
+      assert.equal(run('find', root, '-path', '*/staging/*').trim(), '')
+      assert.equal(run('find', root, '-path', '*/ingest/*').trim(), '')
+      assert.equal(run('find', root, '-path', '*/containers/*').trim(), '')
+    })
+  })
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { describe as describeBytes } from '#oci/descriptor.ts'
+import type { ErrorCode } from '#oci/error.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { parsePlatform } from '#oci/platform.ts'
+import { parseReference } from '#oci/reference.ts'
+import {
+  openStore,
+  type ProgressEvent,
+  prepareRootfs,
+  pullImage,
+  type Store,
+} from '#puller/index.ts'
+import { serveImage, type Spoiled } from '../support/blob-server.ts'
+import { type SmallImage, smallImage, tarOf } from '../support/small-image.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const PLATFORM = parsePlatform('linux/amd64')
+const LOWER = tarOf({ hello: 'lower', 'dir/one': '1' })
+const UPPER = tarOf({ hello: 'upper', 'dir/two': '2' })
+const IMAGE = smallImage([LOWER, UPPER])
+
+async function setUp(
+  t: TestContext,
+  image: SmallImage,
+  spoiled: Readonly<Record<string, Spoiled>> = {},
+) {
+  const server = await serveImage(t, image, spoiled)
+  const store = await openStore(tempDir(t))
+  const reference = parseReference(`${server.host}/team/app:1`)
+  const pull = (onProgress?: (event: ProgressEvent) => void) =>
+    pullImage(store, reference, { platform: PLATFORM, onProgress })
+  return { server, store, reference, pull }
+}
+
+/** Everything in the store that a pull could have made visible. */
+function visible(store: Store): string[] {
+  return globSync('{content/blobs/*/*,layers/*/*,fixups/*/*}', { cwd: store.layout.root }).sort()
+}
+
+describe('pullImage', () => {
+  it('makes an image of which every blob is in the layout and every layer unpacked', async (t) => {
+    const { store, reference, pull } = await setUp(t, IMAGE)
+    const result = await pull()
+    assert.equal(result.digest, IMAGE.manifest.digest)
+    assert.equal(
+      result.transferred,
+      IMAGE.layers.reduce((sum, { size }) => sum + size, 0),
+    )
+    for (const [digest, bytes] of IMAGE.blobs) {
+      assert.deepEqual(readFileSync(join(store.dir, 'blobs', digest.replace(':', '/'))), bytes)
+    }
+    const { lowerDirs, config } = await prepareRootfs(store, reference, { platform: PLATFORM })
+    assert.deepEqual(
+      lowerDirs.slice(0, 2).map((dir) => readFileSync(join(dir, 'hello'), 'utf8')),
+      ['lower', 'upper'],
+    )
+    assert.deepEqual(config.config?.Cmd, ['/hello'])
+    assert.deepEqual(readdirSync(store.layout.staging), [])
+    assert.deepEqual(readdirSync(join(store.layout.root, 'ingest')), [])
+  })
+
+  it('fetches nothing that is there', async (t) => {
+    const { server, pull } = await setUp(t, IMAGE)
+    await pull()
+    const before = server.requests.filter(({ method }) => method === 'GET').length
+    assert.equal((await pull()).transferred, 0)
+    assert.equal(server.requests.filter(({ method }) => method === 'GET').length, before)
+  })
+
+  it('fetches a layer that two images share once', async (t) => {
+    const { store, pull } = await setUp(t, IMAGE)
+    await pull()
+    const other = smallImage([LOWER, tarOf({ other: '' })])
+    const server = await serveImage(t, other)
+    await pullImage(store, parseReference(`${server.host}/other`), { platform: PLATFORM })
+    assert.equal(server.gets(other.layers[0]?.digest ?? ''), 0)
+    assert.equal(server.gets(other.layers[1]?.digest ?? ''), 1)
+  })
+
+  it('transfers a layer once when two pulls want it at once', async (t) => {
+    const { server, store, pull } = await setUp(t, IMAGE)
+    const [first, second] = await Promise.all([pull(), pull()])
+    assert.equal(first.digest, second.digest)
+    for (const { digest } of IMAGE.layers) assert.equal(server.gets(digest), 1)
+    assert.equal((await store.images()).length, 1)
+  })
+
+  it('tells how far it is: what it is, each layer to its end, then that it saves', async (t) => {
+    const { pull } = await setUp(t, IMAGE)
+    const events: ProgressEvent[] = []
+    await pull((event) => events.push(event))
+    assert.equal(events[0]?.type, 'resolved')
+    assert.equal(events.at(-1)?.type, 'saving')
+    for (const { digest, size } of IMAGE.layers) {
+      const states = events.filter((event) => event.type === 'blob' && event.digest === digest)
+      assert.deepEqual(states.at(-1), {
+        type: 'blob',
+        digest,
+        kind: 'layer',
+        state: 'done',
+        bytes: size,
+        total: size,
+      })
+    }
+  })
+
+  it('pulls an image that has a layer twice', async (t) => {
+    const plain = tarOf({ a: 'plain' })
+    const image = smallImage([plain, plain, UPPER, tarOf({})])
+    const { pull } = await setUp(t, image)
+    assert.equal((await pull()).digest, image.manifest.digest)
+  })
+
+  const layer = IMAGE.layers[1]
+  const layerDigest = layer?.digest ?? ''
+  const flipped = Buffer.from(IMAGE.blobs.get(layerDigest) ?? '')
+  flipped.writeUInt8(flipped.readUInt8(flipped.length - 5) ^ 1, flipped.length - 5)
+  const sameSize = gzipSync(UPPER, { level: 0 }).subarray(0, layer?.size)
+  const BAD: readonly {
+    title: string
+    code: ErrorCode
+    image?: SmallImage
+    spoiled?: Record<string, Spoiled>
+  }[] = [
+    {
+      title: 'a layer with a flipped bit',
+      code: 'CONTENT_MISMATCH',
+      spoiled: { [layerDigest]: { bytes: flipped } },
+    },
+    {
+      title: 'another layer of the same size',
+      code: 'CONTENT_MISMATCH',
+      spoiled: { [layerDigest]: { bytes: sameSize } },
+    },
+    {
+      title: 'a longer layer',
+      code: 'CONTENT_MISMATCH',
+      spoiled: {
+        [layerDigest]: {
+          bytes: Buffer.concat([IMAGE.blobs.get(layerDigest) ?? flipped, Buffer.alloc(1)]),
+        },
+      },
+    },
+    {
+      title: 'a manifest that is not the one of its digest',
+      code: 'CONTENT_MISMATCH',
+      spoiled: { [IMAGE.manifest.digest]: { bytes: Buffer.from('{"schemaVersion":2}') } },
+    },
+    {
+      title: 'a config that is not the one of its digest',
+      code: 'CONTENT_MISMATCH',
+      spoiled: { [IMAGE.config.digest]: { bytes: Buffer.alloc(IMAGE.config.size, 0x20) } },
+    },
+    {
+      title: 'a layer that does not unpack to its diffID',
+      code: 'DIFF_ID_MISMATCH',
+      image: smallImage([LOWER, UPPER], {
+        config: {
+          rootfs: {
+            type: 'layers',
+            diff_ids: [`sha256:${'1'.repeat(64)}`, `sha256:${'2'.repeat(64)}`],
+          },
+        },
+      }),
+    },
+    {
+      title: 'a config that counts other layers',
+      code: 'IMAGE_CONFIG_INVALID',
+      image: smallImage([LOWER], { config: { rootfs: { type: 'layers', diff_ids: [] } } }),
+    },
+    {
+      title: 'a layer that is no tar',
+      code: 'TAR_INVALID',
+      image: smallImage([Buffer.alloc(2048, 0x61)]),
+    },
+    {
+      title: 'a layer that is cut off inside',
+      code: 'TAR_INVALID',
+      image: smallImage([LOWER.subarray(0, 600)]),
+    },
+  ]
+  for (const { title, code, image = IMAGE, spoiled = {} } of BAD) {
+    it(`refuses ${title}, and leaves nothing of it`, async (t) => {
+      const { store, pull } = await setUp(t, image, spoiled)
+      await assert.rejects(pull(), { code })
+      assert.deepEqual(visible(store), [])
+      assert.deepEqual(await store.images(), [])
+      assert.deepEqual(globSync('{staging,ingest}/*', { cwd: store.layout.root }), [])
+    })
+  }
+
+  it('pulls rightly after a pull that got damaged bytes', async (t) => {
+    const { store, pull } = await setUp(t, IMAGE, { [layerDigest]: { bytes: flipped } })
+    await assert.rejects(pull(), { code: 'CONTENT_MISMATCH' })
+    const server = await serveImage(t, IMAGE)
+    const again = await pullImage(store, parseReference(`${server.host}/team/app:1`), {
+      platform: PLATFORM,
+    })
+    assert.equal(again.digest, IMAGE.manifest.digest)
+  })
+
+  it('stops when it is aborted, and leaves nothing visible', async (t) => {
+    const { store, reference } = await setUp(t, IMAGE)
+    const stop = new AbortController()
+    const pulling = pullImage(store, reference, {
+      platform: PLATFORM,
+      signal: stop.signal,
+      onProgress: (event) => event.type === 'resolved' && stop.abort(new Error('enough')),
+    })
+    await assert.rejects(pulling, /enough|aborted/)
+    assert.deepEqual(visible(store), [])
+  })
+
+  it('takes the manifest of the platform out of an index, or says which platforms there are', async (t) => {
+    const { index, blobs } = indexOf(IMAGE)
+    const server = await serveImage(t, { ...IMAGE, manifest: index, blobs })
+    const store = await openStore(tempDir(t))
+    const reference = parseReference(`${server.host}/multi`)
+    const result = await pullImage(store, reference, { platform: PLATFORM })
+    assert.deepEqual([result.digest, result.manifestDigest], [index.digest, IMAGE.manifest.digest])
+    await assert.rejects(pullImage(store, reference, { platform: parsePlatform('linux/arm64') }), {
+      code: 'PLATFORM_UNKNOWN',
+      message: /linux\/amd64/,
+    })
+  })
+
+  it('takes layers compressed with zstd', async (t) => {
+    const bytes = zstdCompressSync(UPPER)
+    const layer = describeBytes(MEDIA_TYPE.ociLayerZstd, bytes)
+    const image = smallImage([UPPER], { manifest: { layers: [layer] } })
+    const { pull } = await setUp(t, {
+      ...image,
+      blobs: new Map([...image.blobs, [layer.digest as string, bytes]]),
+    })
+    assert.equal((await pull()).transferred, bytes.length)
+  })
+})
+
+/** An index that has an image for one platform. */
+function indexOf(image: SmallImage) {
+  const entry = { ...image.manifest, platform: PLATFORM }
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [entry] }))
+  const index = describeBytes(MEDIA_TYPE.ociIndex, bytes)
+  return { index, blobs: new Map([...image.blobs, [index.digest as string, bytes]]) }
+}

@@ -1,0 +1,122 @@
+import { execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Two real images, made from Debian's packages by tools that are not ours, as OCI image layouts named `latest`. */
+export interface DebianImages {
+  /** Debian 12 minbase: one layer, about 160 MB unpacked. */
+  readonly base: string
+  /** Three layers on top of it: nodejs, build-essential, a small application. About 600 MB unpacked. */
+  readonly app: string
+  /** The base as a tar, as mmdebstrap wrote it. */
+  readonly tar: string
+}
+
+const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** Makes the images, or takes those that an earlier run of the tests made; they take a minute or two. */
+export function debianImages(): DebianImages {
+  const cache = join(tmpdir(), 'dray-test-debian-images-1')
+  if (!existsSync(cache)) {
+    const work = mkdtempSync(join(tmpdir(), 'dray-test-debian-'))
+    try {
+      makeBase(work)
+      makeApp(work)
+      rmSync(join(work, 'bundle'), { recursive: true, force: true })
+      renameSync(work, cache)
+    } finally {
+      rmSync(work, { recursive: true, force: true })
+    }
+  }
+  return { base: join(cache, 'base'), app: join(cache, 'app'), tar: join(cache, 'base.tar') }
+}
+
+function sh(program: string, ...args: readonly string[]): void {
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], maxBuffer: 1 << 26 })
+}
+
+function makeBase(work: string): void {
+  const tar = join(work, 'base.tar')
+  const layout = join(work, 'base')
+  sh(
+    'mmdebstrap',
+    '--quiet',
+    '--mode=root',
+    '--variant=minbase',
+    '--aptopt=Acquire::Languages "none"',
+    'bookworm',
+    tar,
+    mirror(),
+  )
+  sh('umoci', 'init', '--layout', layout)
+  sh('umoci', 'new', '--image', `${layout}:latest`)
+  sh('umoci', 'raw', 'add-layer', '--image', `${layout}:latest`, tar)
+  sh(
+    'umoci',
+    'config',
+    '--image',
+    `${layout}:latest`,
+    '--config.cmd',
+    '/bin/bash',
+    '--config.env',
+    PATH,
+  )
+}
+
+function makeApp(work: string): void {
+  const layout = join(work, 'app')
+  const image = `${layout}:latest`
+  const bundle = join(work, 'bundle')
+  const root = join(bundle, 'rootfs')
+  cpSync(join(work, 'base'), layout, { recursive: true })
+  sh('umoci', 'unpack', '--image', image, bundle)
+  for (const packages of ['nodejs', 'build-essential']) {
+    install(root, packages)
+    sh('umoci', 'repack', '--refresh-bundle', '--image', image, bundle)
+  }
+  mkdirSync(join(root, 'srv/app'), { recursive: true })
+  writeFileSync(join(root, 'srv/app/index.js'), "console.log('hello')\n")
+  sh('umoci', 'repack', '--image', image, bundle)
+  sh('umoci', 'gc', '--layout', layout)
+}
+
+/** Installs packages into a tree as a builder would, with no service started. */
+function install(root: string, packages: string): void {
+  const policy = join(root, 'usr/sbin/policy-rc.d')
+  const resolver = join(root, 'etc/resolv.conf')
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  writeFileSync(resolver, readFileSync('/etc/resolv.conf'))
+  // The mounts are made in a namespace of their own and end with it.
+  const script = `
+    mount --rbind /dev "$0/dev"
+    mount -t proc proc "$0/proc"
+    export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+    chroot "$0" apt-get update -q
+    chroot "$0" apt-get install -y -q --no-install-recommends ${packages}
+    chroot "$0" apt-get clean`
+  sh('unshare', '--mount', 'sh', '-ec', script, root)
+  rmSync(policy)
+  writeFileSync(resolver, '')
+  rmSync(join(root, 'var/lib/apt/lists'), { recursive: true })
+  mkdirSync(join(root, 'var/lib/apt/lists'))
+}
+
+/** The Debian mirror that this machine uses itself. */
+function mirror(): string {
+  for (const file of ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list']) {
+    if (!existsSync(file)) continue
+    const line = /^(?:URIs:|deb)\s+(?:\[[^\]]*\]\s+)?(https?:\S+)/m.exec(readFileSync(file, 'utf8'))
+    if (line?.[1] !== undefined) return line[1]
+  }
+  return 'http://deb.debian.org/debian'
+}

@@ -1,0 +1,67 @@
+import { gzipSync } from 'node:zlib'
+import { type Descriptor, describe } from '#oci/descriptor.ts'
+import { digestOf } from '#oci/digest.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { encodeHeader } from '#puller/tar/encode.ts'
+
+/** An image made in memory: every blob by digest, its manifest included. */
+export interface SmallImage {
+  readonly manifest: Descriptor
+  readonly config: Descriptor
+  readonly layers: readonly Descriptor[]
+  readonly blobs: ReadonlyMap<string, Buffer>
+}
+
+/** A tar of plain files. */
+export function tarOf(files: Readonly<Record<string, string | Buffer>>): Buffer {
+  const parts = Object.entries(files).flatMap(([name, content]) => {
+    const bytes = Buffer.from(content)
+    const header = encodeHeader({
+      path: Buffer.from(name),
+      type: 'file',
+      mode: 0o644,
+      uid: process.getuid?.() ?? 0,
+      gid: process.getgid?.() ?? 0,
+      size: bytes.length,
+      mtime: { seconds: 1, nanoseconds: 0 },
+      linkPath: undefined,
+      devMajor: 0,
+      devMinor: 0,
+      xattrs: new Map(),
+    })
+    return [header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]
+  })
+  return Buffer.concat([...parts, Buffer.alloc(1024)])
+}
+
+/** An image whose layers are these tars, compressed with gzip. `change` may spoil its parts. */
+export function smallImage(
+  tars: readonly Buffer[],
+  change: { readonly config?: object; readonly manifest?: object } = {},
+): SmallImage {
+  const blobs = new Map<string, Buffer>()
+  const add = (mediaType: string, bytes: Buffer) => {
+    const descriptor = describe(mediaType, bytes)
+    blobs.set(descriptor.digest, bytes)
+    return descriptor
+  }
+  const document = (mediaType: string, value: object) =>
+    add(mediaType, Buffer.from(JSON.stringify(value)))
+  const layers = tars.map((tar) => add(MEDIA_TYPE.ociLayerGzip, gzipSync(tar)))
+  const config = document(MEDIA_TYPE.ociConfig, {
+    architecture: 'amd64',
+    os: 'linux',
+    config: { Cmd: ['/hello'] },
+    rootfs: { type: 'layers', diff_ids: tars.map((tar) => digestOf(tar)) },
+    ...change.config,
+  })
+  const mediaType = MEDIA_TYPE.ociManifest
+  const manifest = document(mediaType, {
+    schemaVersion: 2,
+    mediaType,
+    config,
+    layers,
+    ...change.manifest,
+  })
+  return { manifest, config, layers, blobs }
+}
