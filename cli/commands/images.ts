@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { formatSize, formatTable, shortDigest } from '../output/format.ts'
 import { print } from '../output/print.ts'
-import { rootDir } from '../root-dir.ts'
+import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withStoreOptions } from './options.ts'
 
 interface ImagesOptions extends StoreOptions {
@@ -20,8 +20,8 @@ export function imagesCommand(): Command {
 }
 
 async function images(options: ImagesOptions): Promise<void> {
-  const { listImages, openStore } = await import('#puller/index.ts')
-  const list = await listImages(await openStore(rootDir(options.root)))
+  const { listImages } = await import('#puller/index.ts')
+  const list = await listImages(await openLocalStore(options.root))
   if (options.format === 'json') {
     for (const image of list) print(JSON.stringify(image))
     return

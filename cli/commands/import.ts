@@ -6,7 +6,7 @@ import { parseReference } from '#oci/reference.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
-import { rootDir } from '../root-dir.ts'
+import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withPlatformOption, withStoreOptions } from './options.ts'
 
 interface ImportOptions extends StoreOptions {
@@ -41,10 +41,10 @@ export function importCommand(): Command {
 }
 
 async function importSource(source: string, image: string, options: ImportOptions): Promise<void> {
-  const { importImage, openStore } = await import('#puller/index.ts')
+  const { importImage } = await import('#puller/index.ts')
   const reference = parseReference(image)
   const execution = executionConfig(options)
-  const store = await openStore(rootDir(options.root))
+  const store = await openLocalStore(options.root)
   const result = await interruptible((signal) =>
     importImage(store, source === '-' ? process.stdin : source, reference, {
       execution,

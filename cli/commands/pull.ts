@@ -5,7 +5,7 @@ import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { createProgressView } from '../output/progress.ts'
 import { print } from '../output/print.ts'
-import { rootDir } from '../root-dir.ts'
+import { openLocalStore } from '../store.ts'
 import { type TransferOptions, withPlatformOption, withTransferOptions } from './options.ts'
 
 interface PullOptions extends TransferOptions {
@@ -20,9 +20,9 @@ export function pullCommand(): Command {
 }
 
 async function pull(image: string, options: PullOptions): Promise<void> {
-  const { openStore, pullImage } = await import('#puller/index.ts')
+  const { pullImage } = await import('#puller/index.ts')
   const reference = parseReference(image)
-  const store = await openStore(rootDir(options.root))
+  const store = await openLocalStore(options.root)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible((signal) =>

@@ -3,7 +3,7 @@ import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { createProgressView } from '../output/progress.ts'
-import { rootDir } from '../root-dir.ts'
+import { openLocalStore } from '../store.ts'
 import { type TransferOptions, withTransferOptions } from './options.ts'
 
 export function pushCommand(): Command {
@@ -19,9 +19,9 @@ async function push(
   target: string | undefined,
   options: TransferOptions,
 ): Promise<void> {
-  const { openImage, openStore, pushImage, pushTarget } = await import('#puller/index.ts')
+  const { openImage, pushImage, pushTarget } = await import('#puller/index.ts')
   const reference = pushTarget(image, target)
-  const store = await openStore(rootDir(options.root))
+  const store = await openLocalStore(options.root)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible(async (signal) => {

@@ -1,10 +1,17 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startServer, type TestServer } from './http-server.ts'
 import type { SmallImage } from './small-image.ts'
+
+const PIECE = 256 * 1024
 
 export interface BlobServer extends TestServer {
   /** How often a blob or manifest was asked for, with GET. */
   gets(digest: string): number
+  /** Bytes of bodies sent so far. */
+  sent(): number
 }
 
 /** What to send for a digest instead of its content: other bytes, or nothing more than the first `cutAt` of them. */
@@ -18,7 +25,17 @@ export async function serveImage(
   t: TestContext,
   image: SmallImage,
   spoiled: Readonly<Record<string, Spoiled>> = {},
+  { bytesPerSecond = Infinity }: { readonly bytesPerSecond?: number } = {},
 ): Promise<BlobServer> {
+  let sent = 0
+  async function* paced(body: Buffer) {
+    for (let at = 0; at < body.length; at += PIECE) {
+      const piece = body.subarray(at, at + PIECE)
+      sent += piece.length
+      yield piece
+      if (bytesPerSecond < Infinity) await sleep((piece.length / bytesPerSecond) * 1000)
+    }
+  }
   const server = await startServer((request, response) => {
     const [, kind, selector = ''] = /\/(manifests|blobs)\/([^/]+)$/.exec(request.url ?? '') ?? []
     const digest =
@@ -40,10 +57,10 @@ export async function serveImage(
     if (request.method === 'HEAD') return response.end()
     if (cutAt !== undefined)
       return response.write(body.subarray(0, cutAt), () => response.destroy())
-    return response.end(body)
+    return pipeline(Readable.from(paced(body)), response).catch(() => undefined)
   })
   t.after(() => server.close())
   const gets = (digest: string) =>
     server.requests.filter(({ method, url }) => method === 'GET' && url.endsWith(digest)).length
-  return { ...server, gets }
+  return { ...server, gets, sent: () => sent }
 }

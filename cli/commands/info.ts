@@ -1,0 +1,92 @@
+import { Command } from 'commander'
+import type { HostInfo } from '#runner/index.ts'
+import { formatTable } from '../output/format.ts'
+import { print } from '../output/print.ts'
+import { rootDir } from '../root-dir.ts'
+import { version } from '../version.ts'
+import { type StoreOptions, withStoreOptions } from './options.ts'
+
+interface InfoOptions extends StoreOptions {
+  readonly format: 'text' | 'json'
+}
+
+export function infoCommand(): Command {
+  const command = new Command('info')
+    .description('Show versions, the local store, and what this host can and cannot do')
+    .option('--format <format>', 'text or json', 'text')
+  return withStoreOptions(command).action(info)
+}
+
+async function info(options: InfoOptions): Promise<void> {
+  const { readHostInfo } = await import('#runner/index.ts')
+  const host = await readHostInfo(process.env.PATH)
+  const facts = {
+    version: version(),
+    node: process.version,
+    store: { root: rootDir(options.root), layerStore: 'dir', keepsOwners: host.isRoot },
+    host,
+  }
+  print(options.format === 'json' ? JSON.stringify(facts, undefined, 2) : text(facts))
+}
+
+function text({
+  version,
+  node,
+  store,
+  host,
+}: {
+  readonly version: string
+  readonly node: string
+  readonly store: {
+    readonly root: string
+    readonly layerStore: string
+    readonly keepsOwners: boolean
+  }
+  readonly host: HostInfo
+}): string {
+  const rows = [
+    ['dray', `${version} on Node ${node}`],
+    ['store', store.root],
+    [
+      'layer store',
+      `${store.layerStore}: ${store.keepsOwners ? 'unpacked trees' : 'unpacked trees, all owned by this user'}`,
+    ],
+    ['kernel', `${host.kernel} ${host.architecture}`],
+    ['user', host.isRoot ? 'root' : 'not root'],
+    ['cgroups', `${host.cgroups.mode}: ${host.cgroups.controllers.join(' ') || 'no controllers'}`],
+    ...host.runtimes.map(({ name, path, version, obstacle }) => [
+      name,
+      path === undefined
+        ? 'not installed'
+        : `${version ?? path}: ${obstacle ?? (name === host.runtime ? 'works, the default' : 'works')}`,
+    ]),
+    ['overlay', overlay(host)],
+    ['seccomp', yes(host.seccomp)],
+    ['user namespaces', yes(host.userNamespaces)],
+    [
+      'erofs',
+      { none: 'no', plain: 'on block devices only', file: 'also on plain files' }[host.erofs],
+    ],
+    ['dray serve', 'nothing is missing'],
+    ['dray pull, push', 'nothing is missing'],
+    [
+      'dray run',
+      host.missing.run.length === 0
+        ? 'nothing is missing'
+        : `missing: ${host.missing.run.join('; ')}`,
+    ],
+  ]
+  return formatTable(rows.map(([name = '', value = '']) => [name, value]))
+}
+
+function overlay({ overlay }: HostInfo): string {
+  if (!overlay.supported) return 'no'
+  if (overlay.layersOneByOne === undefined) return 'yes'
+  return overlay.layersOneByOne
+    ? 'yes, up to 500 layers'
+    : 'yes, as many layers as fit one page of options'
+}
+
+function yes(value: boolean): string {
+  return value ? 'yes' : 'no'
+}

@@ -1,0 +1,29 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isErrno } from '#oci/error.ts'
+import type { Store } from '#puller/index.ts'
+import { say } from './output/print.ts'
+import { rootDir } from './root-dir.ts'
+
+/** Opens the local store, and removes what commands that were killed left running or mounted in it. */
+export async function openLocalStore(option: string | undefined): Promise<Store> {
+  const root = rootDir(option)
+  const { openStore } = await import('#puller/index.ts')
+  const store = await openStore(root)
+  if (await hasContainers(root)) {
+    const { cleanUpContainers } = await import('#runner/index.ts')
+    const { failed } = await cleanUpContainers(root)
+    for (const { id, reason } of failed)
+      say(`dray: cannot remove what is left of container ${id}: ${reason}`)
+  }
+  return store
+}
+
+async function hasContainers(root: string): Promise<boolean> {
+  try {
+    return (await readdir(join(root, 'containers'))).length > 0
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
+    throw error
+  }
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createProgressView, type ProgressMode } from '#cli/output/progress.ts'
+import { digestOf } from '#oci/digest.ts'
+import type { ProgressEvent } from '#puller/index.ts'
+
+const A = digestOf('a')
+const EVENTS: readonly ProgressEvent[] = [
+  { type: 'resolved', reference: 'host/a:1', digest: A, platform: 'linux/amd64' },
+  { type: 'blob', digest: A, kind: 'layer', state: 'waiting', bytes: 0, total: 2000 },
+  { type: 'blob', digest: A, kind: 'layer', state: 'transferring', bytes: 1000, total: 2000 },
+  { type: 'blob', digest: A, kind: 'layer', state: 'done', bytes: 2000, total: 2000 },
+  { type: 'saving' },
+]
+
+function shown(mode: ProgressMode, { isTTY = false, columns = 80 } = {}): string {
+  let text = ''
+  const view = createProgressView(mode, { isTTY, columns, write: (part) => (text += part) })
+  EVENTS.forEach(view.show)
+  view.end()
+  return text
+}
+
+describe('a progress view', () => {
+  it('prints every event as one line of JSON', () => {
+    const lines = shown('json').trimEnd().split('\n')
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line)),
+      EVENTS,
+    )
+  })
+
+  it('prints a line a blob where there is no terminal, and no control characters', () => {
+    assert.equal(
+      shown('auto'),
+      `host/a:1 for linux/amd64 ${A}\nlayer ${A.slice(7, 19)} done 2kB\nsaving\n`,
+    )
+  })
+
+  it('draws on a terminal, never wider than it is', () => {
+    const text = shown('auto', { isTTY: true, columns: 50 })
+    assert.ok(text.includes('\x1b[J'))
+    assert.match(text, /total {2}2kB\/2kB/)
+    for (const line of text.split('\n').slice(1)) assert.ok(line.replace('\x1b[J', '').length < 50)
+  })
+
+  it('prints nothing when told so', () => {
+    assert.equal(shown('none'), '')
+  })
+})
