@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
 import { type MountInfo, readMounts } from './mountinfo.ts'
+import { sendSignal } from './processes.ts'
 
 /** How this host divides resources (cgroups(7)). */
 export interface Cgroups {
@@ -90,13 +91,7 @@ async function removeTree(dir: string): Promise<boolean> {
 
 async function killAll(dir: string): Promise<void> {
   const pids = (await readFile(join(dir, 'cgroup.procs'), 'utf8')).split('\n').map(Number)
-  for (const pid of pids.filter((number) => number > 0)) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch (error) {
-      if (!isErrno(error, 'ESRCH')) throw error
-    }
-  }
+  for (const pid of pids.filter((number) => number > 0)) sendSignal(pid, 'SIGKILL')
 }
 
 function isController(option: string): boolean {

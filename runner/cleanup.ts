@@ -7,8 +7,9 @@ import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { type Cgroups, readCgroups, removeCgroup } from './cgroup.ts'
 import { containersDir, isContainerId } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
+import { findProcesses, killAndWait } from './processes.ts'
 import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
-import { deleteArguments, KNOWN_RUNTIMES } from './runtime.ts'
+import { deleteArguments, KNOWN_RUNTIMES, runArguments } from './runtime.ts'
 import { cgroupsPathOf } from './spec.ts'
 import { unmount } from './sys.ts'
 
@@ -38,13 +39,25 @@ export async function cleanUpContainers(root: string): Promise<CleanUpReport> {
     try {
       const claim = claimExisting(containers, id)
       if (claim === undefined) continue
-      await removeContainer(claim, await readRecord(claim.paths), await readCgroups())
+      const record = await readRecord(claim.paths)
+      if (record !== undefined) await endRuntime(claim, record)
+      await removeContainer(claim, record, await readCgroups())
       removed.push(id)
     } catch (error) {
       failed.push({ id, reason: errorMessage(error) })
     }
   }
   return { removed, failed }
+}
+
+/**
+ * Kills the runtime that an owner started and didn't survive. It may still be setting the container up, and would go on
+ * after all has been removed.
+ */
+async function endRuntime(claim: Claim, record: ContainerRecord): Promise<void> {
+  const args = runArguments(record.runtimeRoot, claim.id, claim.paths)
+  const pids = await findProcesses([record.runtime, ...args])
+  for (const pid of pids) await killAndWait(pid)
 }
 
 /**

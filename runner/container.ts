@@ -133,12 +133,11 @@ async function runIn(container: Container, run: Run): Promise<number> {
   if ((options.volumes ?? []).length === 0) await checkCommand(claim.paths.merged, spec.process)
   if (signals.ending !== undefined) return exitCodeOfSignal(signals.ending)
   context.signal?.throwIfAborted()
-  const { dir, log, pid: pidFile } = claim.paths
-  const { runtimeRoot } = record
+  const { log, pid: pidFile } = claim.paths
   const exitCode = await superviseRuntime(
     {
       runtime,
-      args: runArguments({ runtimeRoot, log, bundle: dir, pidFile, id: claim.id }),
+      args: runArguments(record.runtimeRoot, claim.id, claim.paths),
       pidFile,
       stdio: run.stdio,
       tty: spec.process.terminal,

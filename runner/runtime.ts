@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import type { Cgroups } from './cgroup.ts'
+import type { ContainerPaths } from './layout.ts'
 
 /** A program with the command line of an OCI runtime: `run`, `state`, `kill`, `delete`. */
 export interface OciRuntime {
@@ -78,15 +79,9 @@ async function isExecutable(path: string): Promise<boolean> {
 }
 
 /** Arguments of `run`: starts a container and stays until it ends, with the exit code of its command. */
-export function runArguments(run: {
-  readonly runtimeRoot: string
-  readonly log: string
-  readonly bundle: string
-  readonly pidFile: string
-  readonly id: string
-}): string[] {
-  const globals = ['--root', run.runtimeRoot, '--log', run.log, '--log-format', 'json']
-  return [...globals, 'run', '--bundle', run.bundle, '--pid-file', run.pidFile, run.id]
+export function runArguments(runtimeRoot: string, id: string, paths: ContainerPaths): string[] {
+  const globals = ['--root', runtimeRoot, '--log', paths.log, '--log-format', 'json']
+  return [...globals, 'run', '--bundle', paths.dir, '--pid-file', paths.pid, id]
 }
 
 /** Arguments of `delete`: kills a container if need be and forgets it. */

@@ -1,7 +1,8 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { DrayError, isErrno } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
+import { sendSignal } from './processes.ts'
 import type { OciRuntime } from './runtime.ts'
 import { exitCodeOfSignal, isLostOnProcess, type SignalCatcher } from './signals.ts'
 import { keepDescriptorsPrivate } from './sys.ts'
@@ -136,13 +137,5 @@ function readPid(path: string): number | undefined {
     return Number.isInteger(pid) && pid > 1 ? pid : undefined
   } catch {
     return undefined
-  }
-}
-
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch (error) {
-    if (!isErrno(error, 'ESRCH')) throw error
   }
 }

@@ -30,20 +30,20 @@ describe('a signal to the first process', () => {
 
 describe('the catcher of signals', () => {
   it('keeps what comes before somebody listens', async () => {
-    const before = process.listenerCount('SIGUSR2')
+    const before = process.listenerCount('SIGALRM')
     const catcher = new SignalCatcher()
     try {
-      process.kill(process.pid, 'SIGUSR2')
+      process.kill(process.pid, 'SIGALRM')
       await new Promise((resolve) => setTimeout(resolve, 50))
       assert.equal(catcher.ending, undefined)
       const got: string[] = []
       catcher.deliverTo((signal) => got.push(signal))
       process.emit('SIGTERM', 'SIGTERM')
-      assert.deepEqual(got, ['SIGUSR2', 'SIGTERM'])
+      assert.deepEqual(got, ['SIGALRM', 'SIGTERM'])
     } finally {
       catcher.release()
     }
-    assert.equal(process.listenerCount('SIGUSR2'), before)
+    assert.equal(process.listenerCount('SIGALRM'), before)
   })
 
   it('knows that the end was asked for', () => {
