@@ -78,6 +78,9 @@ function filesOf(name: string): string[] {
 
 const args = process.argv.slice(2)
 const files = args.flatMap((arg) => (arg.endsWith('.test.ts') ? [arg] : filesOf(arg)))
+// Some tests run the program as users do: what they run must be what the sources say.
+const built = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
+if (built.status !== 0) process.exit(1)
 const result = spawnSync(
   process.execPath,
   ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=600000', ...files],

@@ -53,12 +53,12 @@ export async function startRegistryProcess(
   const child = startDray(['serve', '--listen', '127.0.0.1:0', ...args], env)
   const exited = once(child, 'exit')
   const host = await Promise.race([
-    listeningOn(child.stdout),
+    listeningOn(child.stderr),
     exited.then(() => {
       throw new Error('dray serve ended at once')
     }),
   ])
-  child.stderr.pipe(process.stderr)
+  child.stdout.resume()
   return {
     host,
     async stop() {

@@ -1,0 +1,77 @@
+import { Command, Option } from 'commander'
+import type { ConfigDocument, RegistryConfig } from '#registry/index.ts'
+import { say } from '../output/print.ts'
+
+interface ServeOptions {
+  readonly listen?: string
+  readonly data?: string
+  readonly config?: string
+  readonly s3Bucket?: string
+  readonly s3Endpoint?: string
+  readonly s3Region?: string
+  readonly s3PathStyle?: true
+  readonly s3Prefix?: string
+  readonly logLevel: string
+}
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('Run a registry, with its content in a directory or in an S3 bucket')
+    .option('--listen <host:port>', 'where it listens (default: 127.0.0.1:5000)')
+    .option('--data <dir>', 'directory of its content (default: /var/lib/dray/registry)')
+    .option('--config <file>', 'config file, in JSON; flags and DRAY_* variables overrule it')
+    .option(
+      '--s3-bucket <name>',
+      'keep the content in this bucket; credentials as the AWS SDK finds them',
+    )
+    .option('--s3-endpoint <url>', 'S3 server, where it is not that of AWS')
+    .option('--s3-region <name>', 'region of the bucket (default: us-east-1)')
+    .option(
+      '--s3-path-style',
+      'name the bucket in the path, as most S3 servers but that of AWS want it',
+    )
+    .option('--s3-prefix <prefix/>', 'what the names of all objects begin with')
+    .addOption(
+      new Option('--log-level <level>', 'what is logged, as JSON on standard output')
+        .choices(['error', 'warn', 'info', 'debug', 'silent'])
+        .default('info'),
+    )
+    .action(serve)
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const { loadConfig, startRegistry } = await import('#registry/index.ts')
+  const { createLogger } = await import('../logger.ts')
+  const config = loadConfig({ env: process.env, path: options.config, flags: flagsOf(options) })
+  const registry = await startRegistry(config, { logger: createLogger(options.logLevel) })
+  say(`dray: registry listening on ${registry.url}, content in ${contentPlace(config)}`)
+  await stopSignal()
+  await registry.close()
+}
+
+function flagsOf(options: ServeOptions): ConfigDocument {
+  const { s3Bucket, s3Endpoint, s3Region, s3PathStyle, s3Prefix } = options
+  return {
+    listen: options.listen,
+    dataDir: options.data,
+    s3: {
+      bucket: s3Bucket,
+      endpoint: s3Endpoint,
+      region: s3Region,
+      pathStyle: s3PathStyle,
+      prefix: s3Prefix,
+    },
+  }
+}
+
+function contentPlace({ s3, dataDir }: RegistryConfig): string {
+  return s3 === undefined ? dataDir : `s3://${s3.bucket}/${s3.prefix}`
+}
+
+/** Waits for the signal to stop. A second one ends the program at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve())
+    process.once('SIGTERM', () => resolve())
+  })
+}
