@@ -1,0 +1,43 @@
+import Router from '@koa/router'
+import Koa from 'koa'
+import type { Logger } from 'pino'
+import { DrayError } from '#oci/error.ts'
+import type { Services } from '../services/services.ts'
+import { accessLog } from './access-log.ts'
+import { errorAnswers } from './errors.ts'
+import { addBlobRoutes } from './routes/blobs.ts'
+import { addDiscoveryRoutes } from './routes/discovery.ts'
+import { addManifestRoutes } from './routes/manifests.ts'
+import { addUploadRoutes } from './routes/uploads.ts'
+
+export interface AppOptions {
+  readonly logger: Logger
+  /** A connection on which nothing moves for so long is closed. */
+  readonly stallTimeoutMs: number
+}
+
+/** The HTTP face of a registry (distribution-spec, "API"). */
+export function createApp(services: Services, { logger, stallTimeoutMs }: AppOptions): Koa {
+  const app = new Koa()
+  // A stream that breaks after its answer has begun ends the connection, and there is nobody left to tell.
+  app.on('error', (err: unknown) => logger.warn({ err }, 'answer cut off'))
+  app.use(accessLog(logger))
+  app.use(async (ctx, next) => {
+    ctx.set('Docker-Distribution-Api-Version', 'registry/2.0')
+    await next()
+  })
+  app.use(errorAnswers(logger, stallTimeoutMs))
+  const router = new Router()
+  addDiscoveryRoutes(router, services)
+  addManifestRoutes(router, services, stallTimeoutMs)
+  addUploadRoutes(router, services, stallTimeoutMs)
+  addBlobRoutes(router, services, stallTimeoutMs)
+  app.use(router.routes())
+  app.use((ctx) => {
+    const methods = (ctx.matched ?? []).flatMap((layer: { methods: string[] }) => layer.methods)
+    if (methods.length === 0) throw new DrayError('ROUTE_UNKNOWN', `no such endpoint: ${ctx.path}`)
+    ctx.set('Allow', [...new Set(methods)].join(', '))
+    throw new DrayError('UNSUPPORTED', `${ctx.method} is not supported here`)
+  })
+  return app
+}

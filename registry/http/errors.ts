@@ -1,0 +1,33 @@
+import type { Middleware } from 'koa'
+import type { Logger } from 'pino'
+import { DrayError, ERRORS, isDrayError } from '#oci/error.ts'
+import { discardBody } from './body.ts'
+
+/** Turns whatever a route throws into the answer of distribution-spec, "Error Codes". The only place that knows how. */
+export function errorAnswers(logger: Logger, stallTimeoutMs: number): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next()
+    } catch (error) {
+      const known = isDrayError(error)
+        ? error
+        : new DrayError('INTERNAL', undefined, { cause: error })
+      const { status, body } = answerOf(known)
+      if (status >= 500)
+        logger.error({ err: error, method: ctx.method, path: ctx.path }, known.message)
+      discardBody(ctx.req, stallTimeoutMs)
+      if (known.retryable && status >= 500) ctx.set('Retry-After', '1')
+      ctx.status = status
+      ctx.body = body
+    }
+  }
+}
+
+/** Codes without a status are not answers: how they came here is our mistake, and none of the client's business. */
+function answerOf(error: DrayError): { status: number; body: unknown } {
+  const entry: { status?: number; wire?: string; message: string } = ERRORS[error.code]
+  if (entry.status === undefined) return answerOf(new DrayError('INTERNAL'))
+  const code = entry.wire ?? error.code
+  const { message, detail } = error
+  return { status: entry.status, body: { errors: [{ code, message, detail }] } }
+}

@@ -1,0 +1,149 @@
+import { LRUCache } from 'lru-cache'
+import pLimit from 'p-limit'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { type Digest, digestAlgorithm, digestOf } from '#oci/digest.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
+import { type Manifest, parseManifest } from '#oci/manifest.ts'
+import { isNonDistributable } from '#oci/media-types.ts'
+import type { RepositoryName, Tag } from '#oci/reference.ts'
+import { checkDigest } from '../storage/verify.ts'
+import type { RecordDriver } from '../storage/record-driver.ts'
+import type { BlobService } from './blobs.ts'
+import { listPage, type Page, type PageRequest } from './pages.ts'
+import { PRESENT, RECORD_KEYS } from './record-keys.ts'
+import type { ReferrerService } from './referrers.ts'
+import type { TagService } from './tags.ts'
+
+/** What a client puts in the place of `<tag-or-digest>`. */
+export type ManifestSelector = { readonly tag: Tag } | { readonly digest: Digest }
+
+export interface StoredManifest {
+  readonly mediaType: string
+  readonly digest: Digest
+  /** Exactly those that were pushed. */
+  readonly bytes: Uint8Array
+}
+
+export interface ManifestPush {
+  readonly selector: ManifestSelector
+  readonly bytes: Uint8Array
+  readonly contentType?: string | undefined
+}
+
+export interface PushedManifest {
+  readonly digest: Digest
+  readonly subject?: Digest | undefined
+}
+
+/** Manifests of repositories (distribution-spec, "Pushing Manifests", "Pulling manifests", "Deleting Manifests"). */
+export interface ManifestService {
+  /** @throws MANIFEST_UNKNOWN */
+  get(name: RepositoryName, selector: ManifestSelector): Promise<StoredManifest>
+  /** @throws MANIFEST_INVALID, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN when the repository lacks what it refers to */
+  put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest>
+  /** Deletes a tag alone, or a manifest with every tag of it. @throws MANIFEST_UNKNOWN */
+  delete(name: RepositoryName, selector: ManifestSelector): Promise<void>
+  /** The names of all repositories that ever held a manifest. */
+  repositories(request: PageRequest): Promise<Page<string>>
+}
+
+const LOOKUPS_AT_ONCE = 16
+const KNOWN_REPOSITORIES = 10_000
+const LINE_FEED = 10
+
+export interface ManifestServiceParts {
+  readonly records: RecordDriver
+  readonly blobs: BlobService
+  readonly tags: TagService
+  readonly referrers: ReferrerService
+}
+
+export function createManifestService(parts: ManifestServiceParts): ManifestService {
+  const { records, blobs, tags, referrers } = parts
+  const catalogued = new LRUCache<RepositoryName, true>({ max: KNOWN_REPOSITORIES })
+
+  async function read(name: RepositoryName, digest: Digest): Promise<StoredManifest | undefined> {
+    const record = await records.get(RECORD_KEYS.manifest(name, digest))
+    if (record === undefined) return undefined
+    const end = record.bytes.indexOf(LINE_FEED)
+    const mediaType = Buffer.from(record.bytes.subarray(0, end)).toString('latin1')
+    return { mediaType, digest, bytes: record.bytes.subarray(end + 1) }
+  }
+
+  async function get(name: RepositoryName, selector: ManifestSelector): Promise<StoredManifest> {
+    const digest = 'digest' in selector ? selector.digest : await tags.resolve(name, selector.tag)
+    const manifest = digest === undefined ? undefined : await read(name, digest)
+    if (manifest === undefined) throw manifestUnknown(name, selector)
+    return manifest
+  }
+
+  /** Nothing ever takes a repository out of the catalog, so that it is enough to have seen it there once. */
+  async function catalogue(name: RepositoryName): Promise<void> {
+    if (catalogued.has(name)) return
+    try {
+      await records.put(RECORD_KEYS.repository(name), PRESENT, { ifAbsent: true })
+    } catch (error) {
+      if (!isDrayError(error, 'RECORD_CONFLICT')) throw error
+    }
+    catalogued.set(name, true)
+  }
+
+  async function checkReferences(name: RepositoryName, manifest: Manifest): Promise<void> {
+    const limit = pLimit(LOOKUPS_AT_ONCE)
+    const has = async (digest: Digest) =>
+      (await blobs.has(name, digest)) ||
+      (manifest.kind === 'index' &&
+        (await records.get(RECORD_KEYS.manifest(name, digest))) !== undefined)
+    const digests = [...new Set(requiredContent(manifest).map(({ digest }) => digest))]
+    const isThere = await Promise.all(digests.map((digest) => limit(has, digest)))
+    const missing = digests.filter((_, i) => !isThere[i])
+    if (missing.length === 0) return
+    throw new DrayError(
+      'MANIFEST_BLOB_UNKNOWN',
+      `the manifest refers to ${missing[0]}, which is not in repository ${name}: push it first`,
+      { detail: missing.slice(0, 100).map((digest) => ({ digest })) },
+    )
+  }
+
+  async function put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest> {
+    const { selector, bytes, contentType } = push
+    const manifest = parseManifest(bytes, contentType)
+    const digest =
+      'digest' in selector ? digestOf(bytes, digestAlgorithm(selector.digest)) : digestOf(bytes)
+    if ('digest' in selector) checkDigest(selector.digest, digest)
+    await checkReferences(name, manifest)
+    const { mediaType } = manifest
+    await catalogue(name)
+    const record = Buffer.concat([Buffer.from(`${mediaType}\n`, 'latin1'), bytes])
+    await records.put(RECORD_KEYS.manifest(name, digest), record)
+    const descriptor: Descriptor = { mediaType, digest, size: bytes.length }
+    const subject = await referrers.add(name, descriptor, manifest)
+    if ('tag' in selector) await tags.set(name, selector.tag, digest)
+    return { digest, subject }
+  }
+
+  return {
+    get,
+    put,
+    async delete(name, selector) {
+      if ('tag' in selector) return tags.delete(name, selector.tag)
+      const { digest, bytes, mediaType } = await get(name, selector)
+      await tags.deleteAllOf(name, digest)
+      await referrers.remove(name, digest, parseManifest(bytes, mediaType))
+      await records.delete(RECORD_KEYS.manifest(name, digest))
+    },
+    repositories: (request) => listPage(records, RECORD_KEYS.catalog, request),
+  }
+}
+
+/** What must be in the repository before the manifest: all but the subject, and layers that may not be passed on. */
+function requiredContent(manifest: Manifest): readonly Descriptor[] {
+  if (manifest.kind === 'index') return manifest.manifests
+  const layers = manifest.layers.filter(({ mediaType }) => !isNonDistributable(mediaType))
+  return [manifest.config, ...layers]
+}
+
+function manifestUnknown(name: RepositoryName, selector: ManifestSelector): DrayError {
+  const what = 'digest' in selector ? `manifest ${selector.digest}` : `tag ${selector.tag}`
+  return new DrayError('MANIFEST_UNKNOWN', `unknown ${what} in repository ${name}`)
+}

@@ -1,0 +1,32 @@
+import type { RecordDriver } from '../storage/record-driver.ts'
+
+/** What a client asks of a listing (distribution-spec, "Listing Tags"). */
+export interface PageRequest {
+  /** At most so many entries; none if 0; the rest is on further pages. */
+  readonly limit?: number | undefined
+  /** List what comes after this entry. */
+  readonly last?: string | undefined
+}
+
+export interface Page<T> {
+  readonly entries: readonly T[]
+  /** The `last` of the next page; undefined when there is none. */
+  readonly next?: string | undefined
+}
+
+/** Entries of a page whose client names no number, or a larger one. */
+export const PAGE_LIMIT = 10_000
+
+/** One page of the keys under `prefix`, without it, in the order of their bytes. */
+export async function listPage(
+  records: RecordDriver,
+  prefix: string,
+  { limit = PAGE_LIMIT, last }: PageRequest,
+): Promise<Page<string>> {
+  const wanted = Math.min(limit, PAGE_LIMIT)
+  if (wanted === 0) return { entries: [] }
+  const after = last === undefined ? undefined : prefix + last
+  const keys = await records.list(prefix, { limit: wanted + 1, after })
+  const entries = keys.slice(0, wanted).map((key) => key.slice(prefix.length))
+  return keys.length > wanted ? { entries, next: entries.at(-1) } : { entries }
+}

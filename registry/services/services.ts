@@ -1,0 +1,25 @@
+import type { BlobDriver } from '../storage/blob-driver.ts'
+import type { RecordDriver } from '../storage/record-driver.ts'
+import { type BlobService, createBlobService } from './blobs.ts'
+import { createManifestService, type ManifestService } from './manifests.ts'
+import { createReferrerService, type ReferrerService } from './referrers.ts'
+import { createTagService, type TagService } from './tags.ts'
+import { createUploadService, type UploadService } from './uploads.ts'
+
+/** Every rule of distribution-spec, over any storage and below any transport. */
+export interface Services {
+  readonly blobs: BlobService
+  readonly uploads: UploadService
+  readonly manifests: ManifestService
+  readonly tags: TagService
+  readonly referrers: ReferrerService
+}
+
+export function createServices(content: BlobDriver, records: RecordDriver): Services {
+  const blobs = createBlobService(content, records)
+  const uploads = createUploadService(content, blobs)
+  const tags = createTagService(records)
+  const referrers = createReferrerService(records)
+  const manifests = createManifestService({ records, blobs, tags, referrers })
+  return { blobs, uploads, manifests, tags, referrers }
+}

@@ -1,0 +1,55 @@
+import { DrayError, errorMessage } from '#oci/error.ts'
+import type { RegistryConfig } from '../config.ts'
+import type { BlobDriver } from './blob-driver.ts'
+import type { RecordDriver } from './record-driver.ts'
+
+/** Where a registry keeps everything. */
+export interface Storage {
+  readonly content: BlobDriver
+  readonly records: RecordDriver
+}
+
+/**
+ * Opens the storage that the configuration names, and checks that it can be used. Code of a storage that isn't used
+ * isn't loaded.
+ *
+ * @throws CONFIG_INVALID, STORAGE_FAILED
+ */
+export function openStorage(config: RegistryConfig): Promise<Storage> {
+  return config.s3 === undefined ? openFiles(config.dataDir) : openBucket(config.s3)
+}
+
+async function openFiles(dataDir: string): Promise<Storage> {
+  const { openFilesBlobDriver } = await import('./files/blob-driver.ts')
+  const { filesLayout } = await import('./files/layout.ts')
+  const { openSqliteRecordDriver } = await import('./sqlite-record-driver.ts')
+  try {
+    const content = await openFilesBlobDriver(dataDir)
+    return { content, records: openSqliteRecordDriver(filesLayout(dataDir).records) }
+  } catch (cause) {
+    const why = `cannot use the data directory ${dataDir}: ${errorMessage(cause)}`
+    throw new DrayError('CONFIG_INVALID', `${why}; make it writable, or choose another (dataDir)`, {
+      cause,
+    })
+  }
+}
+
+async function openBucket(options: NonNullable<RegistryConfig['s3']>): Promise<Storage> {
+  const { openObjectStore } = await import('./s3/object-store.ts')
+  const { s3Layout } = await import('./s3/layout.ts')
+  const { createS3BlobDriver } = await import('./s3/blob-driver.ts')
+  const { createS3RecordDriver } = await import('./s3/record-driver.ts')
+  const { probeBucket } = await import('./s3/probe.ts')
+  const store = openObjectStore(options)
+  const layout = s3Layout(options.prefix)
+  try {
+    await probeBucket(store, layout, options)
+  } catch (error) {
+    store.close()
+    throw error
+  }
+  return {
+    content: createS3BlobDriver(store, layout),
+    records: createS3RecordDriver(store, layout),
+  }
+}
