@@ -5,7 +5,7 @@ import type { Rootfs } from '#oci/rootfs.ts'
 import type { RuntimeSpec } from '#oci/runtime-spec.ts'
 import type { HostFacts } from './host-facts.ts'
 import { type ContainerPaths, ETC_FILES } from './layout.ts'
-import type { ContainerOptions, Volume } from './options.ts'
+import type { ContainerOptions, PlacedVolume, Volume } from './options.ts'
 import { mountOverlay } from './overlay.ts'
 import { placeVolume, placeWorkdir, prepareMountPoints } from './preflight.ts'
 import type { Claim } from './record.ts'
@@ -34,10 +34,10 @@ export async function makeBundle(
   await mountRootfs(paths, rootfs.lowerDirs)
   prepareMountPoints(paths.merged)
   const volumes = await placeVolumes(paths.merged, options.volumes ?? [])
-  const placed = { ...options, volumes }
-  const spec = buildSpec(rootfs.config, placed, {
+  const spec = buildSpec(rootfs.config, options, {
     ...host,
     id,
+    volumes,
     user: lookUpUser(paths.merged, wantedUser(config, options)),
     workdir: placeWorkdir(paths.merged, wantedWorkdir(config, options), volumes),
     rootPath: paths.merged,
@@ -61,8 +61,8 @@ async function dressUpper(upper: string, top: string): Promise<void> {
   await chmod(upper, mode & 0o7777)
 }
 
-async function placeVolumes(root: string, volumes: readonly Volume[]): Promise<Volume[]> {
-  const placed: Volume[] = []
+async function placeVolumes(root: string, volumes: readonly Volume[]): Promise<PlacedVolume[]> {
+  const placed: PlacedVolume[] = []
   for (const volume of volumes) {
     await ensureHostPath(volume.hostPath)
     placed.push(await placeVolume(root, volume, volumes))

@@ -25,6 +25,7 @@ const POLL_MS = 10
 // Options of a v1 mount that are no controllers.
 const NO_CONTROLLER = /^(?:rw|ro|none|xattr|noprefix|clone_children|release_agent=.*|name=.*)$/
 
+/** The cgroups of this host, as far as this process sees them. */
 export async function readCgroups(): Promise<Cgroups> {
   return describeCgroups(await readMounts(), readControllers)
 }

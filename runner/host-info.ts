@@ -10,6 +10,7 @@ import { findRuntime, KNOWN_RUNTIMES, obstacleOf } from './runtime.ts'
 
 const run = promisify(execFile)
 
+/** An OCI runtime that Dray knows, as it is on this host. */
 export interface RuntimeInfo {
   readonly name: string
   /** Undefined when it isn't installed. */

@@ -26,6 +26,7 @@ export const DEFAULT_STATE_DIR = '/run/dray'
 /** Files mounted at /etc inside. */
 export const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const
 
+/** Absolute paths of what a container has on the host, as drawn above. */
 export interface ContainerPaths {
   readonly dir: string
   readonly lock: string
@@ -39,6 +40,7 @@ export interface ContainerPaths {
   readonly merged: string
 }
 
+/** Where the containers of a store are. */
 export function containersDir(root: string): string {
   return join(root, 'containers')
 }
@@ -48,6 +50,7 @@ export function isContainerId(name: string): boolean {
   return ID.test(name)
 }
 
+/** The paths of one container. `containers` is free of links when it is compared with mount points. */
 export function containerPaths(containers: string, id: string): ContainerPaths {
   const dir = join(containers, id)
   return {

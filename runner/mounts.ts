@@ -1,10 +1,11 @@
 import type { Mount } from '#oci/runtime-spec.ts'
-import type { ContainerOptions, Volume } from './options.ts'
+import type { ContainerOptions, PlacedVolume, Volume } from './options.ts'
 
 /** The host's facts that mounts depend on. */
 export interface MountFacts {
   /** Host files to mount, by their path inside. */
   readonly etcFiles: Readonly<Record<string, string>>
+  readonly volumes: readonly PlacedVolume[]
   readonly recursiveReadOnly: boolean
 }
 
@@ -58,14 +59,15 @@ export function maskedPaths(thermalPaths: readonly string[]): string[] {
 
 /** All mounts in the order they are made. A volume takes the place of a default one at the same path. */
 export function buildMounts(options: ContainerOptions, facts: MountFacts): Mount[] {
-  const volumes = options.volumes ?? []
-  const taken = new Set(volumes.map((volume) => volume.containerPath))
+  const taken = new Set(facts.volumes.map((volume) => volume.containerPath))
   const files = Object.entries(facts.etcFiles).map(([destination, source]) =>
     bindMount(destination, source, options.readOnly ? ['ro'] : ['rw']),
   )
   return [
     ...[...DEFAULT_MOUNTS, ...files].filter((mount) => !taken.has(mount.destination)),
-    ...volumes.toSorted(byDepth).map((volume) => volumeMount(volume, facts.recursiveReadOnly)),
+    ...facts.volumes
+      .toSorted(byDepth)
+      .map((volume) => volumeMount(volume, facts.recursiveReadOnly)),
   ]
 }
 
@@ -74,8 +76,9 @@ function byDepth(a: Volume, b: Volume): number {
   return a.containerPath.split('/').length - b.containerPath.split('/').length
 }
 
-function volumeMount(volume: Volume, recursiveReadOnly: boolean): Mount {
-  const readOnly = recursiveReadOnly ? ['ro', 'rro'] : ['ro']
+/** Below a file is nothing to protect, and crun refuses `rro` there. */
+function volumeMount(volume: PlacedVolume, recursiveReadOnly: boolean): Mount {
+  const readOnly = recursiveReadOnly && volume.isDirectory ? ['ro', 'rro'] : ['ro']
   return bindMount(volume.containerPath, volume.hostPath, volume.readOnly ? readOnly : ['rw'])
 }
 

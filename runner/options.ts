@@ -10,6 +10,12 @@ export interface Volume {
   readonly readOnly: boolean
 }
 
+/** A volume whose place in a root file system is made. */
+export interface PlacedVolume extends Volume {
+  /** Whether the host path is a directory. */
+  readonly isDirectory: boolean
+}
+
 /** How to run a container; absent means what the image says, then the default. */
 export interface ContainerOptions {
   /** Replaces the image's Cmd, when it has a word. */

@@ -12,7 +12,7 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import { ETC_FILES } from './layout.ts'
-import { isInside, type Volume } from './options.ts'
+import { isInside, type PlacedVolume, type Volume } from './options.ts'
 import { makeDirectoryInRoot, resolveInRoot } from './rootfs-files.ts'
 import { errnoOf, O_PATH, openat2, RESOLVE } from './sys.ts'
 
@@ -72,17 +72,18 @@ export async function placeVolume(
   root: string,
   volume: Volume,
   others: readonly Volume[],
-): Promise<Volume> {
+): Promise<PlacedVolume> {
   const target = volume.containerPath
-  if (RUNTIME_TREES.some((dir) => isInside(target, dir))) return volume
-  const below = others.some((other) => other !== volume && isInside(target, other.containerPath))
-  if (below) return volume // in a volume, where the runtime makes it
   const isDirectory = (await stat(volume.hostPath)).isDirectory()
+  const asIs = { ...volume, isDirectory }
+  if (RUNTIME_TREES.some((dir) => isInside(target, dir))) return asIs
+  const below = others.some((other) => other !== volume && isInside(target, other.containerPath))
+  if (below) return asIs // in a volume, where the runtime makes it
   const real = isDirectory ? makeDirectoryInRoot(root, target) : makeFileInRoot(root, target)
   if (real === '/' || isInside(real, '/proc')) {
     throw new DrayError('USAGE', `a volume cannot be mounted at ${target}: it leads to ${real}`)
   }
-  return { ...volume, containerPath: real }
+  return { ...asIs, containerPath: real }
 }
 
 function makeFileInRoot(root: string, path: string): string {

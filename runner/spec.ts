@@ -3,7 +3,7 @@ import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
 import type { Capabilities, Linux, Process, Resources, RuntimeSpec } from '#oci/runtime-spec.ts'
 import { buildEnvironment } from './environment.ts'
 import { buildMounts, maskedPaths, READ_ONLY_PATHS } from './mounts.ts'
-import { type ContainerOptions, normalPath } from './options.ts'
+import { type ContainerOptions, normalPath, type PlacedVolume } from './options.ts'
 import { seccompProfile } from './seccomp.ts'
 import type { ContainerUser } from './user.ts'
 
@@ -18,6 +18,8 @@ export interface SpecFacts {
   readonly rootPath: string
   /** Host files to mount read-write at /etc/hosts and the like, by their path inside. */
   readonly etcFiles: Readonly<Record<string, string>>
+  /** The volumes of the options, at places free of links. */
+  readonly volumes: readonly PlacedVolume[]
   readonly hostEnv: Readonly<Record<string, string | undefined>>
   /** Node's name of the processor architecture. */
   readonly architecture: string

@@ -14,6 +14,7 @@ export type Stdio = readonly [
   stderr: 'inherit' | number,
 ]
 
+/** An OCI runtime to start, and what it is connected to. */
 export interface RuntimeProcess {
   readonly runtime: OciRuntime
   readonly args: readonly string[]
@@ -25,6 +26,7 @@ export interface RuntimeProcess {
   readonly searchPath: string | undefined
 }
 
+/** What may end a container from outside. */
 export interface Interruptions {
   readonly signals: SignalCatcher
   /** Ends the container: SIGTERM, and SIGKILL after `stopTimeoutMs`. */

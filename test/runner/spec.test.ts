@@ -10,6 +10,7 @@ const FACTS: SpecFacts = {
   user: { uid: 0, gid: 0, additionalGids: [], home: '/root' },
   workdir: '/',
   rootPath: '/store/merged',
+  volumes: [],
   etcFiles: { '/etc/hosts': '/store/hosts' },
   hostEnv: {},
   architecture: 'x64',
@@ -152,10 +153,9 @@ describe('the spec', () => {
   })
 
   it('mounts volumes last, outer before inner, each in place of a default', () => {
-    const volumes = ['/h1:/data/in', '/h2:/data:ro', '/h3:/dev/shm', '/h4:/etc/hosts'].map(
-      parseVolume,
-    )
-    const spec = build({ volumes })
+    const texts = ['/h1:/data/in', '/h2:/data:ro', '/h3:/dev/shm', '/h4:/etc/hosts:ro']
+    const volumes = texts.map((text) => ({ ...parseVolume(text), isDirectory: text < '/h4' }))
+    const spec = build({}, { volumes })
     const places = spec.mounts.slice(-4).map((mount) => mount.destination)
     assert.deepEqual(places, ['/data', '/data/in', '/dev/shm', '/etc/hosts'])
     assert.equal(mountAt(spec, '/dev/shm').length, 1)
@@ -166,7 +166,8 @@ describe('the spec', () => {
       source: '/h2',
       options: ['rbind', 'rprivate', 'ro', 'rro'],
     })
-    const old = build({ volumes }, { recursiveReadOnly: false })
+    assert.deepEqual(mountAt(spec, '/etc/hosts')[0]?.options, ['rbind', 'rprivate', 'ro'])
+    const old = build({}, { volumes, recursiveReadOnly: false })
     assert.deepEqual(mountAt(old, '/data')[0]?.options, ['rbind', 'rprivate', 'ro'])
   })
 
