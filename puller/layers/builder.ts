@@ -27,6 +27,8 @@ export interface LayerBuilderOptions {
 export interface BuiltLayer {
   /** Sorted binary strings, relative to the layer's root; '' is the root. */
   readonly implied: readonly string[]
+  /** The directories that hold whiteouts, in the same form. */
+  readonly whiteoutParents: readonly string[]
   readonly opaqueRoot: boolean
 }
 
@@ -70,6 +72,8 @@ interface Place {
 class Builder implements LayerBuilder {
   readonly #options: LayerBuilderOptions
   readonly #root: DirectoryNode
+  readonly #implied: string[] = []
+  readonly #whiteoutParents: string[] = []
 
   constructor(options: LayerBuilderOptions) {
     this.#options = options
@@ -144,24 +148,33 @@ class Builder implements LayerBuilder {
   }
 
   finish(): BuiltLayer {
-    const implied: string[] = []
-    this.#settle(this.#root, implied)
-    return { implied: implied.sort(), opaqueRoot: this.#root.opaque }
+    this.#settle(this.#root, false)
+    return {
+      implied: this.#implied.sort(),
+      whiteoutParents: this.#whiteoutParents.sort(),
+      opaqueRoot: this.#root.opaque,
+    }
   }
 
-  #settle(node: DirectoryNode, implied: string[]): void {
-    for (const child of node.children.values()) {
-      if (child.kind === 'directory') this.#settle(child, implied)
-    }
+  #settle(node: DirectoryNode, isParentOpaque: boolean): void {
     const { dir, asRoot, attributes } = this.#options
+    const path = node.path.toString('latin1', dir.length + 1)
+    const hidesLower = node.opaque || isParentOpaque
+    let holdsWhiteouts = false
+    for (const [name, child] of node.children) {
+      if (child.kind === 'directory') this.#settle(child, hidesLower)
+      if (child.kind !== 'whiteout') continue
+      // Nothing is left to hide, and overlay would list it: it looks for whiteouts only in directories that it merges.
+      if (hidesLower) unlinkSync(childPath(node, name))
+      else holdsWhiteouts = true
+    }
+    if (holdsWhiteouts) this.#whiteoutParents.push(path)
     if (node.opaque) {
       const name = asRoot ? 'trusted.overlay.opaque' : 'user.overlay.opaque'
       setXattr(node.path, name, Buffer.from('y'))
     }
     attributes.toPath(node.path, node.entry ?? IMPLIED)
-    if (node.entry === undefined && !node.recreated) {
-      implied.push(node.path.toString('latin1', dir.length + 1))
-    }
+    if (node.entry === undefined && !node.recreated) this.#implied.push(path)
   }
 
   #resolve(names: readonly string[]): DirectoryNode {

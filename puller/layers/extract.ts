@@ -29,6 +29,8 @@ export interface ExtractResult {
    * layer's root, '' being the root, as binary strings: one character a byte, `Buffer.from(path, 'latin1')`.
    */
   readonly implied: readonly string[]
+  /** Directories that hold whiteouts, in the same form; a stack needs them for its fix-up. */
+  readonly whiteoutParents: readonly string[]
   /**
    * Whether the layer hides everything below it (`.wh..wh..opq` at its root). The directory carries overlay's mark, but the
    * kernel doesn't look at it there: leave the layers below it out of the mount.
@@ -123,12 +125,11 @@ class Extractor implements LayerExtractor {
   }
 
   finish(): ExtractResult {
-    const { implied, opaqueRoot } = this.#guard(() => this.#builder.finish())
+    const built = this.#guard(() => this.#builder.finish())
     return {
+      ...built,
       entries: this.#entries,
       bytes: this.#bytes,
-      implied,
-      opaqueRoot,
       skippedDevices: this.#skippedDevices,
       skippedXattrs: this.#attributes.skippedXattrs,
     }

@@ -9,6 +9,8 @@ export interface StackedLayer {
   readonly dir: string | Buffer
   /** Binary strings relative to `dir`, '' being `dir` itself, as unpacking reports them. */
   readonly implied: readonly string[]
+  /** Directories that hold whiteouts, likewise. Default none. */
+  readonly whiteoutParents?: readonly string[]
 }
 
 /** A directory of a fix-up layer. */
@@ -25,14 +27,23 @@ export interface FixupDirectory {
  * ones again, and layer trees stay as their archives made them, shared between images. What counts is the nearest
  * lower layer that lists the directory, unless something in between removed it: a whiteout, a file, an opaque parent.
  *
+ * A directory with whiteouts that no other layer has is in the fix-up too: overlay looks for whiteouts only in directories that
+ * it merges from several layers, and would list them in any other.
+ *
  * @param layers lowest first
  * @returns parents before children; empty when the stack needs no fix-up
  */
 export function findFixups(layers: readonly StackedLayer[]): FixupDirectory[] {
   const views = layers.map(createView)
   const fixups = new Map<string, FixupDirectory>()
-  for (const path of new Set(layers.flatMap(({ implied }) => implied))) {
-    if (findSource(views, path)?.isElsewhere !== true) continue
+  const isNeeded = (path: string) =>
+    findSource(views, path)?.isElsewhere === true || showsWhiteouts(views, path)
+  const suspects = layers.flatMap(({ implied, whiteoutParents = [] }) => [
+    ...implied,
+    ...whiteoutParents,
+  ])
+  for (const path of new Set(suspects)) {
+    if (!isNeeded(path)) continue
     for (const part of [...ancestorsOf(path), path]) {
       const source = fixups.has(part) ? undefined : findSource(views, part)
       if (source !== undefined) fixups.set(part, { path: part, source: source.path })
@@ -83,6 +94,7 @@ interface Sight {
 interface View {
   readonly root: Buffer
   readonly implied: ReadonlySet<string>
+  readonly whiteoutParents: ReadonlySet<string>
   look(path: string): Sight
 }
 
@@ -108,6 +120,18 @@ function findSource(views: readonly View[], path: string): Source | undefined {
   return shown === undefined ? undefined : { path: shown, isElsewhere: false }
 }
 
+/** Whether a directory holds whiteouts and comes from one layer alone. */
+function showsWhiteouts(views: readonly View[], path: string): boolean {
+  const shown: View[] = []
+  for (const view of views.toReversed()) {
+    const { kind, isUnderOpaque } = view.look(path)
+    if (kind === 'other') break
+    if (kind === 'directory') shown.push(view)
+    if (isUnderOpaque) break
+  }
+  return shown.length === 1 && shown[0]?.whiteoutParents.has(path) === true
+}
+
 function createView(layer: StackedLayer): View {
   const root = Buffer.from(layer.dir)
   const seen = new Map<string, { kind: Sight['kind']; isOpaque: boolean }>()
@@ -122,6 +146,7 @@ function createView(layer: StackedLayer): View {
   return {
     root,
     implied: new Set(layer.implied),
+    whiteoutParents: new Set(layer.whiteoutParents),
     look(path) {
       let isUnderOpaque = false
       for (const parent of ancestorsOf(path)) {

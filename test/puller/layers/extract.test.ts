@@ -154,6 +154,10 @@ describe('a layer is unpacked as a lower directory of overlay', () => {
         s: 'link:c',
       },
     },
+    'no whiteouts where an opaque mark has hidden all': {
+      parts: [file('a/b/.wh.f'), file('.wh.a'), file('a/.wh.g'), file('c/.wh.h')],
+      tree: { a: 'opaque dir', 'a/b': 'dir', c: 'dir', 'c/h': 'whiteout' },
+    },
     'no metadata of AUFS': {
       parts: [file('.wh..wh.aufs'), file('.wh..wh.plnk/1.2', 'x'), file('d/.wh..wh..tmp')],
       tree: {},
@@ -228,15 +232,17 @@ describe('what unpacking reports', () => {
         directory('listed/'),
         file('listed/f', 'abc'),
         file('b/a/f', 'de'),
+        file('b/.wh.x'),
         file('\xff/f'),
         file('.wh.new'),
         file('new/f'),
       ),
     )
     assert.deepEqual(result, {
-      entries: 6,
+      entries: 7,
       bytes: 5,
       implied: ['', 'b', 'b/a', '\xff'],
+      whiteoutParents: ['b'],
       opaqueRoot: false,
       skippedDevices: 0,
       skippedXattrs: 0,

@@ -14,7 +14,7 @@ function fixups(t: TestContext, ...layers: readonly (readonly Buffer[])[]): Reco
   const base = scratch(t)
   const stack: StackedLayer[] = layers.map((parts, index) => {
     const dir = join(base, String(index))
-    return { dir, implied: extractInto(dir, archive(...parts)).implied }
+    return { dir, ...extractInto(dir, archive(...parts)) }
   })
   return Object.fromEntries(
     findFixups(stack).map(({ path, source }) => {
@@ -102,6 +102,24 @@ describe('directories that a layer implies', () => {
       const seen = fixups(t, [ROOT, directory('a/')], [ROOT, file('a/f')], [ROOT, upper])
       assert.deepEqual(seen, {})
     }
+  })
+})
+
+describe('directories that hold whiteouts', () => {
+  const listed = [ROOT, directory('a/'), directory('a/b/')]
+
+  it('stand in the fix-up when overlay would not merge them with others', (t) => {
+    assert.deepEqual(fixups(t, [...listed, file('a/b/.wh.f')]), { '': 0, a: 0, 'a/b': 0 })
+    const above = [ROOT, directory('a/'), file('a/.wh.b')]
+    assert.deepEqual(fixups(t, [ROOT], above), { '': 1, a: 1 })
+  })
+
+  it('need nothing when a lower layer has them too, or a higher one', (t) => {
+    const marked = [...listed, file('a/b/.wh.f')]
+    assert.deepEqual(fixups(t, listed, marked), {})
+    assert.deepEqual(fixups(t, marked, listed), {})
+    assert.deepEqual(fixups(t, marked, [ROOT, file('.wh.a')]), {})
+    assert.deepEqual(fixups(t, listed, [...marked, file('a/.wh..wh..opq')]), {})
   })
 })
 
