@@ -1,0 +1,50 @@
+import { after, before } from 'node:test'
+import { parseConfig, startRegistry } from '#registry/index.ts'
+import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
+import { s3Layout } from '#registry/storage/s3/layout.ts'
+import { openObjectStore } from '#registry/storage/s3/object-store.ts'
+import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
+import type { RegistryFixture } from '../contract/registry/fixture.ts'
+import { testContent } from '../contract/registry/content.ts'
+import { testUploads } from '../contract/registry/uploads.ts'
+import { type Ceph, startCeph } from '../support/ceph-rgw.ts'
+
+let ceph: Ceph
+before(async () => {
+  ceph = await startCeph()
+})
+after(() => ceph.stop())
+
+async function replicas(): Promise<RegistryFixture> {
+  const { endpoint, credentials } = ceph
+  const bucket = await ceph.createBucket()
+  const options = { bucket, endpoint, credentials, region: 'us-east-1', pathStyle: true }
+  const layout = s3Layout('')
+  const config = parseConfig({ env: {}, flags: { listen: '127.0.0.1:0' } })
+  const start = () => {
+    const store = openObjectStore(options)
+    const content = createS3BlobDriver(store, layout)
+    return startRegistry(config, {
+      storage: { content, records: createS3RecordDriver(store, layout) },
+    })
+  }
+  const registries = [await start(), await start()]
+  const viewer = openObjectStore(options)
+  return {
+    urls: registries.map(({ url }) => url),
+    async contents() {
+      const objects = await viewer.list('', { limit: 100_000 })
+      // Markers of ended uploads stay until these would have expired.
+      const kept = objects.filter(({ key }) => !key.startsWith(layout.uploads))
+      const multiparts = await viewer.listMultiparts('')
+      return [...kept, ...multiparts].map(({ key }) => key)
+    },
+    async stop() {
+      for (const registry of registries) await registry.close()
+      viewer.close()
+    },
+  }
+}
+
+testUploads('two replicas on one bucket', replicas)
+testContent('two replicas on one bucket', replicas)
