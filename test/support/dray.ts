@@ -72,7 +72,7 @@ async function listeningOn(output: Readable): Promise<string> {
   let text = ''
   for await (const chunk of output) {
     text += chunk
-    const host = /listening on http:\/\/(\S+)/.exec(text)?.[1]
+    const host = /listening on http:\/\/([^\s,]+)/.exec(text)?.[1]
     if (host !== undefined) return host
   }
   throw new Error(`dray serve did not say where it listens: ${text}`)

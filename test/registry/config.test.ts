@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { CONFIG_DEFAULTS, CONFIG_VARIABLES } from '#registry/config.ts'
+import { type ConfigSources, loadConfig, parseConfig } from '#registry/index.ts'
+
+const json = (value: unknown) => Buffer.from(JSON.stringify(value))
+
+describe('the configuration', () => {
+  it('is complete without any source, and frozen', () => {
+    const config = parseConfig({ env: {} })
+    assert.deepEqual(config, {
+      listen: { host: '127.0.0.1', port: 5000 },
+      dataDir: '/var/lib/dray/registry',
+      s3: undefined,
+      stallTimeoutMs: 60_000,
+      uploadTtlMs: 86_400_000,
+      shutdownTimeoutMs: 30_000,
+    })
+    assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen))
+  })
+
+  it('takes each key from flags, then environment, then file', () => {
+    const file = json({
+      listen: 'file:1',
+      dataDir: '/file',
+      s3: { bucket: 'file', region: 'file' },
+    })
+    const env = {
+      DRAY_DATA_DIR: '/env',
+      DRAY_S3_BUCKET: 'env',
+      DRAY_UPLOAD_TTL_MS: '5',
+      DRAY_LISTEN: '',
+    }
+    const flags = { s3: { bucket: 'flag' }, dataDir: undefined } as never
+    const config = parseConfig({ env, file, flags })
+    assert.deepEqual(config.listen, { host: 'file', port: 1 })
+    assert.equal(config.dataDir, '/env')
+    assert.equal(config.uploadTtlMs, 5)
+    assert.deepEqual(config.s3, {
+      ...{ bucket: 'flag', region: 'file', endpoint: undefined, pathStyle: false, prefix: '' },
+    })
+  })
+
+  it('takes every key from its variable', () => {
+    const values: Readonly<Record<string, [string, unknown]>> = {
+      listen: ['[::1]:80', { host: '::1', port: 80 }],
+      dataDir: ['/data', '/data'],
+      's3.bucket': ['b', 'b'],
+      's3.endpoint': ['http://s3:1', 'http://s3:1'],
+      's3.region': ['r', 'r'],
+      's3.pathStyle': ['true', true],
+      's3.prefix': ['a/b/', 'a/b/'],
+      stallTimeoutMs: ['1', 1],
+      uploadTtlMs: ['2', 2],
+      shutdownTimeoutMs: ['3', 3],
+    }
+    const variables = Object.entries(CONFIG_VARIABLES)
+    const env = Object.fromEntries(variables.map(([key, name]) => [name, values[key]?.[0]]))
+    const config = parseConfig({ env })
+    for (const [key] of variables) {
+      const value = key
+        .split('.')
+        .reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config)
+      assert.deepEqual(value, values[key]?.[1], key)
+    }
+  })
+
+  const refused: Readonly<Record<string, ConfigSources>> = {
+    'a file that is not JSON': { env: {}, file: Buffer.from('listen: x') },
+    'a key that does not exist': { env: {}, file: json({ port: 5000 }) },
+    'a key below s3 that does not exist': {
+      env: {},
+      file: json({ s3: { bucket: 'b', key: 'k' } }),
+    },
+    'a value of another type': { env: {}, file: json({ uploadTtlMs: '5' }) },
+    'a duration of 0': { env: {}, file: json({ stallTimeoutMs: 0 }) },
+    'a duration past the longest timer': { env: {}, file: json({ stallTimeoutMs: 2 ** 31 }) },
+    'a variable that is no number': { env: { DRAY_UPLOAD_TTL_MS: '1 day' } },
+    'a variable that is no boolean': { env: { DRAY_S3_BUCKET: 'b', DRAY_S3_PATH_STYLE: 'yes' } },
+    'keys of s3 without a bucket': { env: { DRAY_S3_REGION: 'eu-west-1' } },
+    'an endpoint that is no URL': {
+      env: { DRAY_S3_BUCKET: 'b', DRAY_S3_ENDPOINT: 's3.example.org' },
+    },
+    'a prefix that does not end in a slash': { env: { DRAY_S3_BUCKET: 'b', DRAY_S3_PREFIX: 'x' } },
+    'an address without a port': { env: { DRAY_LISTEN: 'localhost' } },
+    'an address with a port too large': { env: { DRAY_LISTEN: 'localhost:65536' } },
+    'an IPv6 address without brackets': { env: { DRAY_LISTEN: '::1:5000' } },
+  }
+  for (const [what, sources] of Object.entries(refused)) {
+    it(`refuses ${what}`, () => {
+      assert.throws(() => parseConfig(sources), { code: 'CONFIG_INVALID' })
+    })
+  }
+
+  it('is read from a file that a path or DRAY_CONFIG names', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'dray-config-'))
+    const path = join(dir, 'config.json')
+    writeFileSync(path, json({ dataDir: '/from/file' }))
+    assert.equal(loadConfig({ env: {}, path }).dataDir, '/from/file')
+    assert.equal(loadConfig({ env: { DRAY_CONFIG: path } }).dataDir, '/from/file')
+    assert.equal(loadConfig({ env: {} }).dataDir, '/var/lib/dray/registry')
+    rmSync(dir, { recursive: true })
+    assert.throws(() => loadConfig({ env: {}, path }), {
+      code: 'CONFIG_INVALID',
+      message: /config\.json/,
+    })
+  })
+
+  it('is documented, key by key, with variable and default', () => {
+    const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
+    const rows = [...page.matchAll(/^\| `([^`]+)` \| `([^`]+)` \| ([^|]+) \|/gm)].map(
+      ([, key, variable, value]) => [key, variable, value],
+    )
+    const defaults: Readonly<Record<string, unknown>> = CONFIG_DEFAULTS
+    const expected = Object.entries(CONFIG_VARIABLES).map(([key, variable]) => {
+      const value = defaults[key]
+      return [key, variable, value === undefined ? 'none' : value === '' ? 'empty' : `\`${value}\``]
+    })
+    assert.deepEqual(rows, expected)
+  })
+})
