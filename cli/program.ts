@@ -11,9 +11,6 @@ import { Interrupted } from './interrupt.ts'
 import { say } from './output/print.ts'
 import { version } from './version.ts'
 
-/** What `dray run` exits with when the container never ran, as docker does. */
-const RUN_FAILED = 125
-
 export function createProgram(): Command {
   const program = new Command('dray')
     .description('Container images, from a push to a running process')
@@ -38,13 +35,12 @@ export function createProgram(): Command {
 /** Runs one command line. Sets the exit code of the process; errors end here. */
 export async function run(argv: readonly string[]): Promise<void> {
   const program = createProgram()
-  const failed = argv[2] === 'run' ? RUN_FAILED : 1
   program.exitOverride()
   for (const command of program.commands) command.exitOverride()
   try {
     await program.parseAsync([...argv])
   } catch (error) {
-    process.exitCode = report(error, failed, program.opts().debug === true)
+    process.exitCode = report(error, await exitCodeOf(error, argv), program.opts().debug === true)
   }
 }
 
@@ -63,10 +59,12 @@ function report(error: unknown, failed: number, debug: boolean): number {
     say(
       `${error.code}\n${error.stack}${error.cause === undefined ? '' : `\ncaused by: ${error.cause}`}`,
     )
-  return exitCodeOf(error.code, failed)
+  return failed
 }
 
-function exitCodeOf(code: string, failed: number): number {
-  if (code === 'COMMAND_NOT_FOUND') return 127
-  return code === 'COMMAND_NOT_EXECUTABLE' ? 126 : failed
+/** 1, but for `dray run`, which has codes of its own for what the container never got to. */
+async function exitCodeOf(error: unknown, argv: readonly string[]): Promise<number> {
+  if (argv[2] !== 'run') return 1
+  const runner = await import('#runner/index.ts')
+  return runner.exitCodeOf(error)
 }

@@ -26,11 +26,11 @@ trap 'exit 143' TERM
 
 now() { date +%s%N; }
 times=
-# step TITLE COMMAND...: shows the command, runs it and notes how long it took
+# step TITLE COMMAND...: runs a step and notes how long it took
 step() {
   title=$1
   shift
-  printf '\n# %s\n$ %s\n' "$title" "$*"
+  printf '\n# %s\n' "$title"
   from=$(now)
   "$@"
   took=$((($(now) - from) / 1000000))
@@ -38,18 +38,32 @@ step() {
 "
 }
 
+# show COMMAND...: prints a command as one would type it, and runs it
+show() {
+  printf '$'
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9_./:=@-]*) printf " '%s'" "$word" ;;
+      *) printf ' %s' "$word" ;;
+    esac
+  done
+  printf '\n'
+  "$@"
+}
+
 make_root() {
   mirror=$(sed -nE 's/^(URIs:|deb)[[:space:]]+(\[[^]]*\][[:space:]]+)?(https?:[^[:space:]]+).*/\3/p' \
     /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
-  mmdebstrap --quiet --mode=root --variant=minbase --aptopt='Acquire::Languages "none"' \
-    bookworm "$work/debian.tar" "${mirror:-http://deb.debian.org/debian}"
-  ls -l "$work/debian.tar" | awk '{ printf "%.0f MB\n", $5 / 1e6 }'
+  show mmdebstrap --quiet --mode=root --variant=minbase bookworm "$work/debian.tar" \
+    "${mirror:-http://deb.debian.org/debian}"
+  du -h "$work/debian.tar"
 }
 
 start_registry() {
+  echo "\$ bin/dray serve --listen 127.0.0.1:0 --data $work/registry &"
   bin/dray serve --listen 127.0.0.1:0 --data "$work/registry" >"$work/registry.log" 2>&1 &
   registry=$!
-  until grep -q 'listening on' "$work/registry.log"; do
+  until grep 'listening on' "$work/registry.log"; do
     if ! kill -0 "$registry" 2>/dev/null; then
       cat "$work/registry.log" >&2
       exit 1
@@ -58,17 +72,18 @@ start_registry() {
   done
   host=$(sed -n 's|.*listening on http://\([0-9.:]*\).*|\1|p' "$work/registry.log" | head -n 1)
   image=$host/demo/debian:12
-  echo "listening on $host"
 }
+
+path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+greeting='. /etc/os-release; echo "This is $PRETTY_NAME on $(cat /etc/hostname), and I am process $$."'
 
 step 'make a root file system from Debian packages' make_root
 step 'start the registry' start_registry
-step 'make an image of it' bin/dray import --root "$work/store-a" --cmd '["bash"]' \
-  --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$work/debian.tar" "$image"
-step 'push it' bin/dray push --root "$work/store-a" "$image"
-step 'pull it into an empty store' bin/dray pull --root "$work/store-b" "$image"
-step 'pull it once more: nothing to do' bin/dray pull --root "$work/store-b" "$image"
-step 'run a command in it' bin/dray run --root "$work/store-b" --rm "$image" \
-  sh -c 'grep PRETTY_NAME /etc/os-release; echo "I am process $$ of $(ls -d /proc/[0-9]* | wc -l), on $(cat /etc/hostname)"'
+step 'make an image of it' show bin/dray import --root "$work/here" --cmd '["bash"]' --env "PATH=$path" \
+  "$work/debian.tar" "$image"
+step 'push it' show bin/dray push --root "$work/here" "$image"
+step 'pull it into an empty store' show bin/dray pull --root "$work/there" "$image"
+step 'pull it again: nothing to do' show bin/dray pull --root "$work/there" "$image"
+step 'run a command in it' show bin/dray run --root "$work/there" --rm "$image" sh -c "$greeting"
 
 printf '\n# how long each step took\n%s' "$times"

@@ -25,10 +25,10 @@ async function until(holds: () => boolean, what: string): Promise<void> {
 }
 
 describe('dray pull', () => {
-  const image = smallImage([tarOf({ noise: randomBytes(40 * MiB) })])
+  const image = smallImage([tarOf({ noise: randomBytes(80 * MiB) })])
 
   async function pullSlowly(t: TestContext) {
-    const server = await serveImage(t, image, {}, { bytesPerSecond: 12 * MiB })
+    const server = await serveImage(t, image, {}, { bytesPerSecond: 16 * MiB })
     const root = tempDir(t)
     const ranges = () =>
       readdirSync(join(root, 'ingest')).map((name) => join(root, 'ingest', name, 'ranges'))

@@ -296,7 +296,7 @@ for (const storage of STORAGES) {
     it('isolates: its own process 1, host name, mounts and network; no mounting, no new namespaces', async () => {
       const image = `${host}/debian/base:12`
       const script = `
-        [ "$(tr '\\0' ' ' < /proc/1/cmdline | cut -c1-5)" = 'sh -c' ] && echo pid 1
+        [ "$(tr '\\0' ' ' < /proc/1/cmdline | head -c 5)" = 'sh -c' ] && echo pid 1
         [ "$(ls -d /proc/[0-9]* | wc -l)" -lt 6 ] && echo few processes
         hostname | grep -qxF '${run('hostname').trim()}' || echo own host name
         grep -q '${dir}/store/content' /proc/self/mounts || echo no mounts of the host
