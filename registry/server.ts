@@ -28,6 +28,7 @@ export interface Registry {
 // Longer than load balancers keep idle connections (60 s as a rule), so that they never use one that we just closed.
 const KEEP_ALIVE_TIMEOUT_MS = 75_000
 const HEADERS_TIMEOUT_MS = 60_000
+const SWEEP_INTERVAL_MS = 50
 const EXPIRY_INTERVAL_MS = 60 * 60_000
 
 /**
@@ -107,9 +108,12 @@ function listenError(error: Error, host: string, port: number): unknown {
 async function stop(server: Server, timeoutMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
+  // Connections become idle, one after the other, when their last request is answered.
+  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_INTERVAL_MS)
   const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
   await closed
   clearTimeout(timer)
+  clearInterval(sweep)
 }
 
 async function closeStorage({ content, records }: Storage): Promise<void> {

@@ -31,7 +31,7 @@ export function createApp(services: Services, { logger, stallTimeoutMs }: AppOpt
   addDiscoveryRoutes(router, services)
   addManifestRoutes(router, services, stallTimeoutMs)
   addUploadRoutes(router, services, stallTimeoutMs)
-  addBlobRoutes(router, services, stallTimeoutMs)
+  addBlobRoutes(router, services)
   app.use(router.routes())
   app.use((ctx) => {
     const methods = (ctx.matched ?? []).flatMap((layer: { methods: string[] }) => layer.methods)

@@ -15,11 +15,13 @@ export function errorAnswers(logger: Logger, stallTimeoutMs: number): Middleware
       const { status, body } = answerOf(known)
       if (status >= 500)
         logger.error({ err: error, method: ctx.method, path: ctx.path }, known.message)
-      discardBody(ctx.req, stallTimeoutMs)
       if (known.retryable && status >= 500) ctx.set('Retry-After', '1')
       ctx.status = status
       ctx.body = body
     }
+    discardBody(ctx.req, stallTimeoutMs)
+    // From here on the client has to take its answer; Node sets another time-out when it has.
+    ctx.req.socket.setTimeout(stallTimeoutMs)
   }
 }
 

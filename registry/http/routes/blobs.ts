@@ -13,7 +13,7 @@ const BLOB = /^\/v2\/(.+)\/blobs\/([^/]+)$/
 const BINARY = 'application/octet-stream'
 
 /** Reading and deleting blobs (distribution-spec, end-2, end-10), with ranges (RFC 9110, section 14). */
-export function addBlobRoutes(router: Router, { blobs }: Services, stallTimeoutMs: number): void {
+export function addBlobRoutes(router: Router, { blobs }: Services): void {
   router.get(BLOB, async (ctx) => {
     const name = repositoryOf(ctx)
     const digest = digestOfPath(ctx)
@@ -37,7 +37,6 @@ export function addBlobRoutes(router: Router, { blobs }: Services, stallTimeoutM
       ctx.status = 200
       await answerBytes(ctx, size, () => blobs.read(digest))
     }
-    ctx.req.socket.setTimeout(stallTimeoutMs)
   })
 
   router.delete(BLOB, async (ctx) => {

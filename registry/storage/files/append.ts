@@ -6,7 +6,7 @@ import { type RunningHash, type RunningHashes, startHash } from '../running-hash
 import { claimUpload, releaseClaim } from './claims.ts'
 import type { FilesLayout } from './layout.ts'
 
-const BLOCK = 1024 * 1024
+const BLOCK = 256 * 1024
 
 interface Append {
   readonly layout: FilesLayout

@@ -18,10 +18,10 @@ export interface Pointers {
   /** Makes bytes that were just verified the blob, unless it exists; returns the pointer that holds. */
   create(digest: Digest, blob: Pointer): Promise<Pointer>
   /**
-   * The same for bytes that may have been there for long: undefined when there is no pointer and the bytes, too, are
+   * The same for bytes that were verified some time ago: undefined when there is no pointer and the bytes, too, are
    * gone, because the blob was deleted since.
    */
-  point(digest: Digest, blob: Pointer): Promise<Pointer | undefined>
+  restore(digest: Digest, blob: Pointer): Promise<Pointer | undefined>
 }
 
 const POINTER_LIMIT = 64 * 1024 * 1024
@@ -49,7 +49,7 @@ export function createPointers(store: ObjectStore, layout: S3Layout): Pointers {
   return {
     get,
     create,
-    async point(digest, blob) {
+    async restore(digest, blob) {
       const found = await get(digest)
       if (found !== undefined) return found
       for (const { key, size } of blob.segments) {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { DrayError } from '#oci/error.ts'
+import { type BucketOptions, hasStatus } from './bucket.ts'
 import type { S3Layout } from './layout.ts'
-import { hasStatus, type ObjectStore, type ObjectStoreOptions } from './object-store.ts'
+import type { ObjectStore } from './object-store.ts'
 
 /**
  * Checks that a bucket can be written to and keeps the one promise that Dray needs of it: that of two creations of
@@ -12,7 +13,7 @@ import { hasStatus, type ObjectStore, type ObjectStoreOptions } from './object-s
 export async function probeBucket(
   store: ObjectStore,
   layout: S3Layout,
-  { bucket, endpoint }: ObjectStoreOptions,
+  { bucket, endpoint }: BucketOptions,
 ): Promise<void> {
   const place = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`
   const key = layout.probe(randomUUID())

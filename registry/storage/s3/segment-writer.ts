@@ -1,6 +1,7 @@
 import type { LimitFunction } from 'p-limit'
 import { storageFailed } from '../errors.ts'
-import type { ObjectStore, Part } from './object-store.ts'
+import type { Part } from './multiparts.ts'
+import type { ObjectStore } from './object-store.ts'
 import type { Segment } from './segments.ts'
 
 export interface SegmentSizes {
@@ -39,6 +40,7 @@ export class SegmentWriter {
   readonly #options: SegmentWriterOptions
   readonly #segments: Segment[] = []
   readonly #inFlight = new Set<Promise<unknown>>()
+  #failure: { readonly error: unknown } | undefined
   #first: Buffer | undefined
   #multipart: Multipart | undefined
 
@@ -99,10 +101,14 @@ export class SegmentWriter {
     multipart.size += block.length
     const settled: Promise<unknown> = part.then(
       () => this.#inFlight.delete(settled),
-      () => this.#inFlight.delete(settled),
+      (error: unknown) => {
+        this.#failure = { error }
+        this.#inFlight.delete(settled)
+      },
     )
     this.#inFlight.add(settled)
     while (this.#inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(this.#inFlight)
+    if (this.#failure !== undefined) throw this.#failure.error
   }
 
   async #complete(): Promise<void> {

@@ -1,0 +1,83 @@
+import type { Digest } from '#oci/digest.ts'
+import { isDrayError } from '#oci/error.ts'
+import type { UploadKey } from '../blob-driver.ts'
+import { outOfOrder, uploadUnknown } from '../errors.ts'
+import { verifyDigest } from '../verify.ts'
+import type { S3Context } from './append.ts'
+import { isSameData, type Pointers } from './pointers.ts'
+import { readSegments } from './segments.ts'
+import type { Session } from './sessions.ts'
+
+/** The two ways in which an upload ends. */
+export interface Ending {
+  commit(key: UploadKey, digest: Digest): Promise<number>
+  abort(key: UploadKey): Promise<void>
+}
+
+/**
+ * Ends uploads by a last state that says how. It is published before anything else is done, so that no late writer
+ * can add to the upload, and so that whoever finds it can finish what it says.
+ */
+export function createEnding(context: S3Context, pointers: Pointers): Ending {
+  const { store, layout, sessions, hashes } = context
+
+  async function deleteData(key: UploadKey): Promise<void> {
+    const objects = await store.list(layout.data(key), { limit: Number.POSITIVE_INFINITY })
+    await store.delete(objects.map((object) => object.key))
+  }
+
+  /** Drops what the upload doesn't need once its bytes are a blob, or a copy of one. */
+  async function tidy(key: UploadKey, session: Session, isBlob: boolean): Promise<void> {
+    if (!isBlob) await deleteData(key)
+    await sessions.prune(key, session)
+  }
+
+  /** Brings about what a committed state of another request says; false when the blob was deleted since. */
+  async function settle(key: UploadKey, session: Session, digest: Digest): Promise<boolean> {
+    const pointer = await pointers.restore(digest, session)
+    if (pointer === undefined) return false
+    await tidy(key, session, isSameData(pointer, session))
+    return true
+  }
+
+  async function commit(key: UploadKey, digest: Digest): Promise<number> {
+    const session = await sessions.latest(key)
+    if (session === undefined || session.ended === 'aborted') throw uploadUnknown()
+    const { sequence, size, segments, ended } = session
+    if (ended !== undefined) {
+      if (ended !== digest || !(await settle(key, session, digest))) throw uploadUnknown()
+      return size
+    }
+    const running = hashes.take(key, size)
+    await verifyDigest(digest, size, running, () => readSegments(store, segments))
+    const committed: Session = { sequence: sequence + 1, size, segments, ended: digest }
+    if (!(await sessions.publish(key, committed))) throw outOfOrder(size, undefined)
+    const pointer = await pointers.create(digest, { size, segments })
+    await tidy(key, committed, isSameData(pointer, committed))
+    return size
+  }
+
+  async function abort(key: UploadKey): Promise<void> {
+    hashes.drop(key)
+    const session = await sessions.latest(key)
+    if (session === undefined) return
+    const { sequence, ended } = session
+    if (ended === 'aborted') return tidy(key, session, false)
+    if (ended !== undefined) return void (await settle(key, session, ended))
+    const aborted: Session = { sequence: sequence + 1, size: 0, segments: [], ended: 'aborted' }
+    if (await sessions.publish(key, aborted)) return tidy(key, aborted, false)
+    return abort(key)
+  }
+
+  return {
+    abort,
+    async commit(key, digest) {
+      try {
+        return await commit(key, digest)
+      } catch (error) {
+        if (isDrayError(error, 'DIGEST_INVALID')) await abort(key)
+        throw error
+      }
+    },
+  }
+}
