@@ -5,8 +5,7 @@ import { s3Layout } from '#registry/storage/s3/layout.ts'
 import { openObjectStore } from '#registry/storage/s3/object-store.ts'
 import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
 import type { RegistryFixture } from '../contract/registry/fixture.ts'
-import { testContent } from '../contract/registry/content.ts'
-import { testUploads } from '../contract/registry/uploads.ts'
+import { testRegistry } from '../contract/registry/registry.ts'
 import { type Ceph, startCeph } from '../support/ceph-rgw.ts'
 
 let ceph: Ceph
@@ -46,5 +45,4 @@ async function replicas(): Promise<RegistryFixture> {
   }
 }
 
-testUploads('two replicas on one bucket', replicas)
-testContent('two replicas on one bucket', replicas)
+testRegistry('two replicas on one bucket', replicas)

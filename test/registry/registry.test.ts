@@ -6,8 +6,7 @@ import { createMemoryBlobDriver } from '#registry/storage/memory/blob-driver.ts'
 import { createMemoryRecordDriver } from '#registry/storage/memory/record-driver.ts'
 import { openSqliteRecordDriver } from '#registry/storage/sqlite-record-driver.ts'
 import type { RegistryFixture } from '../contract/registry/fixture.ts'
-import { testContent } from '../contract/registry/content.ts'
-import { testUploads } from '../contract/registry/uploads.ts'
+import { testRegistry } from '../contract/registry/registry.ts'
 
 async function inMemory(): Promise<RegistryFixture> {
   const records = createMemoryRecordDriver()
@@ -40,7 +39,5 @@ async function onFiles(): Promise<RegistryFixture> {
   }
 }
 
-testUploads('a registry in memory', inMemory)
-testContent('a registry in memory', inMemory)
-testUploads('two processes on one data directory', onFiles)
-testContent('two processes on one data directory', onFiles)
+testRegistry('a registry in memory', inMemory)
+testRegistry('two processes on one data directory', onFiles)
