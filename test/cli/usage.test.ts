@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { dray } from '../support/dray.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+interface Case {
+  readonly args: readonly string[]
+  readonly code: number
+  /** What the one who typed it reads. */
+  readonly says: RegExp
+}
+
+const CASES: readonly Case[] = [
+  { args: ['pul', 'x'], code: 1, says: /unknown command 'pul'[\s\S]*pull/ },
+  { args: ['pull'], code: 1, says: /missing required argument 'image'/ },
+  { args: ['pull', '--frob', 'x'], code: 1, says: /unknown option '--frob'/ },
+  { args: ['pull', 'UPPER/Case'], code: 1, says: /lower case/ },
+  { args: ['pull', 'a b'], code: 1, says: /invalid image reference "a b"/ },
+  { args: ['pull', '--platform', 'linux/arm64/v8/x', 'x'], code: 1, says: /os\/architecture/ },
+  { args: ['pull', '--progress', 'loud', 'x'], code: 1, says: /auto, tty, plain, json, none/ },
+  { args: ['pull', '127.0.0.1:1/x'], code: 1, says: /no registry answers on 127\.0\.0\.1:1/ },
+  {
+    args: ['push', '127.0.0.1:1/x'],
+    code: 1,
+    says: /no image 127\.0\.0\.1:1\/x:latest in .*: it is empty/,
+  },
+  { args: ['push', 'oci:/nowhere'], code: 1, says: /say where oci:\/nowhere goes/ },
+  {
+    args: ['push', 'oci:/nowhere', 'localhost:1/x'],
+    code: 1,
+    says: /\/nowhere does not say which image: it is empty/,
+  },
+  {
+    args: ['push', 'docker-archive:/nowhere', 'localhost:1/x'],
+    code: 1,
+    says: /cannot read \/nowhere/,
+  },
+  { args: ['import', '/nowhere', 'x'], code: 1, says: /cannot import \/nowhere/ },
+  { args: ['import', '/etc/hostname', 'x'], code: 1, says: /tar/ },
+  { args: ['import', '/etc', 'x', '--env', 'novalue'], code: 1, says: /--env: write NAME=VALUE/ },
+  { args: ['import', '/etc', 'x', '--cmd', '["a"'], code: 1, says: /no JSON list of strings/ },
+  { args: ['import', '/etc', 'x', '--workdir', 'rel'], code: 1, says: /must be an absolute path/ },
+  { args: ['import', '/etc', `x@sha256:${'0'.repeat(64)}`], code: 1, says: /name it by a tag/ },
+  { args: ['run'], code: 125, says: /missing required argument 'image'/ },
+  { args: ['run', '--memory', 'lots', 'x'], code: 125, says: /invalid size "lots"/ },
+  { args: ['run', '--memory', '1k', 'x'], code: 125, says: /at least 6m/ },
+  { args: ['run', '--cpus', '0', 'x'], code: 125, says: /invalid number of CPUs/ },
+  { args: ['run', '-v', 'a:b', 'x'], code: 125, says: /absolute paths/ },
+  { args: ['run', '127.0.0.1:1/x'], code: 125, says: /no registry answers/ },
+  { args: ['serve', '--listen', 'nonsense'], code: 1, says: /listen/ },
+]
+
+describe('dray', () => {
+  for (const { args, code, says } of CASES) {
+    it(`answers \`dray ${args.join(' ')}\` with what is wrong`, async (t) => {
+      const root = join(tempDir(t), 'root')
+      const outcome = await dray(args, { env: { DRAY_ROOT: root } })
+      assert.match(outcome.stderr, says)
+      assert.doesNotMatch(outcome.stderr, /unexpected error|\n {4}at /)
+      assert.deepEqual([outcome.code, outcome.stdout], [code, ''])
+    })
+  }
+
+  it('prints its version, and help for every command', async () => {
+    assert.match((await dray(['--version'])).stdout, /^dray [0-9]+\.[0-9]+\.[0-9]+\n$/)
+    const { stdout } = await dray(['--help'])
+    for (const command of ['serve', 'import', 'push', 'pull', 'images', 'run', 'info']) {
+      assert.match(stdout, new RegExp(`^ {2}${command}`, 'm'))
+      const help = await dray([command, '--help'])
+      assert.equal(help.code, 0)
+      assert.match(help.stdout, new RegExp(`^Usage: dray ${command}`))
+    }
+  })
+
+  it('prints where an error comes from when asked', async (t) => {
+    const { stderr } = await dray(['--debug', 'push', 'x'], { env: { DRAY_ROOT: tempDir(t) } })
+    assert.match(stderr, /IMAGE_UNKNOWN\n[\s\S]*\n {4}at /)
+  })
+
+  it('says which directory it cannot use', async (t) => {
+    const file = join(tempDir(t), 'file')
+    writeFileSync(file, '')
+    const { code, stderr } = await dray(['images', '--root', file])
+    assert.equal(code, 1)
+    assert.match(stderr, /cannot use .*file.*--root/)
+  })
+
+  it('tells what this host can do', async (t) => {
+    const root = join(tempDir(t), 'root')
+    const { code, stdout } = await dray(['info', '--root', root, '--format', 'json'])
+    assert.equal(code, 0)
+    const facts = JSON.parse(stdout)
+    assert.equal(facts.store.root, root)
+    assert.match(facts.node, /^v(?:2[4-9]|[3-9][0-9])\./)
+    assert.ok(Array.isArray(facts.host.missing.run))
+    assert.equal(existsSync(root), false)
+    assert.match((await dray(['info', '--root', root])).stdout, /^dray run +/m)
+  })
+})
