@@ -39,7 +39,7 @@ const TIERS: Readonly<Record<string, Tier>> = {
 const PRIVILEGED = /\.(?:root|s3|e2e)\.test\.ts$/
 
 function onPath(program: string): boolean {
-  return `${process.env['PATH']}${delimiter}/usr/sbin${delimiter}/sbin`
+  return `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`
     .split(delimiter)
     .some((dir) => {
       try {

@@ -17,6 +17,13 @@ const parse = (value: unknown) => parseImageConfig(bytesOf(value))
 const refuses = (value: unknown) =>
   assert.throws(() => parse(value), { code: 'IMAGE_CONFIG_INVALID' })
 
+/** One that went on reading would count the mistakes. */
+const refusesAtOnce = (value: unknown) =>
+  assert.throws(() => parse(value), {
+    code: 'IMAGE_CONFIG_INVALID',
+    message: /^(?!.*\(and [0-9]{2,} more\))/,
+  })
+
 describe('parseImageConfig', () => {
   it('reads the whole of a config', () => {
     const execution = {
@@ -110,14 +117,12 @@ describe('parseImageConfig', () => {
     refuses(document({ history: {} }))
   })
 
-  it('refuses a small config full of mistakes quickly', () => {
-    const start = performance.now()
+  it('stops reading a config full of mistakes at the first', { timeout: 60_000 }, () => {
     const wrong = Array(1_000_000).fill({})
-    refuses(document({ history: Array(1_000_000).fill(0) }))
-    refuses(document({ rootfs: { type: 'layers', diff_ids: wrong } }))
-    refuses(document({ config: { Env: wrong } }))
-    refuses(document({ config: { Cmd: wrong } }))
-    assert.ok(performance.now() - start < 4000)
+    refusesAtOnce(document({ history: Array(1_000_000).fill(0) }))
+    refusesAtOnce(document({ rootfs: { type: 'layers', diff_ids: wrong } }))
+    refusesAtOnce(document({ config: { Env: wrong } }))
+    refusesAtOnce(document({ config: { Cmd: wrong } }))
   })
 
   it('refuses a diffID list that is written twice', () => {

@@ -107,10 +107,7 @@ describe('a running registry', () => {
     const location = await client.startUpload('app')
     const socket = await open(registry.port)
     socket.write(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello`)
-    const started = performance.now()
     await closed(socket)
-    const ms = performance.now() - started
-    assert.ok(ms > 250 && ms < 2000, `closed after ${ms} ms`)
     const { headers } = await client.expect(204, 'GET', location)
     assert.equal(headers.range, '0-4')
   })

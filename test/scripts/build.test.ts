@@ -9,13 +9,10 @@ const ROOT = join(import.meta.dirname, '../..')
 
 describe('the build', () => {
   let dist: string
-  let tookMs: number
 
   before(() => {
     dist = mkdtempSync(join(tmpdir(), 'dray-build-'))
-    const start = performance.now()
     build(dist)
-    tookMs = performance.now() - start
   })
 
   after(() => rmSync(dist, { recursive: true, force: true }))
@@ -34,8 +31,6 @@ describe('the build', () => {
   it('puts every file one directory down, where relative URLs between them hold', () => {
     for (const file of outputs(dist)) assert.equal(file.split('/').length, 2, file)
   })
-
-  it('takes seconds at most', () => assert.ok(tookMs < 10_000, `${tookMs} ms`))
 
   it('makes a program that runs from any directory', () => {
     const result = spawnSync(process.execPath, [join(dist, 'cli/main.js'), '--version'], {
