@@ -25,7 +25,9 @@ interface Native {
   readonly utimensat: Call
   readonly futimens: Call
   readonly flock: Call
-  readonly syncfs: Call
+  readonly syncfs: Call & {
+    async(fd: number, done: (error: unknown, result: number) => void): void
+  }
   errno(): string
 }
 
@@ -103,10 +105,17 @@ export function tryLock(fd: number, kind: 'shared' | 'exclusive'): boolean {
   return true
 }
 
-/** Writes the whole file system that holds an open file to its device; returns when it is there. Takes as long as the disk does. */
-export function syncFileSystem(fd: number): void {
+/**
+ * Writes the whole file system that holds an open file to its device, on a thread of the pool: it takes as long as the
+ * disk does.
+ */
+export async function syncFileSystem(fd: number): Promise<void> {
   const sys = native()
-  check(sys, 'syncfs', sys.syncfs(fd))
+  const result = await new Promise<number>((resolve, reject) => {
+    sys.syncfs.async(fd, (error, value) => (error ? reject(error) : resolve(value)))
+  })
+  // errno belongs to the thread of the call: a second one, on this thread, tells it.
+  if (result < 0) check(sys, 'syncfs', sys.syncfs(fd))
 }
 
 /** The errno name of a failed call, of this module or of `node:fs`; undefined for any other error. */
@@ -189,7 +198,7 @@ function load(): Native {
     ),
     futimens: libc.func('int futimens(int fd, const uint8_t *times)'),
     flock: libc.func('int flock(int fd, int operation)'),
-    syncfs: libc.func('int syncfs(int fd)'),
+    syncfs: libc.func('int syncfs(int fd)') as Native['syncfs'],
     errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
   }
 }

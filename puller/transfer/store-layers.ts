@@ -1,4 +1,3 @@
-import { closeSync, openSync } from 'node:fs'
 import type { LimitFunction } from 'p-limit'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
@@ -9,7 +8,7 @@ import { publish } from '../store/files.ts'
 import { Ingest } from '../store/ingest.ts'
 import { finishStagedLayer, hasLayer, publishLayer, stageLayer } from '../store/layers.ts'
 import type { Stage, Store } from '../store/store.ts'
-import { syncFileSystem } from '../sys.ts'
+import { startSyncing } from '../store/sync.ts'
 import { settleAll } from './settle.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import { createPrefix } from './prefix.ts'
@@ -52,13 +51,14 @@ export async function storeLayers(
   options: StoreLayersOptions,
 ): Promise<number> {
   const opened: (Ingest | Stage)[] = []
+  const syncing = startSyncing(store.layout.root)
   try {
     const verified = await settleAll(options.signal, (signal) =>
       tasks.map((task) => verifyLayer(store, task, { ...options, signal, opened })),
     )
     if (opened.length > 0) {
       options.onProgress({ type: 'saving' })
-      syncDisk(store.layout.root)
+      await syncing.finish()
       for (const layer of verified) await publishVerified(store, layer)
     }
     return verified.reduce((sum, { transferred }) => sum + transferred, 0)
@@ -67,6 +67,7 @@ export async function storeLayers(
       for (const thing of opened) if (thing instanceof Ingest) await thing.remove()
     throw error
   } finally {
+    await syncing.stop()
     for (const thing of opened) await thing.close()
   }
 }
@@ -195,14 +196,4 @@ function reporter({ blob }: LayerTask, onProgress: OnProgress) {
       bytes,
       total: blob.size,
     })
-}
-
-/** Puts everything written so far on the disk: one call for an image, not one for each file. */
-function syncDisk(dir: string): void {
-  const fd = openSync(dir, 'r')
-  try {
-    syncFileSystem(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -24,7 +24,6 @@ export async function listPage(
   { limit = PAGE_LIMIT, last }: PageRequest,
 ): Promise<Page<string>> {
   const wanted = Math.min(limit, PAGE_LIMIT)
-  if (wanted === 0) return { entries: [] }
   const after = last === undefined ? undefined : prefix + last
   const keys = await records.list(prefix, { limit: wanted + 1, after })
   const entries = keys.slice(0, wanted).map((key) => key.slice(prefix.length))

@@ -1,4 +1,5 @@
 import type Router from '@koa/router'
+import { isDigest } from '#oci/digest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import type { Services } from '../../services/services.ts'
 import {
@@ -8,7 +9,6 @@ import {
   repositoryOf,
   setNextLink,
 } from '../context.ts'
-import { isDigest } from '#oci/digest.ts'
 
 /** `GET /v2/`, the catalog, tags and referrers (distribution-spec, "Determining Support", "Content Discovery"). */
 export function addDiscoveryRoutes(router: Router, services: Services): void {

@@ -32,9 +32,6 @@ export async function appendToFile(append: Append): Promise<number> {
     const handle = await open(claim.path, 'r+')
     try {
       await writeSource(handle, progress, append)
-    } catch (error) {
-      await handle.truncate(progress.size)
-      throw error
     } finally {
       await handle.close()
     }

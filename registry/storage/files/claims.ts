@@ -44,6 +44,7 @@ export async function claimUpload(
     throw outOfOrder(offset, undefined)
   }
   const { size } = await stat(path)
+  // A write that failed may have left more than was counted.
   if (size > offset) await truncate(path, offset)
   if (size >= offset) return { path, size: offset }
   // A power failure took bytes that were acknowledged: go on from what there is.

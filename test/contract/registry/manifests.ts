@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { digestOf } from '#oci/digest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { piecesOf } from '../../support/streams.ts'
 import {
   createRegistryClient,
   descriptorOf,
@@ -127,6 +128,8 @@ export function testManifests(name: string, start: StartRegistry): void {
       for (const [reference, body, status, code] of cases) {
         await client.expect(status, 'PUT', `/v2/bad/manifests/${reference}`, { body, code })
       }
+      const endless = { body: piecesOf(Buffer.alloc(8 * 1024 * 1024, ' ')) }
+      await client.expect(413, 'PUT', '/v2/bad/manifests/v2', endless)
       const wrongType = { body: text, headers: { 'content-type': MEDIA_TYPE.ociIndex } }
       await client.expect(400, 'PUT', '/v2/bad/manifests/v2', wrongType)
       assert.deepEqual(await registry.contents(), before)

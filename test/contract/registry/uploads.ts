@@ -259,6 +259,22 @@ export function testUploads(name: string, start: StartRegistry): void {
       await client.expect(201, 'PUT', `${location}?digest=${digest}`, { body: 'x' })
     })
 
+    it('counts the bytes of a stream against the place that it names', async () => {
+      const cases: readonly [string, string][] = [
+        ['0-9', '0-3'],
+        ['0-2', '0-0'],
+      ]
+      for (const [named, standing] of cases) {
+        const location = await client.startUpload('app')
+        const body = piecesOf(Buffer.from('four'))
+        const headers = { 'content-range': named }
+        await client.expect(400, 'PATCH', location, { body, headers, code: 'SIZE_INVALID' })
+        const status = await client.expect(204, 'GET', location)
+        assert.equal(status.headers.range, standing)
+        await client.expect(204, 'DELETE', location)
+      }
+    })
+
     it('knows no upload by a name that is no UUID', async () => {
       for (const id of ['x', '..', '%2e%2e', '0', 'A'.repeat(36), '%00']) {
         await client.expect(404, 'GET', `/v2/app/blobs/uploads/${id}`, {

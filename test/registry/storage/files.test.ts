@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdtemp, readdir, rename, rm, truncate } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, rename, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -74,6 +74,17 @@ describe('uploads in files after a crash', () => {
     })
     await driver.expireUploads(0)
     assert.equal(await driver.uploadSize(key), 15_000)
+    await rm(dir, { recursive: true })
+  })
+
+  it('drops what a failed write left behind the counted bytes', async () => {
+    const { dir, key } = await crashed(15_000)
+    await appendFile(join(dir, 'uploads', key, '15000'), 'left by a write that failed')
+    const driver = await openFilesBlobDriver(dir)
+    await driver.append(key, 15_000, piecesOf(bytes.subarray(15_000, 15_001)))
+    await driver.append(key, 15_001, piecesOf(bytes.subarray(15_001)))
+    await driver.commit(key, digestOf(bytes))
+    assert.deepEqual(await driver.stat(digestOf(bytes)), { size: bytes.length })
     await rm(dir, { recursive: true })
   })
 
