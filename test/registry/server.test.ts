@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -168,7 +167,7 @@ describe('a running registry', () => {
     }
     socket.write('GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
     await closed(socket)
-    assert.match(text, /HTTP\/1\.1 400 [^]*HTTP\/1\.1 200 /)
+    assert.match(text, /HTTP\/1\.1 400 .*HTTP\/1\.1 200 /s)
   })
 
   it('takes all bytes of an upload that is repeated after its end', async () => {
@@ -180,23 +179,24 @@ describe('a running registry', () => {
   })
 
   it('ends the connection of a client that goes on sending a body that was refused', async () => {
-    const request = httpRequest(`${registry.url}/v2/UPPER/blobs/uploads/`, { method: 'POST' })
-    let status = 0
-    request.on('response', (response) => {
-      status = response.statusCode ?? 0
-      response.resume()
-      response.on('error', () => {})
+    const socket = await open(registry.port)
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
     })
-    const ended = new Promise((resolve) => request.on('close', resolve))
-    request.on('error', () => {})
+    const ended = closed(socket)
+    const length = 1024 ** 3
+    socket.write(
+      `POST /v2/UPPER/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`,
+    )
     const chunk = Buffer.alloc(1024 * 1024)
     let sent = 0
-    while (!request.destroyed && sent < 1024) {
+    while (!socket.destroyed && sent < 1024) {
       sent++
-      if (!request.write(chunk))
-        await Promise.race([new Promise((r) => request.once('drain', r)), ended])
+      const drained = new Promise((resolve) => socket.once('drain', resolve))
+      if (!socket.write(chunk)) await Promise.race([drained, ended])
     }
-    assert.equal(status, 400)
+    assert.match(text, /^HTTP\/1\.1 400 /)
     assert.ok(sent > 60 && sent < 200, `${sent} MiB were taken`)
   })
 })
