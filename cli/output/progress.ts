@@ -38,7 +38,7 @@ function nothing(): void {}
 const WORDS: Readonly<Record<BlobEvent['state'], string>> = {
   waiting: 'waiting',
   transferring: 'transferring',
-  finishing: 'finishing',
+  finishing: 'unpacking',
   done: 'done',
   exists: 'already there',
 }
@@ -63,14 +63,17 @@ function terminalView(stream: ProgressStream): ProgressView {
   const started = performance.now()
   let atStart: number | undefined
   let drawn = 0
+  let isSaving = false
   let timer: NodeJS.Timeout | undefined
 
   const draw = () => {
     timer = undefined
     const width = Math.max(40, stream.columns ?? 80) - 1
     const lines = [...blobs.values()].map(blobLine)
-    if (lines.length > 0)
-      lines.push(totalLine([...blobs.values()], atStart ?? 0, performance.now() - started))
+    if (lines.length > 0) {
+      const ms = performance.now() - started
+      lines.push(totalLine([...blobs.values()], { atStart: atStart ?? 0, ms, isSaving }))
+    }
     const up = drawn === 0 ? '' : `\x1b[${drawn}A`
     stream.write(`${up}\x1b[J${lines.map((line) => `${line.slice(0, width)}\n`).join('')}`)
     drawn = lines.length
@@ -78,14 +81,18 @@ function terminalView(stream: ProgressStream): ProgressView {
   return {
     show(event) {
       if (event.type === 'resolved') stream.write(`${headline(event)}\n`)
-      if (event.type !== 'blob') return
-      blobs.set(event.digest, event)
-      // What an earlier pull left counts for nothing in the rate.
-      if (event.state === 'transferring') atStart ??= sum([...blobs.values()], ({ bytes }) => bytes)
+      if (event.type === 'saving') isSaving = true
+      if (event.type === 'blob') {
+        blobs.set(event.digest, event)
+        // What an earlier pull left counts for nothing in the rate.
+        if (event.state === 'transferring')
+          atStart ??= sum([...blobs.values()], ({ bytes }) => bytes)
+      }
       timer ??= setTimeout(draw, REDRAW_MS)
     },
     end() {
       clearTimeout(timer)
+      isSaving = false
       if (blobs.size > 0) draw()
     },
   }
@@ -106,14 +113,21 @@ function blobLine(event: BlobEvent): string {
   return `${name}  [${bar}]  ${formatSize(event.bytes)}/${formatSize(event.total)}`
 }
 
-function totalLine(blobs: readonly BlobEvent[], atStart: number, ms: number): string {
+interface Progress {
+  /** Bytes that were there before. */
+  readonly atStart: number
+  readonly ms: number
+  readonly isSaving: boolean
+}
+
+function totalLine(blobs: readonly BlobEvent[], { atStart, ms, isSaving }: Progress): string {
+  const isHere = ({ state }: BlobEvent) => state === 'done' || state === 'exists'
   const total = sum(blobs, (event) => event.total)
-  const bytes = sum(blobs, (event) =>
-    event.state === 'done' || event.state === 'exists' ? event.total : event.bytes,
-  )
+  const bytes = sum(blobs, (event) => (isHere(event) ? event.total : event.bytes))
+  if (blobs.every(isHere)) return `total  ${formatSize(total)}${isSaving ? '  saving' : ''}`
+  if (bytes === total) return `total  ${formatSize(total)}  unpacking`
   const rate = (bytes - atStart) / (ms / 1000)
-  const left = total - bytes
-  const eta = left > 0 && rate > 0 ? `, ${formatDuration((left / rate) * 1000)} left` : ''
+  const eta = rate > 0 ? `, ${formatDuration(((total - bytes) / rate) * 1000)} left` : ''
   return `total  ${formatSize(bytes)}/${formatSize(total)}  ${formatSize(Math.max(0, Math.round(rate)))}/s${eta}`
 }
 
