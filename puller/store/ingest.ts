@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rm, rmdir } from 'node:fs/promises'
 import type { Descriptor } from '#oci/descriptor.ts'
-import { DrayError, errorMessage } from '#oci/error.ts'
+import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import type { BlobSink } from '../transfer/fetch-blob.ts'
 import { abandonPrefix, createPrefix, growPrefix, type Prefix } from '../transfer/prefix.ts'
 import { type ByteRange, mergeRanges, prefixLength, totalLength } from '../transfer/ranges.ts'
@@ -111,9 +111,20 @@ export class Ingest implements BlobSink {
     this.#lock.release()
   }
 
-  /** Lets go of it and leaves nothing. */
+  /**
+   * Lets go of it and leaves nothing. The lock goes last: from then on the next one may be at work in the same
+   * directory, which stays in that case.
+   */
   async remove(): Promise<void> {
-    await rm(this.#paths.dir, { recursive: true, force: true })
+    if (this.#closed) return
+    for (const path of [this.#paths.data, this.#paths.ranges, this.#paths.lock]) {
+      await rm(path, { force: true })
+    }
+    try {
+      await rmdir(this.#paths.dir)
+    } catch (error) {
+      if (!isErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error
+    }
     this.close()
   }
 }

@@ -41,7 +41,7 @@ function makeTree(dir: string, format: string): void {
     linkSync(at(`${'l'.repeat(200)}/${'m'.repeat(255)}`), at('to-long'))
   }
   chmodSync(at('d/file'), 0o4755)
-  chmodSync(at('d/empty'), 0o000)
+  chmodSync(at('d/empty'), 0o400)
   chmodSync(at('large'), 0o2711)
   utimesSync(at('large'), 1, 1)
   lutimesSync(at('symlink'), 123, 123)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { appendFileSync, existsSync, writeSync } from 'node:fs'
 import { describe, it, type TestContext } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { describe as describeBytes } from '#oci/descriptor.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { Ingest } from '#puller/store/ingest.ts'
@@ -78,6 +79,22 @@ describe('an ingest', () => {
     const second = await waiting
     assert.equal(second.presentBytes, 0)
     await second.remove()
+    assert.equal(existsSync(storeLayout(root).ingest(BLOB.digest).dir), false)
+  })
+
+  it('goes from hand to hand among many that remove it, each in its turn', async (t) => {
+    const root = tempDir(t)
+    let open = 0
+    await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const ingest = await openIngest(t, root)
+        assert.equal(++open, 1)
+        ingest.completed({ start: 0, end: 10 })
+        await setImmediate()
+        open--
+        await ingest.remove()
+      }),
+    )
     assert.equal(existsSync(storeLayout(root).ingest(BLOB.digest).dir), false)
   })
 })
