@@ -91,7 +91,9 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
         const digest = digestOf(bytes, algorithm)
         assert.equal(await driver.put(digest, piecesOf(bytes)), bytes.length)
         assert.ok(bytes.equals(await read(digest)))
-        assert.equal(await driver.put(digest, piecesOf(bytes)), bytes.length)
+        const stored = await contents()
+        assert.equal(await other.put(digest, piecesOf(bytes)), bytes.length)
+        assert.deepEqual(await contents(), stored)
       }
     })
 

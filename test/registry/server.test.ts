@@ -73,7 +73,7 @@ describe('a running registry', () => {
         },
       },
     }
-    registry = await startRegistry(configOf({ stallTimeoutMs: 300 }), { storage, logger })
+    registry = await startRegistry(configOf({ stallTimeoutMs: 1000 }), { storage, logger })
     client = createRegistryClient([registry.url])
   })
   after(() => registry.close())
@@ -115,7 +115,7 @@ describe('a running registry', () => {
     const location = await client.startUpload('app')
     async function* slow() {
       for (let i = 0; i < 8; i++) {
-        await sleep(100)
+        await sleep(200)
         yield Buffer.from('x')
       }
     }
@@ -128,7 +128,7 @@ describe('a running registry', () => {
     socket.write(`GET /v2/app/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
     await new Promise((resolve) => socket.once('data', resolve))
     socket.pause()
-    await sleep(1500)
+    await sleep(2500)
     let received = 0
     socket.on('data', (chunk) => {
       received += chunk.length
@@ -162,7 +162,7 @@ describe('a running registry', () => {
     })
     socket.write('POST /v2/UPPER/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n')
     for (let i = 0; i < 8; i++) {
-      await sleep(100)
+      await sleep(200)
       socket.write('x')
     }
     socket.write('GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
@@ -174,8 +174,18 @@ describe('a running registry', () => {
     const digest = await client.pushBlob('app', 'repeated')
     const location = await client.startUpload('app')
     await client.expect(201, 'PUT', `${location}?digest=${digest}`, { body: 'repeated' })
+    const socket = await open(registry.port)
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
     const body = Buffer.alloc(100 * 1024 * 1024)
-    await client.expect(201, 'PUT', `${location}?digest=${digest}`, { body })
+    const head = `Host: x\r\nContent-Length: ${body.length}\r\n\r\n`
+    socket.write(`PUT ${location}?digest=${digest} HTTP/1.1\r\n${head}`)
+    socket.write(body)
+    socket.write('GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    await closed(socket)
+    assert.match(text, /HTTP\/1\.1 201 .*HTTP\/1\.1 200 /s)
   })
 
   it('ends the connection of a client that goes on sending a body that was refused', async () => {
@@ -218,6 +228,35 @@ describe('a registry that stops', () => {
     await assert.rejects(createRegistryClient([registry.url]).send('GET', '/v2/'), {
       code: /^ECONN(?:REFUSED|RESET)$/,
     })
+  })
+
+  it('closes its storage only when the last request is through with it', async () => {
+    const { content, records } = inMemory()
+    const events: string[] = []
+    const storage: Storage = {
+      records,
+      content: {
+        ...content,
+        async append(...args) {
+          try {
+            return await content.append(...args)
+          } finally {
+            await sleep(300)
+            events.push('stored')
+          }
+        },
+        async close() {
+          events.push('closed')
+        },
+      },
+    }
+    const registry = await startRegistry(configOf({ shutdownTimeoutMs: 100 }), { storage })
+    const location = await createRegistryClient([registry.url]).startUpload('app')
+    const socket = await open(registry.port)
+    socket.write(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello`)
+    await sleep(100)
+    await registry.close()
+    assert.deepEqual(events, ['stored', 'closed'])
   })
 
   it('cuts requests off that take too long, and keeps what they brought', async () => {

@@ -29,7 +29,7 @@ export function testManifests(name: string, start: StartRegistry): void {
     it('gives manifests back byte for byte, by tag and by digest', async () => {
       const custom = { 'x-custom': { b: 1.5, a: [null] } }
       const { digest, bytes } = await client.pushImage('images', 'v1', 'plain', custom)
-      for (const reference of ['v1', digest]) {
+      for (const reference of ['v1', digest, digest.replace(':', '%3A'), '%761']) {
         const path = `/v2/images/manifests/${reference}`
         const answer = await client.expect(200, 'GET', path)
         assert.ok(bytes.equals(answer.body))

@@ -79,7 +79,7 @@ describe('uploads in files after a crash', () => {
 
   it('drops what a failed write left behind the counted bytes', async () => {
     const { dir, key } = await crashed(15_000)
-    await appendFile(join(dir, 'uploads', key, '15000'), 'left by a write that failed')
+    await appendFile(join(dir, 'uploads', key, '15000'), randomBytes(10_000))
     const driver = await openFilesBlobDriver(dir)
     await driver.append(key, 15_000, piecesOf(bytes.subarray(15_000, 15_001)))
     await driver.append(key, 15_001, piecesOf(bytes.subarray(15_001)))

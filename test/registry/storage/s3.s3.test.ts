@@ -12,6 +12,7 @@ import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
 import { testBlobDriver } from '../../contract/blob-driver.ts'
 import { testRecordDriver } from '../../contract/record-driver.ts'
 import { type Ceph, startCeph } from '../../support/ceph-rgw.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { breakingAfter, piecesOf } from '../../support/streams.ts'
 
 const MiB = 1024 * 1024
@@ -158,6 +159,59 @@ describe('large and many chunks in S3', () => {
     await driver.expireUploads(-60_000)
     assert.deepEqual(await store.list(layout.uploads, { limit: 10 }), [])
     assert.deepEqual(await store.listMultiparts(''), [])
+  })
+})
+
+describe('S3 behind a bad network', () => {
+  it('takes a write whose answer was lost for done', async () => {
+    const seen = new Set<string>()
+    const proxy = await startFaultProxy(ceph.endpoint, ({ method, url = '' }) => {
+      const isFirst = !seen.has(`${method} ${url}`)
+      seen.add(`${method} ${url}`)
+      return isFirst && method !== 'GET' && method !== 'HEAD' ? 'lose-answer' : undefined
+    })
+    const store = openObjectStore({ ...optionsOf(await ceph.createBucket()), endpoint: proxy.url })
+    const driver = createS3BlobDriver(store, layout, { partSize: 5 * MiB, partsPerSegment: 2 })
+    const records = createS3RecordDriver(store, layout)
+    const bytes = randomBytes(12 * MiB)
+    const key = randomUUID() as UploadKey
+    await driver.createUpload(key)
+    const size = await driver.append(key, 0, piecesOf(bytes.subarray(0, 6 * MiB)))
+    await driver.append(key, size, piecesOf(bytes.subarray(size)))
+    await driver.commit(key, digestOf(bytes))
+    await driver.put(digestOf('small'), piecesOf(Buffer.from('small')))
+    const read = await Array.fromAsync(await driver.read(digestOf(bytes)))
+    assert.ok(bytes.equals(Buffer.concat(read)))
+    assert.deepEqual(await driver.stat(digestOf('small')), { size: 5 })
+    await records.put('key', Buffer.from('one'), { ifAbsent: true })
+    const version = (await records.get('key'))?.version ?? ''
+    await records.put('key', Buffer.from('two'), { ifVersion: version })
+    await assert.rejects(records.put('key', Buffer.from('two'), { ifAbsent: true }), {
+      code: 'RECORD_CONFLICT',
+    })
+    store.close()
+    await proxy.stop()
+  })
+
+  it('goes on reading where a connection broke, and gives up in the end', async () => {
+    let cuts = 2
+    const proxy = await startFaultProxy(ceph.endpoint, ({ method, url = '' }) => {
+      if (method !== 'GET' || !url.includes('/data/') || cuts === 0) return undefined
+      cuts--
+      return { truncateAfter: 100_000 }
+    })
+    const store = openObjectStore({ ...optionsOf(await ceph.createBucket()), endpoint: proxy.url })
+    const driver = createS3BlobDriver(store, layout)
+    const bytes = randomBytes(MiB)
+    await driver.put(digestOf(bytes), piecesOf(bytes))
+    const read = await Array.fromAsync(await driver.read(digestOf(bytes)))
+    assert.ok(bytes.equals(Buffer.concat(read)))
+    assert.equal(cuts, 0)
+    cuts = 100
+    const reading = driver.read(digestOf(bytes)).then((source) => Array.fromAsync(source))
+    await assert.rejects(reading, { code: 'STORAGE_FAILED' })
+    store.close()
+    await proxy.stop()
   })
 })
 
