@@ -4,7 +4,7 @@ import { getuid } from 'node:process'
 import { chainId } from '#oci/chain-id.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
-import { findFixups, writeFixups } from '../layers/implied.ts'
+import { findFixups, type StackedLayer, writeFixups } from '../layers/implied.ts'
 import { exists, publish } from '../store/files.ts'
 import { readLayer } from '../store/layers.ts'
 import type { Store } from '../store/store.ts'
@@ -32,18 +32,17 @@ export async function ensureFixup(store: Store, diffIds: readonly Digest[]): Pro
   }
 }
 
-/** A layer of a stack, as unpacked. */
-export interface StackedLayer {
+/** A layer of a stack in the store. */
+export interface StoredLayer extends StackedLayer {
   readonly dir: string
-  readonly implied: readonly string[]
 }
 
 /** The layers of a stack that can be seen: those from the last one on that hides everything below it. */
 export async function visibleLayers(
   store: Store,
   diffIds: readonly Digest[],
-): Promise<StackedLayer[]> {
-  let stack: StackedLayer[] = []
+): Promise<StoredLayer[]> {
+  let stack: StoredLayer[] = []
   for (const diffId of diffIds) {
     const record = await readLayer(store.layout, diffId)
     if (record === undefined)
@@ -52,7 +51,8 @@ export async function visibleLayers(
         `layer ${diffId} is gone from the local store: pull the image again`,
       )
     if (record.opaqueRoot) stack = []
-    stack.push({ dir: store.layout.layer(diffId).tree, implied: record.implied })
+    const { implied, whiteoutParents } = record
+    stack.push({ dir: store.layout.layer(diffId).tree, implied, whiteoutParents })
   }
   return stack
 }

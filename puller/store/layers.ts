@@ -13,6 +13,8 @@ export interface LayerRecord {
   readonly tarBytes: number
   /** Directories that the layer implies without listing them, one character a byte; '' is the root. */
   readonly implied: readonly string[]
+  /** Directories that hold whiteouts, likewise. */
+  readonly whiteoutParents: readonly string[]
   /** Whether the layer hides everything below it. */
   readonly opaqueRoot: boolean
 }
@@ -23,6 +25,7 @@ const recordSchema = z.object({
   entries: z.int().min(0),
   tarBytes: z.int().min(0),
   implied: z.array(z.string()),
+  whiteoutParents: z.array(z.string()),
   opaqueRoot: z.boolean(),
 })
 
@@ -51,8 +54,8 @@ export async function stageLayer(stageDir: string): Promise<string> {
 
 /** Completes a staged layer; it can be published then. */
 export async function finishStagedLayer(stageDir: string, layer: LayerRecord): Promise<void> {
-  const { entries, tarBytes, implied, opaqueRoot } = layer
-  const record: LayerRecord = { entries, tarBytes, implied, opaqueRoot }
+  const { entries, tarBytes, implied, whiteoutParents, opaqueRoot } = layer
+  const record: LayerRecord = { entries, tarBytes, implied, whiteoutParents, opaqueRoot }
   await writeFile(layerParts(stageDir).record, JSON.stringify(record))
 }
 
