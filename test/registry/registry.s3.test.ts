@@ -1,10 +1,11 @@
-import { after, before } from 'node:test'
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
 import { parseConfig, startRegistry } from '#registry/index.ts'
 import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
 import { s3Layout } from '#registry/storage/s3/layout.ts'
 import { openObjectStore } from '#registry/storage/s3/object-store.ts'
 import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
-import type { RegistryFixture } from '../contract/registry/fixture.ts'
+import { createRegistryClient, type RegistryFixture } from '../contract/registry/fixture.ts'
 import { testRegistry } from '../contract/registry/registry.ts'
 import { type Ceph, startCeph } from '../support/ceph-rgw.ts'
 
@@ -46,3 +47,18 @@ async function replicas(): Promise<RegistryFixture> {
 }
 
 testRegistry('two replicas on one bucket', replicas)
+
+it('a registry finds its bucket by its configuration, and its credentials in the environment', async () => {
+  process.env.AWS_ACCESS_KEY_ID = ceph.credentials.accessKeyId
+  process.env.AWS_SECRET_ACCESS_KEY = ceph.credentials.secretAccessKey
+  const bucket = await ceph.createBucket()
+  const s3 = { bucket, endpoint: ceph.endpoint, pathStyle: true, prefix: 'images/' }
+  const registry = await startRegistry(
+    parseConfig({ env: {}, flags: { listen: '127.0.0.1:0', s3 } }),
+  )
+  const client = createRegistryClient([registry.url])
+  const { bytes } = await client.pushImage('app', 'v1', 'configured')
+  const { body } = await client.expect(200, 'GET', '/v2/app/manifests/v1')
+  assert.ok(bytes.equals(body))
+  await registry.close()
+})
