@@ -35,6 +35,7 @@ export const ERRORS = {
     message: 'the requested range is outside of the blob',
   },
   REQUEST_INVALID: { status: 400, wire: 'UNSUPPORTED', message: 'invalid request' },
+  TOO_MANY_TAGS: { status: 414, wire: 'UNSUPPORTED', message: 'too many tags in one request' },
   ROUTE_UNKNOWN: { status: 404, wire: 'UNSUPPORTED', message: 'no such endpoint' },
   STORAGE_FAILED: { status: 503, wire: 'UNSUPPORTED', message: 'the storage did not answer' },
   INTERNAL: { status: 500, wire: 'UNSUPPORTED', message: 'internal error' },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { DrayError } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
+import type { MissingReferences } from './services/manifests.ts'
 
 /** Where a registry listens, keeps its content, and how long it waits. Complete and frozen. */
 export interface RegistryConfig {
@@ -13,6 +14,7 @@ export interface RegistryConfig {
   readonly stallTimeoutMs: number
   readonly uploadTtlMs: number
   readonly shutdownTimeoutMs: number
+  readonly missingReferences: MissingReferences
 }
 
 export interface ListenAddress {
@@ -66,6 +68,7 @@ const documentSchema = z.strictObject({
   stallTimeoutMs: duration.optional(),
   uploadTtlMs: duration.optional(),
   shutdownTimeoutMs: duration.optional(),
+  missingReferences: z.enum(['refuse', 'allow']).optional(),
 })
 
 /** The environment variable of every key of the config file. */
@@ -80,6 +83,7 @@ export const CONFIG_VARIABLES: Readonly<Record<string, string>> = {
   stallTimeoutMs: 'DRAY_STALL_TIMEOUT_MS',
   uploadTtlMs: 'DRAY_UPLOAD_TTL_MS',
   shutdownTimeoutMs: 'DRAY_SHUTDOWN_TIMEOUT_MS',
+  missingReferences: 'DRAY_MISSING_REFERENCES',
 }
 
 /** What holds for a key that no source names. `s3.endpoint` has none; without `s3.bucket` there is no `s3` at all. */
@@ -92,6 +96,7 @@ export const CONFIG_DEFAULTS = {
   stallTimeoutMs: MINUTE_MS,
   uploadTtlMs: 24 * 60 * MINUTE_MS,
   shutdownTimeoutMs: 30_000,
+  missingReferences: 'refuse',
 } as const
 
 /**
@@ -117,6 +122,7 @@ export function parseConfig({ env, file, flags }: ConfigSources): RegistryConfig
     stallTimeoutMs: merged.stallTimeoutMs ?? CONFIG_DEFAULTS.stallTimeoutMs,
     uploadTtlMs: merged.uploadTtlMs ?? CONFIG_DEFAULTS.uploadTtlMs,
     shutdownTimeoutMs: merged.shutdownTimeoutMs ?? CONFIG_DEFAULTS.shutdownTimeoutMs,
+    missingReferences: merged.missingReferences ?? CONFIG_DEFAULTS.missingReferences,
     s3:
       bucket === undefined
         ? undefined

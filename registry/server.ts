@@ -42,8 +42,8 @@ export async function startRegistry(
   { logger = pino({ level: 'silent' }), storage: given }: RegistryOptions = {},
 ): Promise<Registry> {
   const storage = given ?? (await openStorage(config))
-  const { stallTimeoutMs, uploadTtlMs, shutdownTimeoutMs } = config
-  const app = createApp(createServices(storage.content, storage.records), {
+  const { stallTimeoutMs, uploadTtlMs, shutdownTimeoutMs, missingReferences } = config
+  const app = createApp(createServices(storage.content, storage.records, { missingReferences }), {
     logger,
     stallTimeoutMs,
   })

@@ -11,6 +11,7 @@ interface ServeOptions {
   readonly s3Region?: string
   readonly s3PathStyle?: true
   readonly s3Prefix?: string
+  readonly missingReferences?: 'refuse' | 'allow'
   readonly logLevel: string
 }
 
@@ -31,6 +32,12 @@ export function serveCommand(): Command {
       'name the bucket in the path, as most S3 servers but that of AWS want it',
     )
     .option('--s3-prefix <prefix/>', 'what the names of all objects begin with')
+    .addOption(
+      new Option(
+        '--missing-references <rule>',
+        'manifests that refer to what their repository lacks (default: refuse)',
+      ).choices(['refuse', 'allow']),
+    )
     .addOption(
       new Option('--log-level <level>', 'what is logged, as JSON on standard output')
         .choices(['error', 'warn', 'info', 'debug', 'silent'])
@@ -54,6 +61,7 @@ function flagsOf(options: ServeOptions): ConfigDocument {
   return {
     listen: options.listen,
     dataDir: options.data,
+    missingReferences: options.missingReferences,
     s3: {
       bucket: s3Bucket,
       endpoint: s3Endpoint,

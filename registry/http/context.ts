@@ -1,7 +1,7 @@
 import type { RouterContext } from '@koa/router'
 import { type Digest, parseDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
-import { parseRepositoryName, parseTag, type RepositoryName } from '#oci/reference.ts'
+import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from '#oci/reference.ts'
 import type { ManifestSelector } from '../services/manifests.ts'
 import type { PageRequest } from '../services/pages.ts'
 
@@ -35,6 +35,25 @@ export function digestOfPath(ctx: Context): Digest {
 export function selectorOf(ctx: Context): ManifestSelector {
   const text = pathPart(ctx, 1)
   return text.includes(':') ? { digest: parseDigest(text) } : { tag: parseTag(text) }
+}
+
+/** More tags than anybody gives one manifest; each is a write. */
+const MOST_TAGS = 100
+
+/**
+ * The tags that a push by digest asks for besides (distribution-spec, "Pushing Manifests").
+ *
+ * @throws TAG_INVALID, TOO_MANY_TAGS, REQUEST_INVALID when the path names a tag already
+ */
+export function tagsOf(ctx: Context, selector: ManifestSelector): Tag[] {
+  const tags = [...new Set([ctx.query.tag ?? []].flat())].map(parseTag)
+  if (tags.length > MOST_TAGS) {
+    throw new DrayError('TOO_MANY_TAGS', `a request may give at most ${MOST_TAGS} tags`)
+  }
+  if (tags.length > 0 && 'tag' in selector) {
+    throw new DrayError('REQUEST_INVALID', 'the parameter tag goes with a push by digest')
+  }
+  return tags
 }
 
 /** A parameter of the query that may be there once. @throws REQUEST_INVALID */

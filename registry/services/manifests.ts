@@ -26,6 +26,8 @@ export interface StoredManifest {
 
 export interface ManifestPush {
   readonly selector: ManifestSelector
+  /** Tags to give the manifest besides; for pushes by digest (distribution-spec, "Pushing Manifests"). */
+  readonly tags?: readonly Tag[] | undefined
   readonly bytes: Uint8Array
   readonly contentType?: string | undefined
 }
@@ -51,15 +53,19 @@ const LOOKUPS_AT_ONCE = 16
 const KNOWN_REPOSITORIES = 10_000
 const LINE_FEED = 10
 
+/** What becomes of a manifest that refers to content which the repository lacks: it is refused, or taken as it is. */
+export type MissingReferences = 'refuse' | 'allow'
+
 export interface ManifestServiceParts {
   readonly records: RecordDriver
   readonly blobs: BlobService
   readonly tags: TagService
   readonly referrers: ReferrerService
+  readonly missingReferences: MissingReferences
 }
 
 export function createManifestService(parts: ManifestServiceParts): ManifestService {
-  const { records, blobs, tags, referrers } = parts
+  const { records, blobs, tags, referrers, missingReferences } = parts
   const catalogued = new LRUCache<RepositoryName, true>({ max: KNOWN_REPOSITORIES })
 
   async function read(name: RepositoryName, digest: Digest): Promise<StoredManifest | undefined> {
@@ -106,19 +112,20 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
   }
 
   async function put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest> {
-    const { selector, bytes, contentType } = push
+    const { selector, bytes, contentType, tags: moreTags = [] } = push
     const manifest = parseManifest(bytes, contentType)
     const digest =
       'digest' in selector ? digestOf(bytes, digestAlgorithm(selector.digest)) : digestOf(bytes)
     if ('digest' in selector) checkDigest(selector.digest, digest)
-    await checkReferences(name, manifest)
+    if (missingReferences === 'refuse') await checkReferences(name, manifest)
     const { mediaType } = manifest
     await catalogue(name)
     const record = Buffer.concat([Buffer.from(`${mediaType}\n`, 'latin1'), bytes])
     await records.put(RECORD_KEYS.manifest(name, digest), record)
     const descriptor: Descriptor = { mediaType, digest, size: bytes.length }
     const subject = await referrers.add(name, descriptor, manifest)
-    if ('tag' in selector) await tags.set(name, selector.tag, digest)
+    const wanted = 'tag' in selector ? [selector.tag] : moreTags
+    for (const tag of wanted) await tags.set(name, tag, digest)
     return { digest, subject }
   }
 

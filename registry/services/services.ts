@@ -1,7 +1,7 @@
 import type { BlobDriver } from '../storage/blob-driver.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
 import { type BlobService, createBlobService } from './blobs.ts'
-import { createManifestService, type ManifestService } from './manifests.ts'
+import { createManifestService, type ManifestService, type MissingReferences } from './manifests.ts'
 import { createReferrerService, type ReferrerService } from './referrers.ts'
 import { createTagService, type TagService } from './tags.ts'
 import { createUploadService, type UploadService } from './uploads.ts'
@@ -15,11 +15,20 @@ export interface Services {
   readonly referrers: ReferrerService
 }
 
-export function createServices(content: BlobDriver, records: RecordDriver): Services {
+/** Rules that the operator chooses. */
+export interface ServiceOptions {
+  readonly missingReferences: MissingReferences
+}
+
+export function createServices(
+  content: BlobDriver,
+  records: RecordDriver,
+  options: ServiceOptions,
+): Services {
   const blobs = createBlobService(content, records)
   const uploads = createUploadService(content, blobs)
   const tags = createTagService(records)
   const referrers = createReferrerService(records)
-  const manifests = createManifestService({ records, blobs, tags, referrers })
+  const manifests = createManifestService({ records, blobs, tags, referrers, ...options })
   return { blobs, uploads, manifests, tags, referrers }
 }

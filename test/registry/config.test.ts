@@ -18,6 +18,7 @@ describe('the configuration', () => {
       stallTimeoutMs: 60_000,
       uploadTtlMs: 86_400_000,
       shutdownTimeoutMs: 30_000,
+      missingReferences: 'refuse',
     })
     assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen))
   })
@@ -56,6 +57,7 @@ describe('the configuration', () => {
       stallTimeoutMs: ['1', 1],
       uploadTtlMs: ['2', 2],
       shutdownTimeoutMs: ['3', 3],
+      missingReferences: ['allow', 'allow'],
     }
     const variables = Object.entries(CONFIG_VARIABLES)
     const env = Object.fromEntries(variables.map(([key, name]) => [name, values[key]?.[0]]))

@@ -8,10 +8,15 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { digestOf } from '#oci/digest.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { parseConfig, type Registry, type Storage, startRegistry } from '#registry/index.ts'
 import { createMemoryBlobDriver } from '#registry/storage/memory/blob-driver.ts'
 import { createMemoryRecordDriver } from '#registry/storage/memory/record-driver.ts'
-import { createRegistryClient, type RegistryClient } from '../contract/registry/fixture.ts'
+import {
+  createRegistryClient,
+  imageManifest,
+  type RegistryClient,
+} from '../contract/registry/fixture.ts'
 
 const inMemory = (): Storage => ({
   content: createMemoryBlobDriver(),
@@ -208,6 +213,25 @@ describe('a running registry', () => {
     }
     assert.match(text, /^HTTP\/1\.1 400 /)
     assert.ok(sent < 200, `${sent} MiB were taken`)
+  })
+})
+
+describe('a registry that allows missing references', () => {
+  it('takes a manifest whose blobs it lacks, and an index whose manifests it lacks', async (t) => {
+    const config = configOf({ missingReferences: 'allow' })
+    const registry = await startRegistry(config, { storage: inMemory() })
+    t.after(() => registry.close())
+    const client = createRegistryClient([registry.url])
+    const manifest = JSON.stringify(imageManifest('never pushed'))
+    await client.expect(201, 'PUT', '/v2/sparse/manifests/image', { body: manifest })
+    const mediaType = MEDIA_TYPE.ociIndex
+    const manifests = [{ mediaType: MEDIA_TYPE.ociManifest, digest: digestOf('x'), size: 1 }]
+    const index = JSON.stringify({ schemaVersion: 2, mediaType, manifests })
+    await client.expect(201, 'PUT', '/v2/sparse/manifests/index', { body: index })
+    assert.equal(
+      (await client.expect(200, 'GET', '/v2/sparse/manifests/index')).body.toString(),
+      index,
+    )
   })
 })
 

@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import type { Services } from '../../services/services.ts'
 import { bodyOf, readWhole } from '../body.ts'
-import { answerEmpty, isNotModified, repositoryOf, selectorOf } from '../context.ts'
+import { answerEmpty, isNotModified, repositoryOf, selectorOf, tagsOf } from '../context.ts'
 
 const MANIFEST = /^\/v2\/(.+)\/manifests\/([^/]+)$/
 
@@ -27,13 +27,20 @@ export function addManifestRoutes(
   router.put(MANIFEST, async (ctx) => {
     const name = repositoryOf(ctx)
     const selector = selectorOf(ctx)
+    const tags = tagsOf(ctx, selector)
     const body = bodyOf(ctx.req, stallTimeoutMs)
     const bytes = await readWhole(body, ctx.request.length, MANIFEST_LIMIT)
     const contentType = ctx.get('Content-Type') || undefined
-    const { digest, subject } = await manifests.put(name, { selector, bytes, contentType })
+    const { digest, subject } = await manifests.put(name, {
+      selector,
+      tags,
+      bytes,
+      contentType,
+    })
     ctx.set('Docker-Content-Digest', digest)
     ctx.set('Location', `/v2/${name}/manifests/${digest}`)
     if (subject !== undefined) ctx.set('OCI-Subject', subject)
+    if (tags.length > 0) ctx.set('OCI-Tag', tags.join(', '))
     answerEmpty(ctx, 201)
   })
 

@@ -143,6 +143,35 @@ export function testManifests(name: string, start: StartRegistry): void {
       assert.ok(bytes.equals((await client.expect(200, 'GET', '/v2/large/manifests/v1')).body))
     })
 
+    it('gives a manifest that is pushed by digest the tags that the request names', async () => {
+      const { digest, bytes } = await client.pushImage('tagged', undefined, 'tagged')
+      const path = `/v2/tagged/manifests/${digest}`
+      const names = Array.from({ length: 12 }, (_, n) => `v${n}`)
+      const query = (tags: readonly string[]) => tags.map((tag) => `tag=${tag}`).join('&')
+      const pushed = await client.expect(201, 'PUT', `${path}?${query([...names, 'v0'])}`, {
+        body: bytes,
+      })
+      assert.equal(pushed.headers['oci-tag'], names.join(', '))
+      for (const tag of names) {
+        const { headers } = await client.expect(200, 'HEAD', `/v2/tagged/manifests/${tag}`)
+        assert.equal(headers['docker-content-digest'], digest)
+      }
+      const long = digestOf(bytes, 'sha512')
+      await client.expect(201, 'PUT', `/v2/tagged/manifests/${long}?tag=long`, { body: bytes })
+      const { headers } = await client.expect(200, 'GET', '/v2/tagged/manifests/long')
+      assert.equal(headers['docker-content-digest'], long)
+
+      const before = await registry.contents()
+      const many = query(Array.from({ length: 101 }, (_, n) => `many${n}`))
+      await client.expect(414, 'PUT', `${path}?${many}`, { body: bytes })
+      await client.expect(400, 'PUT', `${path}?tag=ok&tag=-bad`, {
+        body: bytes,
+        code: 'MANIFEST_INVALID',
+      })
+      await client.expect(400, 'PUT', '/v2/tagged/manifests/v0?tag=other', { body: bytes })
+      assert.deepEqual(await registry.contents(), before)
+    })
+
     it('moves tags, deletes tags alone, and deletes manifests with their tags', async () => {
       const first = await client.pushImage('tags', 'latest', 'first')
       await client.pushImage('tags', 'v1', 'first')
