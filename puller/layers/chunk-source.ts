@@ -6,8 +6,8 @@ export interface ChunkSource {
   take(): void
   /** Puts bytes back in front. Only when the last chunk peeked at was taken or is still to come. */
   unshift(bytes: Buffer): void
-  /** Takes exactly `length` bytes, or what there is before the end. For short lengths. */
-  read(length: number): Promise<Buffer>
+  /** What is next, without taking it: a chunk of at least `length` bytes, or all that there is before the end. */
+  peekAtLeast(length: number): Promise<Buffer>
   /** Takes `length` bytes and forgets them; false when the end comes first. */
   skip(length: number): Promise<boolean>
   /** Tells the stream that no more is wanted. */
@@ -48,16 +48,16 @@ class Source implements ChunkSource {
     this.#front = this.#front === undefined ? bytes : Buffer.concat([bytes, this.#front])
   }
 
-  async read(length: number): Promise<Buffer> {
+  async peekAtLeast(length: number): Promise<Buffer> {
     let bytes: Buffer = Buffer.alloc(0)
     while (bytes.length < length) {
       const chunk = await this.peek()
-      if (chunk === undefined) return bytes
+      if (chunk === undefined) break
       this.take()
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
     }
-    this.unshift(bytes.subarray(length))
-    return bytes.subarray(0, length)
+    this.unshift(bytes)
+    return bytes
   }
 
   async skip(length: number): Promise<boolean> {

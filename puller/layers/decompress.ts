@@ -2,6 +2,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { DrayError } from '#oci/error.ts'
 import { type ChunkSource, createChunkSource } from './chunk-source.ts'
 import { inflate } from './inflate.ts'
+import { inflateSmallFrame, smallFrameLength } from './zstd-frame.ts'
 
 /** How a layer blob is compressed, by its first bytes. */
 export type Compression = 'gzip' | 'zstd' | 'none'
@@ -18,6 +19,7 @@ const MAX_BYTES = 2 ** 40
 const INPUT_SIZE = 256 * KIB
 const OUTPUT_SIZE = 1024 * KIB
 
+const MAGIC_SIZE = 6 // of xz, the longest
 const SKIPPABLE_HEADER = 8
 const UNSUPPORTED: readonly (readonly [string, Buffer])[] = [
   ['bzip2', Buffer.from('BZh')],
@@ -57,9 +59,8 @@ export async function* decompress(
   const source = createChunkSource(input, INPUT_SIZE)
   let bytes = 0
   try {
-    const head = await source.read(6)
-    source.unshift(head)
-    for await (const chunk of expand(source, detectCompression(head))) {
+    const compression = detectCompression(await source.peekAtLeast(MAGIC_SIZE))
+    for await (const chunk of expand(source, compression)) {
       bytes += chunk.length
       if (bytes > maxBytes) {
         throw new DrayError(
@@ -81,7 +82,7 @@ async function* expand(source: ChunkSource, compression: Compression): AsyncGene
     throw new DrayError('COMPRESSION_INVALID', 'layer has bytes after the end of its gzip data')
   }
   if (compression === 'zstd') {
-    while (await skipToFrame(source)) yield* inflate(source, createZstdDecompress(ENGINE))
+    yield* expandZstd(source)
     return
   }
   for (let chunk = await source.peek(); chunk !== undefined; chunk = await source.peek()) {
@@ -90,15 +91,27 @@ async function* expand(source: ChunkSource, compression: Compression): AsyncGene
   }
 }
 
+/** Node's engine stops after one frame. Small ones, of which zstd:chunked layers have thousands, aren't worth an engine each. */
+async function* expandZstd(source: ChunkSource): AsyncGenerator<Buffer> {
+  while (await skipToFrame(source)) {
+    const next = await source.peek()
+    const length = next === undefined ? undefined : smallFrameLength(next)
+    if (next === undefined || length === undefined) {
+      yield* inflate(source, createZstdDecompress(ENGINE))
+      continue
+    }
+    source.take()
+    source.unshift(next.subarray(length))
+    yield inflateSmallFrame(next.subarray(0, length))
+  }
+}
+
 /** Moves past skippable frames; false at the end of the input. */
 async function skipToFrame(source: ChunkSource): Promise<boolean> {
   for (;;) {
-    const header = await source.read(SKIPPABLE_HEADER)
-    if (header.length < SKIPPABLE_HEADER || !isSkippable(header)) {
-      source.unshift(header)
-      return header.length > 0
-    }
-    if (!(await source.skip(header.readUInt32LE(4)))) {
+    const header = await source.peekAtLeast(SKIPPABLE_HEADER)
+    if (header.length < SKIPPABLE_HEADER || !isSkippable(header)) return header.length > 0
+    if (!(await source.skip(SKIPPABLE_HEADER + header.readUInt32LE(4)))) {
       throw new DrayError('COMPRESSION_INVALID', 'layer is cut off inside a zstd frame')
     }
   }

@@ -15,7 +15,7 @@ export async function* inflate(source: ChunkSource, engine: InflateEngine): Asyn
   try {
     for await (const chunk of engine) yield chunk as Buffer
   } catch (error) {
-    throw feeder.failure() ?? invalid(error)
+    throw feeder.failure() ?? invalidStream(error)
   } finally {
     feeder.stop()
     engine.destroy()
@@ -89,7 +89,8 @@ function drained(engine: InflateEngine): Promise<void> {
   })
 }
 
-function invalid(error: unknown): DrayError {
+/** The error for an engine's. */
+export function invalidStream(error: unknown): DrayError {
   return new DrayError(
     'COMPRESSION_INVALID',
     `layer cannot be decompressed: ${errorMessage(error)}`,
