@@ -36,6 +36,13 @@ export const ERRORS = {
   },
   REQUEST_INVALID: { status: 400, wire: 'UNSUPPORTED', message: 'invalid request' },
   TOO_MANY_TAGS: { status: 414, wire: 'UNSUPPORTED', message: 'too many tags in one request' },
+  PRECONDITION_FAILED: {
+    status: 412,
+    wire: 'DENIED',
+    message: 'a condition of the request does not hold',
+  },
+  TAG_IMMUTABLE: { status: 405, wire: 'UNSUPPORTED', message: 'the tag is immutable' },
+  READ_ONLY: { status: 405, wire: 'UNSUPPORTED', message: 'the registry is read-only' },
   ROUTE_UNKNOWN: { status: 404, wire: 'UNSUPPORTED', message: 'no such endpoint' },
   STORAGE_FAILED: { status: 503, wire: 'UNSUPPORTED', message: 'the storage did not answer' },
   INTERNAL: { status: 500, wire: 'UNSUPPORTED', message: 'internal error' },

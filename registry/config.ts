@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { DrayError } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
+import { areWarnings } from './http/warnings.ts'
 import type { MissingReferences } from './services/manifests.ts'
+import type { ImmutableTags } from './services/tag-rules.ts'
 
 /** Where a registry listens, keeps its content, and how long it waits. Complete and frozen. */
 export interface RegistryConfig {
@@ -15,6 +17,9 @@ export interface RegistryConfig {
   readonly uploadTtlMs: number
   readonly shutdownTimeoutMs: number
   readonly missingReferences: MissingReferences
+  readonly readOnly: boolean
+  readonly immutableTags: ImmutableTags
+  readonly warnings: readonly string[]
 }
 
 export interface ListenAddress {
@@ -50,6 +55,8 @@ const duration = z
   .min(1)
   .max(2 ** 31 - 1) // the longest timer of Node
 
+const pattern = z.string().min(1).max(255)
+
 const documentSchema = z.strictObject({
   listen: z.string().optional(),
   dataDir: z.string().min(1).optional(),
@@ -69,6 +76,12 @@ const documentSchema = z.strictObject({
   uploadTtlMs: duration.optional(),
   shutdownTimeoutMs: duration.optional(),
   missingReferences: z.enum(['refuse', 'allow']).optional(),
+  readOnly: z.boolean().optional(),
+  immutableTags: z.record(pattern, z.array(pattern)).optional(),
+  warnings: z
+    .array(z.string())
+    .refine(areWarnings, 'must be of visible ASCII, and 4096 bytes long at most with their framing')
+    .optional(),
 })
 
 /** The environment variable of every key of the config file. */
@@ -84,9 +97,12 @@ export const CONFIG_VARIABLES: Readonly<Record<string, string>> = {
   uploadTtlMs: 'DRAY_UPLOAD_TTL_MS',
   shutdownTimeoutMs: 'DRAY_SHUTDOWN_TIMEOUT_MS',
   missingReferences: 'DRAY_MISSING_REFERENCES',
+  readOnly: 'DRAY_READ_ONLY',
+  immutableTags: 'DRAY_IMMUTABLE_TAGS',
+  warnings: 'DRAY_WARNINGS',
 }
 
-/** What holds for a key that no source names. `s3.endpoint` has none; without `s3.bucket` there is no `s3` at all. */
+/** What holds for a key that no source names. Keys that aren't here have none; without `s3.bucket` there is no `s3` at all. */
 export const CONFIG_DEFAULTS = {
   listen: '127.0.0.1:5000',
   dataDir: '/var/lib/dray/registry',
@@ -97,6 +113,7 @@ export const CONFIG_DEFAULTS = {
   uploadTtlMs: 24 * 60 * MINUTE_MS,
   shutdownTimeoutMs: 30_000,
   missingReferences: 'refuse',
+  readOnly: false,
 } as const
 
 /**
@@ -106,7 +123,7 @@ export const CONFIG_DEFAULTS = {
  * @throws CONFIG_INVALID naming the key or variable
  */
 export function parseConfig({ env, file, flags }: ConfigSources): RegistryConfig {
-  const layers = [file === undefined ? {} : parseFile(file), fromEnvironment(env), flags ?? {}]
+  const layers = [file === undefined ? {} : parseDocument(file), fromEnvironment(env), flags ?? {}]
   const documents = layers.map((layer) =>
     check(documentSchema, layer, 'configuration', 'CONFIG_INVALID'),
   )
@@ -123,6 +140,9 @@ export function parseConfig({ env, file, flags }: ConfigSources): RegistryConfig
     uploadTtlMs: merged.uploadTtlMs ?? CONFIG_DEFAULTS.uploadTtlMs,
     shutdownTimeoutMs: merged.shutdownTimeoutMs ?? CONFIG_DEFAULTS.shutdownTimeoutMs,
     missingReferences: merged.missingReferences ?? CONFIG_DEFAULTS.missingReferences,
+    readOnly: merged.readOnly ?? CONFIG_DEFAULTS.readOnly,
+    immutableTags: merged.immutableTags ?? {},
+    warnings: merged.warnings ?? [],
     s3:
       bucket === undefined
         ? undefined
@@ -153,8 +173,8 @@ export function loadConfig(
   }
 }
 
-function parseFile(file: Uint8Array): unknown {
-  return parseJson(file, { code: 'CONFIG_INVALID', maxBytes: FILE_LIMIT })
+function parseDocument(bytes: Uint8Array): unknown {
+  return parseJson(bytes, { code: 'CONFIG_INVALID', maxBytes: FILE_LIMIT })
 }
 
 function fromEnvironment(env: ConfigSources['env']): unknown {
@@ -175,10 +195,11 @@ function parseVariable(key: string, variable: string, text: string): unknown {
     if (/^[0-9]{1,15}$/.test(text)) return Number(text)
     throw new DrayError('CONFIG_INVALID', `${variable} must be a number of milliseconds`)
   }
-  if (key === 's3.pathStyle') {
+  if (key === 's3.pathStyle' || key === 'readOnly') {
     if (text === 'true' || text === 'false') return text === 'true'
     throw new DrayError('CONFIG_INVALID', `${variable} must be true or false`)
   }
+  if (key === 'immutableTags' || key === 'warnings') return parseDocument(Buffer.from(text))
   return text
 }
 

@@ -42,11 +42,9 @@ export async function startRegistry(
   { logger = pino({ level: 'silent' }), storage: given }: RegistryOptions = {},
 ): Promise<Registry> {
   const storage = given ?? (await openStorage(config))
-  const { stallTimeoutMs, uploadTtlMs, shutdownTimeoutMs, missingReferences } = config
-  const app = createApp(createServices(storage.content, storage.records, { missingReferences }), {
-    logger,
-    stallTimeoutMs,
-  })
+  const { stallTimeoutMs, uploadTtlMs, shutdownTimeoutMs, readOnly, warnings } = config
+  const services = createServices(storage.content, storage.records, config)
+  const app = createApp(services, { logger, stallTimeoutMs, readOnly, warnings })
   const handle = app.callback()
   const handlings = new Set<Promise<void>>()
   // A whole-request timeout would end every honest slow upload; bodies have a stall timer of their own.
@@ -67,7 +65,7 @@ export async function startRegistry(
     await closeStorage(storage)
     throw error
   }
-  const stopExpiry = startExpiry(storage, uploadTtlMs, logger)
+  const stopExpiry = readOnly ? () => {} : startExpiry(storage, uploadTtlMs, logger)
   const { port } = server.address() as AddressInfo
   const url = `http://${hostOfUrl(config.listen.host)}:${port}`
   logger.info({ url, storage: storageName(config) }, 'registry is listening')

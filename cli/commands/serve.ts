@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { ConfigDocument, RegistryConfig } from '#registry/index.ts'
 import { say } from '../output/print.ts'
 
@@ -12,6 +12,9 @@ interface ServeOptions {
   readonly s3PathStyle?: true
   readonly s3Prefix?: string
   readonly missingReferences?: 'refuse' | 'allow'
+  readonly readOnly?: true
+  readonly immutableTags?: Record<string, string[]>
+  readonly warning?: string[]
   readonly logLevel: string
 }
 
@@ -38,6 +41,13 @@ export function serveCommand(): Command {
         'manifests that refer to what their repository lacks (default: refuse)',
       ).choices(['refuse', 'allow']),
     )
+    .option('--read-only', 'answer requests that change nothing, and no others')
+    .option(
+      '--immutable-tags <repositories=tags>',
+      "globs of tags that never change, once given, such as 'prod/**=v*'; can be repeated",
+      addRule,
+    )
+    .option('--warning <text>', 'tell clients so with every answer; can be repeated', addText)
     .addOption(
       new Option('--log-level <level>', 'what is logged, as JSON on standard output')
         .choices(['error', 'warn', 'info', 'debug', 'silent'])
@@ -56,12 +66,26 @@ async function serve(options: ServeOptions): Promise<void> {
   await registry.close()
 }
 
+function addRule(rule: string, rules: Record<string, string[]> = {}): Record<string, string[]> {
+  const at = rule.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It must be <repositories>=<tags>.')
+  const repositories = rule.slice(0, at)
+  return { ...rules, [repositories]: [...(rules[repositories] ?? []), rule.slice(at + 1)] }
+}
+
+function addText(text: string, texts: string[] = []): string[] {
+  return [...texts, text]
+}
+
 function flagsOf(options: ServeOptions): ConfigDocument {
   const { s3Bucket, s3Endpoint, s3Region, s3PathStyle, s3Prefix } = options
   return {
     listen: options.listen,
     dataDir: options.data,
     missingReferences: options.missingReferences,
+    readOnly: options.readOnly,
+    immutableTags: options.immutableTags,
+    warnings: options.warning,
     s3: {
       bucket: s3Bucket,
       endpoint: s3Endpoint,

@@ -5,28 +5,37 @@ import { DrayError } from '#oci/error.ts'
 import type { Services } from '../services/services.ts'
 import { accessLog } from './access-log.ts'
 import { errorAnswers } from './errors.ts'
+import { refuseChanges } from './read-only.ts'
 import { addBlobRoutes } from './routes/blobs.ts'
 import { addDiscoveryRoutes } from './routes/discovery.ts'
 import { addManifestRoutes } from './routes/manifests.ts'
 import { addUploadRoutes } from './routes/uploads.ts'
+import { formatWarning } from './warnings.ts'
 
 export interface AppOptions {
   readonly logger: Logger
   /** A connection on which nothing moves for so long is closed. */
   readonly stallTimeoutMs: number
+  /** Whether only requests that change nothing are answered. */
+  readonly readOnly: boolean
+  /** Told to clients with every answer. */
+  readonly warnings: readonly string[]
 }
 
 /** The HTTP face of a registry (distribution-spec, "API"). */
-export function createApp(services: Services, { logger, stallTimeoutMs }: AppOptions): Koa {
+export function createApp(services: Services, options: AppOptions): Koa {
+  const { logger, stallTimeoutMs, readOnly, warnings } = options
   const app = new Koa()
   // A stream that breaks after its answer has begun ends the connection, and there is nobody left to tell.
   app.on('error', (err: unknown) => logger.warn({ err }, 'answer cut off'))
   app.use(accessLog(logger))
   app.use(async (ctx, next) => {
     ctx.set('Docker-Distribution-Api-Version', 'registry/2.0')
+    if (warnings.length > 0) ctx.set('Warning', warnings.map(formatWarning))
     await next()
   })
   app.use(errorAnswers(logger, stallTimeoutMs))
+  if (readOnly) app.use(refuseChanges)
   const router = new Router()
   addDiscoveryRoutes(router, services)
   addManifestRoutes(router, services, stallTimeoutMs)

@@ -91,11 +91,3 @@ export function answerEmpty(ctx: Context, status: number): void {
   ctx.body = null
   ctx.status = status
 }
-
-/** Whether the client has the content already (RFC 9110, section 13.1.2). `etag` is a digest. */
-export function isNotModified(ctx: Context, etag: Digest): boolean {
-  const known = ctx.get('If-None-Match')
-  if (known === '') return false
-  const tags = known.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
-  return tags.includes('*') || tags.includes(`"${etag}"`)
-}

@@ -15,6 +15,7 @@ export function errorAnswers(logger: Logger, stallTimeoutMs: number): Middleware
       const { status, body } = answerOf(known)
       if (status >= 500)
         logger.error({ err: error, method: ctx.method, path: ctx.path }, known.message)
+      if (status === 405 && !ctx.response.get('Allow')) ctx.set('Allow', 'GET, HEAD')
       if (known.retryable && status >= 500) ctx.set('Retry-After', '1')
       ctx.status = status
       ctx.body = body

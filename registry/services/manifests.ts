@@ -9,6 +9,7 @@ import type { RepositoryName, Tag } from '#oci/reference.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
 import { checkDigest } from '../storage/verify.ts'
 import type { BlobService } from './blobs.ts'
+import { type Condition, checkCondition, isConditional } from './conditions.ts'
 import { listPage, type Page, type PageRequest } from './pages.ts'
 import { PRESENT, RECORD_KEYS } from './record-keys.ts'
 import type { ReferrerService } from './referrers.ts'
@@ -30,6 +31,8 @@ export interface ManifestPush {
   readonly tags?: readonly Tag[] | undefined
   readonly bytes: Uint8Array
   readonly contentType?: string | undefined
+  /** What must hold of every tag that is given, or of the manifest when none is. */
+  readonly condition?: Condition | undefined
 }
 
 export interface PushedManifest {
@@ -41,10 +44,16 @@ export interface PushedManifest {
 export interface ManifestService {
   /** @throws MANIFEST_UNKNOWN */
   get(name: RepositoryName, selector: ManifestSelector): Promise<StoredManifest>
-  /** @throws MANIFEST_INVALID, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN when the repository lacks what it refers to */
+  /**
+   * Stores a manifest, then gives it its tags. A condition is checked before anything is stored, and once more by the
+   * change of each tag: only a push that loses one of several tags to another at that very moment leaves a part behind.
+   *
+   * @throws MANIFEST_INVALID, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN when the repository lacks what it refers to,
+   * PRECONDITION_FAILED, TAG_IMMUTABLE
+   */
   put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest>
-  /** Deletes a tag alone, or a manifest with every tag of it. @throws MANIFEST_UNKNOWN */
-  delete(name: RepositoryName, selector: ManifestSelector): Promise<void>
+  /** Deletes a tag alone, or a manifest with every tag of it. @throws MANIFEST_UNKNOWN, PRECONDITION_FAILED, TAG_IMMUTABLE */
+  delete(name: RepositoryName, selector: ManifestSelector, condition?: Condition): Promise<void>
   /** The names of all repositories that ever held a manifest. */
   repositories(request: PageRequest): Promise<Page<string>>
 }
@@ -111,12 +120,24 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
     )
   }
 
+  /** The condition on a manifest by digest. Its bytes never change, so that there is no race to lose. */
+  async function checkManifest(name: RepositoryName, digest: Digest, condition: Condition) {
+    if (!isConditional(condition)) return
+    const isThere = (await records.get(RECORD_KEYS.manifest(name, digest))) !== undefined
+    checkCondition(condition, `manifest ${digest}`, isThere ? digest : undefined)
+  }
+
   async function put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest> {
-    const { selector, bytes, contentType, tags: moreTags = [] } = push
+    const { selector, bytes, contentType, tags: moreTags = [], condition = {} } = push
     const manifest = parseManifest(bytes, contentType)
     const digest =
       'digest' in selector ? digestOf(bytes, digestAlgorithm(selector.digest)) : digestOf(bytes)
     if ('digest' in selector) checkDigest(selector.digest, digest)
+    const changes = ('tag' in selector ? [selector.tag] : moreTags).map((tag) => ({
+      ...{ tag, digest, condition },
+    }))
+    for (const change of changes) await tags.check(name, change)
+    if (changes.length === 0) await checkManifest(name, digest, condition)
     if (missingReferences === 'refuse') await checkReferences(name, manifest)
     const { mediaType } = manifest
     await catalogue(name)
@@ -124,16 +145,18 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
     await records.put(RECORD_KEYS.manifest(name, digest), record)
     const descriptor: Descriptor = { mediaType, digest, size: bytes.length }
     const subject = await referrers.add(name, descriptor, manifest)
-    const wanted = 'tag' in selector ? [selector.tag] : moreTags
-    for (const tag of wanted) await tags.set(name, tag, digest)
+    for (const change of changes) await tags.change(name, change)
     return { digest, subject }
   }
 
   return {
     get,
     put,
-    async delete(name, selector) {
-      if ('tag' in selector) return tags.delete(name, selector.tag)
+    async delete(name, selector, condition = {}) {
+      if ('tag' in selector) {
+        return tags.change(name, { tag: selector.tag, digest: undefined, condition })
+      }
+      await checkManifest(name, selector.digest, condition)
       const { digest, bytes, mediaType } = await get(name, selector)
       await tags.deleteAllOf(name, digest)
       await referrers.remove(name, digest, parseManifest(bytes, mediaType))

@@ -3,6 +3,7 @@ import type { RecordDriver } from '../storage/record-driver.ts'
 import { type BlobService, createBlobService } from './blobs.ts'
 import { createManifestService, type ManifestService, type MissingReferences } from './manifests.ts'
 import { createReferrerService, type ReferrerService } from './referrers.ts'
+import type { ImmutableTags } from './tag-rules.ts'
 import { createTagService, type TagService } from './tags.ts'
 import { createUploadService, type UploadService } from './uploads.ts'
 
@@ -18,17 +19,18 @@ export interface Services {
 /** Rules that the operator chooses. */
 export interface ServiceOptions {
   readonly missingReferences: MissingReferences
+  readonly immutableTags: ImmutableTags
 }
 
 export function createServices(
   content: BlobDriver,
   records: RecordDriver,
-  options: ServiceOptions,
+  { missingReferences, immutableTags }: ServiceOptions,
 ): Services {
   const blobs = createBlobService(content, records)
   const uploads = createUploadService(content, blobs)
-  const tags = createTagService(records)
+  const tags = createTagService(records, immutableTags)
   const referrers = createReferrerService(records)
-  const manifests = createManifestService({ records, blobs, tags, referrers, ...options })
+  const manifests = createManifestService({ records, blobs, tags, referrers, missingReferences })
   return { blobs, uploads, manifests, tags, referrers }
 }

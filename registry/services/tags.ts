@@ -2,22 +2,42 @@ import { type Digest, parseDigest } from '#oci/digest.ts'
 import { DrayError, isDrayError } from '#oci/error.ts'
 import { parseTag, type RepositoryName, type Tag } from '#oci/reference.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
+import { type Condition, checkCondition, isConditional } from './conditions.ts'
 import { listPage, PAGE_LIMIT, type Page, type PageRequest } from './pages.ts'
 import { PRESENT, RECORD_KEYS } from './record-keys.ts'
+import { type ImmutableTags, isImmutable } from './tag-rules.ts'
+
+/** A change of a tag that somebody asks for. */
+export interface TagChange {
+  readonly tag: Tag
+  /** What it is to stand for; undefined for nothing. */
+  readonly digest: Digest | undefined
+  /** What must hold of the tag; of many who rely on one state of it, on any replica, one succeeds. */
+  readonly condition: Condition
+}
 
 /** What tags stand for. */
 export interface TagService {
   resolve(name: RepositoryName, tag: Tag): Promise<Digest | undefined>
-  set(name: RepositoryName, tag: Tag, digest: Digest): Promise<void>
-  /** @throws MANIFEST_UNKNOWN */
-  delete(name: RepositoryName, tag: Tag): Promise<void>
-  /** Ends every tag that stands for a manifest; tags that are moved to another one meanwhile stay. */
+  /** Whether a change could be made now. @throws PRECONDITION_FAILED, TAG_IMMUTABLE */
+  check(name: RepositoryName, change: TagChange): Promise<void>
+  /**
+   * Makes a change.
+   *
+   * @throws PRECONDITION_FAILED, TAG_IMMUTABLE, MANIFEST_UNKNOWN when there is no tag to delete
+   */
+  change(name: RepositoryName, change: TagChange): Promise<void>
+  /**
+   * Ends every tag that stands for a manifest; tags that are moved to another one meanwhile stay.
+   *
+   * @throws TAG_IMMUTABLE when one of them is; all stay
+   */
   deleteAllOf(name: RepositoryName, digest: Digest): Promise<void>
   /** @throws NAME_UNKNOWN when the repository never held a manifest */
   list(name: RepositoryName, request: PageRequest): Promise<Page<string>>
 }
 
-export function createTagService(records: RecordDriver): TagService {
+export function createTagService(records: RecordDriver, immutable: ImmutableTags): TagService {
   async function read(name: RepositoryName, tag: Tag) {
     const record = await records.get(RECORD_KEYS.tag(name, tag))
     if (record === undefined) return undefined
@@ -25,40 +45,82 @@ export function createTagService(records: RecordDriver): TagService {
     return { digest, version: record.version }
   }
 
-  async function deleteIfOf(name: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+  const isGuarded = (name: RepositoryName, { tag, condition }: TagChange) =>
+    isConditional(condition) || isImmutable(immutable, name, tag)
+
+  async function check(name: RepositoryName, { tag, digest, condition }: TagChange) {
     const found = await read(name, tag)
-    if (found?.digest === digest) {
-      try {
-        await records.delete(RECORD_KEYS.tag(name, tag), { ifVersion: found.version })
-      } catch (error) {
-        if (!isDrayError(error, 'RECORD_CONFLICT')) throw error
-        return deleteIfOf(name, tag, digest)
-      }
+    checkCondition(condition, `tag ${tag}`, found?.digest)
+    if (found !== undefined && found.digest !== digest && isImmutable(immutable, name, tag)) {
+      throw tagImmutable(name, tag, found.digest)
     }
-    await records.delete(RECORD_KEYS.tagged(name, digest, tag))
+    return found
+  }
+
+  /** Makes the change on what the check has seen; when that has changed meanwhile, both again. */
+  async function changeChecked(name: RepositoryName, change: TagChange): Promise<void> {
+    const { tag, digest } = change
+    const key = RECORD_KEYS.tag(name, tag)
+    const found = await check(name, change)
+    if (found?.digest === digest && digest !== undefined) return
+    try {
+      if (digest === undefined) {
+        if (found === undefined) throw tagUnknown(name, tag)
+        await records.delete(key, { ifVersion: found.version })
+      } else {
+        const condition =
+          found === undefined ? { ifAbsent: true as const } : { ifVersion: found.version }
+        await records.put(key, Buffer.from(digest), condition)
+      }
+    } catch (error) {
+      if (!isDrayError(error, 'RECORD_CONFLICT')) throw error
+      return changeChecked(name, change)
+    }
+  }
+
+  async function* tagsOf(name: RepositoryName, digest: Digest): AsyncGenerator<Tag> {
+    const prefix = RECORD_KEYS.taggedAs(name, digest)
+    let last: string | undefined
+    do {
+      const page: Page<string> = await listPage(records, prefix, { limit: PAGE_LIMIT, last })
+      yield* page.entries.map(parseTag)
+      last = page.next
+    } while (last !== undefined)
   }
 
   return {
     resolve: async (name, tag) => (await read(name, tag))?.digest,
-    async set(name, tag, digest) {
-      // In this order, so that whoever deletes the manifest finds every tag of it.
-      await records.put(RECORD_KEYS.tagged(name, digest, tag), PRESENT)
-      await records.put(RECORD_KEYS.tag(name, tag), Buffer.from(digest))
+    async check(name, change) {
+      if (isGuarded(name, change)) await check(name, change)
     },
-    async delete(name, tag) {
-      const found = await read(name, tag)
-      if (found === undefined) throw new DrayError('MANIFEST_UNKNOWN', `unknown tag ${tag}`)
-      await records.delete(RECORD_KEYS.tag(name, tag))
-      await records.delete(RECORD_KEYS.tagged(name, found.digest, tag))
+    async change(name, change) {
+      const { tag, digest } = change
+      // In this order, so that whoever deletes the manifest finds every tag of it; nothing else takes this record away.
+      if (digest !== undefined) await records.put(RECORD_KEYS.tagged(name, digest, tag), PRESENT)
+      if (isGuarded(name, change)) {
+        await changeChecked(name, change)
+      } else if (digest !== undefined) {
+        await records.put(RECORD_KEYS.tag(name, tag), Buffer.from(digest))
+      } else {
+        if ((await read(name, tag)) === undefined) throw tagUnknown(name, tag)
+        await records.delete(RECORD_KEYS.tag(name, tag))
+      }
     },
     async deleteAllOf(name, digest) {
-      const prefix = RECORD_KEYS.taggedAs(name, digest)
-      let last: string | undefined
-      do {
-        const page: Page<string> = await listPage(records, prefix, { limit: PAGE_LIMIT, last })
-        for (const tag of page.entries) await deleteIfOf(name, parseTag(tag), digest)
-        last = page.next
-      } while (last !== undefined)
+      const condition = { ifMatch: [digest] }
+      for await (const tag of tagsOf(name, digest)) {
+        if (!isImmutable(immutable, name, tag)) continue
+        const found = await read(name, tag)
+        if (found?.digest === digest) throw tagImmutable(name, tag, digest)
+      }
+      for await (const tag of tagsOf(name, digest)) {
+        try {
+          await changeChecked(name, { tag, digest: undefined, condition })
+        } catch (error) {
+          if (!isDrayError(error, 'PRECONDITION_FAILED')) throw error
+        }
+        await records.delete(RECORD_KEYS.tagged(name, digest, tag))
+      }
     },
     async list(name, request) {
       if ((await records.get(RECORD_KEYS.repository(name))) === undefined) {
@@ -67,4 +129,16 @@ export function createTagService(records: RecordDriver): TagService {
       return listPage(records, RECORD_KEYS.tags(name), request)
     },
   }
+}
+
+function tagUnknown(name: RepositoryName, tag: Tag): DrayError {
+  return new DrayError('MANIFEST_UNKNOWN', `unknown tag ${tag} in repository ${name}`)
+}
+
+function tagImmutable(name: RepositoryName, tag: Tag, digest: Digest): DrayError {
+  return new DrayError(
+    'TAG_IMMUTABLE',
+    `tag ${tag} of repository ${name} is immutable and stays with ${digest}: use another tag`,
+    { detail: { tag, digest } },
+  )
 }

@@ -16,7 +16,9 @@ export interface Storage {
  * @throws CONFIG_INVALID, STORAGE_FAILED
  */
 export function openStorage(config: RegistryConfig): Promise<Storage> {
-  return config.s3 === undefined ? openFiles(config.dataDir) : openBucket(config.s3)
+  return config.s3 === undefined
+    ? openFiles(config.dataDir)
+    : openBucket(config.s3, config.readOnly)
 }
 
 async function openFiles(dataDir: string): Promise<Storage> {
@@ -34,7 +36,10 @@ async function openFiles(dataDir: string): Promise<Storage> {
   }
 }
 
-async function openBucket(options: NonNullable<RegistryConfig['s3']>): Promise<Storage> {
+async function openBucket(
+  options: NonNullable<RegistryConfig['s3']>,
+  readOnly: boolean,
+): Promise<Storage> {
   const { openObjectStore } = await import('./s3/object-store.ts')
   const { s3Layout } = await import('./s3/layout.ts')
   const { createS3BlobDriver } = await import('./s3/blob-driver.ts')
@@ -43,7 +48,8 @@ async function openBucket(options: NonNullable<RegistryConfig['s3']>): Promise<S
   const store = openObjectStore(options)
   const layout = s3Layout(options.prefix)
   try {
-    await probeBucket(store, layout, options)
+    // The probe writes; a registry that never does needs no rights to.
+    if (!readOnly) await probeBucket(store, layout, options)
   } catch (error) {
     store.close()
     throw error

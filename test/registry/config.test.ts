@@ -19,6 +19,9 @@ describe('the configuration', () => {
       uploadTtlMs: 86_400_000,
       shutdownTimeoutMs: 30_000,
       missingReferences: 'refuse',
+      readOnly: false,
+      immutableTags: {},
+      warnings: [],
     })
     assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen))
   })
@@ -58,6 +61,9 @@ describe('the configuration', () => {
       uploadTtlMs: ['2', 2],
       shutdownTimeoutMs: ['3', 3],
       missingReferences: ['allow', 'allow'],
+      readOnly: ['true', true],
+      immutableTags: ['{"a/*":["v*"]}', { 'a/*': ['v*'] }],
+      warnings: ['["text"]', ['text']],
     }
     const variables = Object.entries(CONFIG_VARIABLES)
     const env = Object.fromEntries(variables.map(([key, name]) => [name, values[key]?.[0]]))
@@ -85,6 +91,16 @@ describe('the configuration', () => {
     'keys of s3 without a bucket': { env: { DRAY_S3_REGION: 'eu-west-1' } },
     'an endpoint that is no URL': {
       env: { DRAY_S3_BUCKET: 'b', DRAY_S3_ENDPOINT: 's3.example.org' },
+    },
+    'immutable tags that are no map of lists': {
+      env: { DRAY_IMMUTABLE_TAGS: '{"prod":"v*"}' },
+    },
+    'an immutable tag of an empty pattern': { env: {}, file: json({ immutableTags: { a: [''] } }) },
+    'a list that is no JSON': { env: { DRAY_WARNINGS: 'text' } },
+    'warnings of more than a line': { env: {}, file: json({ warnings: ['a\r\nb'] }) },
+    'warnings that are too long together': {
+      env: {},
+      file: json({ warnings: ['x'.repeat(2000), 'x'.repeat(2060)] }),
     },
     'a prefix that does not end in a slash': { env: { DRAY_S3_BUCKET: 'b', DRAY_S3_PREFIX: 'x' } },
     'an address without a port': { env: { DRAY_LISTEN: 'localhost' } },

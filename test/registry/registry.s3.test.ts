@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
-import { parseConfig, startRegistry } from '#registry/index.ts'
+import { type ConfigDocument, parseConfig, startRegistry } from '#registry/index.ts'
 import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
 import { s3Layout } from '#registry/storage/s3/layout.ts'
 import { openObjectStore } from '#registry/storage/s3/object-store.ts'
@@ -15,12 +15,12 @@ before(async () => {
 })
 after(() => ceph.stop())
 
-async function replicas(): Promise<RegistryFixture> {
+async function replicas(flags: ConfigDocument = {}): Promise<RegistryFixture> {
   const { endpoint, credentials } = ceph
   const bucket = await ceph.createBucket()
   const options = { bucket, endpoint, credentials, region: 'us-east-1', pathStyle: true }
   const layout = s3Layout('')
-  const config = parseConfig({ env: {}, flags: { listen: '127.0.0.1:0' } })
+  const config = parseConfig({ env: {}, flags: { ...flags, listen: '127.0.0.1:0' } })
   const start = () => {
     const store = openObjectStore(options)
     const content = createS3BlobDriver(store, layout)

@@ -1,25 +1,25 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseConfig, startRegistry } from '#registry/index.ts'
+import { type ConfigDocument, parseConfig, startRegistry } from '#registry/index.ts'
 import { createMemoryBlobDriver } from '#registry/storage/memory/blob-driver.ts'
 import { createMemoryRecordDriver } from '#registry/storage/memory/record-driver.ts'
 import { openSqliteRecordDriver } from '#registry/storage/sqlite-record-driver.ts'
 import type { RegistryFixture } from '../contract/registry/fixture.ts'
 import { testRegistry } from '../contract/registry/registry.ts'
 
-async function inMemory(): Promise<RegistryFixture> {
+async function inMemory(flags: ConfigDocument = {}): Promise<RegistryFixture> {
   const records = createMemoryRecordDriver()
   const storage = { content: createMemoryBlobDriver(), records }
-  const config = parseConfig({ env: {}, flags: { listen: '127.0.0.1:0' } })
+  const config = parseConfig({ env: {}, flags: { ...flags, listen: '127.0.0.1:0' } })
   const { url, close } = await startRegistry(config, { storage })
   return { urls: [url], contents: () => records.list('', { limit: 100_000 }), stop: close }
 }
 
 /** Two processes' worth of registries on one data directory. */
-async function onFiles(): Promise<RegistryFixture> {
+async function onFiles(flags: ConfigDocument = {}): Promise<RegistryFixture> {
   const dataDir = await mkdtemp(join(tmpdir(), 'dray-registry-'))
-  const config = parseConfig({ env: {}, flags: { listen: '127.0.0.1:0', dataDir } })
+  const config = parseConfig({ env: {}, flags: { ...flags, listen: '127.0.0.1:0', dataDir } })
   const registries = [await startRegistry(config), await startRegistry(config)]
   const records = openSqliteRecordDriver(join(dataDir, 'records.sqlite'))
   return {

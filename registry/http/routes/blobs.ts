@@ -6,7 +6,8 @@ import { DrayError } from '#oci/error.ts'
 import type { BlobService } from '../../services/blobs.ts'
 import type { Services } from '../../services/services.ts'
 import type { ByteRange, ByteSource } from '../../storage/blob-driver.ts'
-import { answerEmpty, type Context, digestOfPath, isNotModified, repositoryOf } from '../context.ts'
+import { isNotModified } from '../conditions.ts'
+import { answerEmpty, type Context, digestOfPath, repositoryOf } from '../context.ts'
 import { formatContentRange, parseRanges } from '../ranges.ts'
 
 const BLOB = /^\/v2\/(.+)\/blobs\/([^/]+)$/

@@ -2,7 +2,8 @@ import type Router from '@koa/router'
 import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import type { Services } from '../../services/services.ts'
 import { bodyOf, readWhole } from '../body.ts'
-import { answerEmpty, isNotModified, repositoryOf, selectorOf, tagsOf } from '../context.ts'
+import { conditionOf, isNotModified } from '../conditions.ts'
+import { answerEmpty, repositoryOf, selectorOf, tagsOf } from '../context.ts'
 
 const MANIFEST = /^\/v2\/(.+)\/manifests\/([^/]+)$/
 
@@ -36,8 +37,10 @@ export function addManifestRoutes(
       tags,
       bytes,
       contentType,
+      condition: conditionOf(ctx),
     })
     ctx.set('Docker-Content-Digest', digest)
+    ctx.set('ETag', `"${digest}"`)
     ctx.set('Location', `/v2/${name}/manifests/${digest}`)
     if (subject !== undefined) ctx.set('OCI-Subject', subject)
     if (tags.length > 0) ctx.set('OCI-Tag', tags.join(', '))
@@ -45,7 +48,7 @@ export function addManifestRoutes(
   })
 
   router.delete(MANIFEST, async (ctx) => {
-    await manifests.delete(repositoryOf(ctx), selectorOf(ctx))
+    await manifests.delete(repositoryOf(ctx), selectorOf(ctx), conditionOf(ctx))
     answerEmpty(ctx, 202)
   })
 }

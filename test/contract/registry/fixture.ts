@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Digest, digestOf } from '#oci/digest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
+import type { ConfigDocument } from '#registry/index.ts'
 import {
   type Answer,
   createSender,
@@ -17,7 +18,8 @@ export interface RegistryFixture {
   stop(): Promise<void>
 }
 
-export type StartRegistry = () => Promise<RegistryFixture>
+/** Starts an empty registry of the given configuration. */
+export type StartRegistry = (flags?: ConfigDocument) => Promise<RegistryFixture>
 
 /** What tests do with a registry, each request on the next replica. */
 export interface RegistryClient {

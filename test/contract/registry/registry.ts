@@ -2,6 +2,7 @@ import { testBlobs } from './blobs.ts'
 import { testDiscovery } from './discovery.ts'
 import type { StartRegistry } from './fixture.ts'
 import { testManifests } from './manifests.ts'
+import { testTags } from './tags.ts'
 import { testUploads } from './uploads.ts'
 
 /** Registers all tests that a registry must pass over HTTP, whatever it stores its content in. */
@@ -9,5 +10,6 @@ export function testRegistry(name: string, start: StartRegistry): void {
   testUploads(name, start)
   testBlobs(name, start)
   testManifests(name, start)
+  testTags(name, start)
   testDiscovery(name, start)
 }

@@ -1,0 +1,11 @@
+import type { Middleware } from 'koa'
+import { DrayError } from '#oci/error.ts'
+
+const READING: readonly string[] = ['GET', 'HEAD']
+
+/** Refuses every request that could change something, before its body is read. */
+export const refuseChanges: Middleware = async (ctx, next) => {
+  if (READING.includes(ctx.method)) return next()
+  ctx.set('Allow', READING.join(', '))
+  throw new DrayError('READ_ONLY', 'the registry is read-only: nothing can be pushed or deleted')
+}
