@@ -40,7 +40,7 @@ export function createApp(services: Services, options: AppOptions): Koa {
   addDiscoveryRoutes(router, services)
   addManifestRoutes(router, services, stallTimeoutMs)
   addUploadRoutes(router, services, stallTimeoutMs)
-  addBlobRoutes(router, services)
+  addBlobRoutes(router, services, stallTimeoutMs)
   app.use(router.routes())
   app.use((ctx) => {
     const methods = (ctx.matched ?? []).flatMap((layer: { methods: string[] }) => layer.methods)

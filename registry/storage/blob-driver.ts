@@ -26,7 +26,8 @@ export interface BlobContent {
   /** The size of a blob, or undefined when the store doesn't hold it. */
   stat(digest: Digest): Promise<{ readonly size: number } | undefined>
   /**
-   * The bytes of a blob, or of one range of it. Nothing is read ahead of the reader but a bounded buffer.
+   * The bytes of a blob, or of one range of it. Nothing is read ahead of the reader but a bounded buffer. The memory of
+   * a chunk is used again once the reader asks for the next one. The source has to be read, or its iterator returned.
    *
    * @throws BLOB_UNKNOWN
    */

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Digest, digestOf } from '#oci/digest.ts'
 import type { BlobDriver, UploadKey } from '#registry/storage/blob-driver.ts'
-import { breakingAfter, piecesOf } from '../support/streams.ts'
+import { breakingAfter, collect, piecesOf } from '../support/streams.ts'
 
 /** One store under test. */
 export interface BlobStoreFixture {
@@ -44,7 +44,7 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
     }
     const read = async (digest: Digest, start?: number, end?: number) => {
       const range = start === undefined || end === undefined ? undefined : { start, end }
-      return Buffer.concat(await Array.fromAsync(await driver.read(digest, range)))
+      return collect(await driver.read(digest, range))
     }
 
     it('gives back a blob that was uploaded in pieces, whole and by range', async () => {

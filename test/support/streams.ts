@@ -8,3 +8,8 @@ export async function* breakingAfter(bytes: Buffer): AsyncGenerator<Uint8Array> 
   yield* piecesOf(bytes)
   throw new Error('the connection was cut')
 }
+
+/** All bytes of a source that uses the memory of its chunks again. */
+export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(source, (chunk) => Buffer.from(chunk)))
+}

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
 import type Router from '@koa/router'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
@@ -9,12 +8,26 @@ import type { ByteRange, ByteSource } from '../../storage/blob-driver.ts'
 import { isNotModified } from '../conditions.ts'
 import { answerEmpty, type Context, digestOfPath, repositoryOf } from '../context.ts'
 import { formatContentRange, parseRanges } from '../ranges.ts'
+import { sendBytes } from '../send-bytes.ts'
 
 const BLOB = /^\/v2\/(.+)\/blobs\/([^/]+)$/
 const BINARY = 'application/octet-stream'
 
+interface Bytes {
+  readonly status: number
+  readonly length: number
+  read(): Promise<ByteSource>
+}
+
 /** Reading and deleting blobs (distribution-spec, end-2, end-10), with ranges (RFC 9110, section 14). */
-export function addBlobRoutes(router: Router, { blobs }: Services): void {
+export function addBlobRoutes(router: Router, { blobs }: Services, stallTimeoutMs: number): void {
+  /** The bytes are read only if the client wants them. */
+  async function answerBytes(ctx: Context, { status, length, read }: Bytes): Promise<void> {
+    ctx.status = status
+    ctx.length = length
+    if (ctx.method !== 'HEAD') await sendBytes(ctx, await read(), stallTimeoutMs)
+  }
+
   router.get(BLOB, async (ctx) => {
     const name = repositoryOf(ctx)
     const digest = digestOfPath(ctx)
@@ -26,17 +39,19 @@ export function addBlobRoutes(router: Router, { blobs }: Services): void {
       ctx.status = 304
       return
     }
+    ctx.set('Content-Type', BINARY)
     const ranges = rangesOf(ctx, digest, size)
     const [only] = ranges ?? []
     if (ranges !== undefined && ranges.length > 1) {
-      await answerParts(ctx, blobs, { digest, size, ranges })
+      const { boundary, ...bytes } = partsOf(blobs, { digest, size, ranges })
+      ctx.set('Content-Type', `multipart/byteranges; boundary=${boundary}`)
+      await answerBytes(ctx, bytes)
     } else if (only !== undefined) {
-      ctx.status = 206
       ctx.set('Content-Range', formatContentRange(only, size))
-      await answerBytes(ctx, only.end - only.start + 1, () => blobs.read(digest, only))
+      const length = only.end - only.start + 1
+      await answerBytes(ctx, { status: 206, length, read: () => blobs.read(digest, only) })
     } else {
-      ctx.status = 200
-      await answerBytes(ctx, size, () => blobs.read(digest))
+      await answerBytes(ctx, { status: 200, length: size, read: () => blobs.read(digest) })
     }
   })
 
@@ -57,28 +72,17 @@ function rangesOf(ctx: Context, digest: Digest, size: number): readonly ByteRang
   throw new DrayError('RANGE_UNSATISFIABLE', `the blob has ${size} bytes`, { detail: { size } })
 }
 
-async function answerBytes(
-  ctx: Context,
-  length: number,
-  read: () => Promise<ByteSource>,
-): Promise<void> {
-  ctx.set('Content-Type', ctx.response.get('Content-Type') || BINARY)
-  if (ctx.method !== 'HEAD') {
-    const source = await read()
-    ctx.body = source instanceof Readable ? source : Readable.from(source, { objectMode: false })
-  }
-  ctx.length = length
-}
-
-interface Parts {
+interface Ranges {
   readonly digest: Digest
   readonly size: number
   readonly ranges: readonly ByteRange[]
 }
 
 /** Several ranges in one answer, as multipart/byteranges (RFC 9110, section 14.6). */
-async function answerParts(ctx: Context, blobs: BlobService, parts: Parts): Promise<void> {
-  const { digest, size, ranges } = parts
+function partsOf(
+  blobs: BlobService,
+  { digest, size, ranges }: Ranges,
+): Bytes & { readonly boundary: string } {
   const boundary = randomUUID()
   const heads = ranges.map((range) =>
     Buffer.from(
@@ -96,7 +100,5 @@ async function answerParts(ctx: Context, blobs: BlobService, parts: Parts): Prom
   }
   const wanted = ranges.reduce((sum, { start, end }) => sum + end - start + 1, 0)
   const framing = heads.reduce((sum, head) => sum + head.length, tail.length)
-  ctx.status = 206
-  ctx.set('Content-Type', `multipart/byteranges; boundary=${boundary}`)
-  await answerBytes(ctx, wanted + framing, async () => body())
+  return { status: 206, length: wanted + framing, boundary, read: async () => body() }
 }

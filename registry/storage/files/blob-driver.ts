@@ -4,15 +4,16 @@ import { mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:f
 import { dirname, join } from 'node:path'
 import { type Digest, digestAlgorithm } from '#oci/digest.ts'
 import { isDrayError, isErrno } from '#oci/error.ts'
-import type { BlobDriver, UploadKey } from '../blob-driver.ts'
+import type { BlobDriver, ByteRange, UploadKey } from '../blob-driver.ts'
 import { blobUnknown, storageFailed, uploadUnknown } from '../errors.ts'
 import { createRunningHashes, startHash } from '../running-hashes.ts'
 import { verifyDigest } from '../verify.ts'
 import { appendToFile } from './append.ts'
 import { claimUpload, releaseClaim, uploadStanding } from './claims.ts'
 import { type FilesLayout, filesLayout } from './layout.ts'
+import { readBlocks } from './read.ts'
 
-const READ_CHUNK = 256 * 1024
+const WHOLE: ByteRange = { start: 0, end: Number.POSITIVE_INFINITY }
 
 /**
  * Keeps blobs as files below `dataDir`, which must be one file system of one machine. Any number of its processes
@@ -47,7 +48,7 @@ function createDriver(layout: FilesLayout): BlobDriver {
       const handle = await open(layout.blob(digest)).catch((error: unknown) => {
         throw isErrno(error, 'ENOENT') ? blobUnknown(digest) : error
       })
-      return handle.createReadStream({ ...range, highWaterMark: READ_CHUNK })
+      return readBlocks(handle, range ?? WHOLE)
     },
     async put(digest, source, options) {
       const key = `put-${randomUUID()}` as UploadKey
