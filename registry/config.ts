@@ -6,6 +6,7 @@ import { check } from '#oci/schema.ts'
 import { areWarnings } from './http/warnings.ts'
 import type { MissingReferences } from './services/manifests.ts'
 import type { ImmutableTags } from './services/tag-rules.ts'
+import { suitableWorkers } from './workers/count.ts'
 
 /** Where a registry listens, keeps its content, and how long it waits. Complete and frozen. */
 export interface RegistryConfig {
@@ -20,6 +21,8 @@ export interface RegistryConfig {
   readonly readOnly: boolean
   readonly immutableTags: ImmutableTags
   readonly warnings: readonly string[]
+  /** Processes that serve. */
+  readonly workers: number
 }
 
 export interface ListenAddress {
@@ -82,6 +85,7 @@ const documentSchema = z.strictObject({
     .array(z.string())
     .refine(areWarnings, 'must be of visible ASCII, and 4096 bytes long at most with their framing')
     .optional(),
+  workers: z.int().min(1).max(1024).optional(),
 })
 
 /** The environment variable of every key of the config file. */
@@ -100,6 +104,7 @@ export const CONFIG_VARIABLES: Readonly<Record<string, string>> = {
   readOnly: 'DRAY_READ_ONLY',
   immutableTags: 'DRAY_IMMUTABLE_TAGS',
   warnings: 'DRAY_WARNINGS',
+  workers: 'DRAY_WORKERS',
 }
 
 /** What holds for a key that no source names. Keys that aren't here have none; without `s3.bucket` there is no `s3` at all. */
@@ -143,6 +148,7 @@ export function parseConfig({ env, file, flags }: ConfigSources): RegistryConfig
     readOnly: merged.readOnly ?? CONFIG_DEFAULTS.readOnly,
     immutableTags: merged.immutableTags ?? {},
     warnings: merged.warnings ?? [],
+    workers: merged.workers ?? suitableWorkers(),
     s3:
       bucket === undefined
         ? undefined
@@ -191,9 +197,9 @@ function fromEnvironment(env: ConfigSources['env']): unknown {
 }
 
 function parseVariable(key: string, variable: string, text: string): unknown {
-  if (key.endsWith('Ms')) {
+  if (key.endsWith('Ms') || key === 'workers') {
     if (/^[0-9]{1,15}$/.test(text)) return Number(text)
-    throw new DrayError('CONFIG_INVALID', `${variable} must be a number of milliseconds`)
+    throw new DrayError('CONFIG_INVALID', `${variable} must be a whole number`)
   }
   if (key === 's3.pathStyle' || key === 'readOnly') {
     if (text === 'true' || text === 'false') return text === 'true'

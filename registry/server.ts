@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Logger, pino } from 'pino'
 import { DrayError, isErrno } from '#oci/error.ts'
@@ -12,6 +12,8 @@ export interface RegistryOptions {
   readonly logger?: Logger | undefined
   /** Default: what the configuration names. */
   readonly storage?: Storage | undefined
+  /** Whether to check the storage and to end idle uploads, which one process of a machine does for all. Default: true. */
+  readonly isLead?: boolean | undefined
 }
 
 export interface Registry {
@@ -39,14 +41,15 @@ const EXPIRY_INTERVAL_MS = 60 * 60_000
  */
 export async function startRegistry(
   config: RegistryConfig,
-  { logger = pino({ level: 'silent' }), storage: given }: RegistryOptions = {},
+  { logger = pino({ level: 'silent' }), storage: given, isLead = true }: RegistryOptions = {},
 ): Promise<Registry> {
-  const storage = given ?? (await openStorage(config))
   const { stallTimeoutMs, uploadTtlMs, shutdownTimeoutMs, readOnly, warnings } = config
+  // Checking the storage writes to it; a registry that never does needs no rights to.
+  const storage = given ?? (await openStorage(config, { isChecked: isLead && !readOnly }))
   const services = createServices(storage.content, storage.records, config)
   const app = createApp(services, { logger, stallTimeoutMs, readOnly, warnings })
   const handle = app.callback()
-  const handlings = new Set<Promise<void>>()
+  const handlings = new Map<ServerResponse, Promise<void>>()
   // A whole-request timeout would end every honest slow upload; bodies have a stall timer of their own.
   const server = createServer(
     {
@@ -55,8 +58,10 @@ export async function startRegistry(
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     },
     (request, response) => {
-      const handling = handle(request, response).finally(() => handlings.delete(handling))
-      handlings.add(handling)
+      // A connection of a server that is stopping ends with its answer.
+      if (!server.listening) response.shouldKeepAlive = false
+      const handling = handle(request, response).finally(() => handlings.delete(response))
+      handlings.set(response, handling)
     },
   )
   try {
@@ -65,7 +70,7 @@ export async function startRegistry(
     await closeStorage(storage)
     throw error
   }
-  const stopExpiry = readOnly ? () => {} : startExpiry(storage, uploadTtlMs, logger)
+  const stopExpiry = isLead && !readOnly ? startExpiry(storage, uploadTtlMs, logger) : () => {}
   const { port } = server.address() as AddressInfo
   const url = `http://${hostOfUrl(config.listen.host)}:${port}`
   logger.info({ url, storage: storageName(config) }, 'registry is listening')
@@ -74,9 +79,10 @@ export async function startRegistry(
     port,
     async close() {
       stopExpiry()
+      for (const response of handlings.keys()) response.shouldKeepAlive = false
       await stop(server, shutdownTimeoutMs)
       // Requests that were cut off still store what has come.
-      await Promise.allSettled(handlings)
+      await Promise.allSettled(handlings.values())
       await closeStorage(storage)
       logger.info({ url }, 'registry has stopped')
     },

@@ -1,5 +1,7 @@
+import cluster from 'node:cluster'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { ConfigDocument, RegistryConfig } from '#registry/index.ts'
+import type { Logger } from 'pino'
+import type { ConfigDocument, Registry, RegistryConfig } from '#registry/index.ts'
 import { say } from '../output/print.ts'
 
 interface ServeOptions {
@@ -15,6 +17,7 @@ interface ServeOptions {
   readonly readOnly?: true
   readonly immutableTags?: Record<string, string[]>
   readonly warning?: string[]
+  readonly workers?: number
   readonly logLevel: string
 }
 
@@ -48,6 +51,11 @@ export function serveCommand(): Command {
       addRule,
     )
     .option('--warning <text>', 'tell clients so with every answer; can be repeated', addText)
+    .option(
+      '--workers <n>',
+      'processes that serve (default: one for each core, at most 4, with 512 MiB of memory each)',
+      Number,
+    )
     .addOption(
       new Option('--log-level <level>', 'what is logged, as JSON on standard output')
         .choices(['error', 'warn', 'info', 'debug', 'silent'])
@@ -57,10 +65,14 @@ export function serveCommand(): Command {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  const { loadConfig, startRegistry } = await import('#registry/index.ts')
   const { createLogger } = await import('../logger.ts')
+  if (cluster.isWorker) {
+    const { runWorker } = await import('#registry/workers/worker.ts')
+    return runWorker((worker) => createLogger(options.logLevel, { worker }))
+  }
+  const { loadConfig } = await import('#registry/config.ts')
   const config = loadConfig({ env: process.env, path: options.config, flags: flagsOf(options) })
-  const registry = await startRegistry(config, { logger: createLogger(options.logLevel) })
+  const registry = await start(config, createLogger(options.logLevel))
   say(`dray: registry listening on ${registry.url}, content in ${contentPlace(config)}`)
   await stopSignal()
   await registry.close()
@@ -77,6 +89,16 @@ function addText(text: string, texts: string[] = []): string[] {
   return [...texts, text]
 }
 
+/** A process that only looks after workers loads nothing of what they need. */
+async function start(config: RegistryConfig, logger: Logger): Promise<Registry> {
+  if (config.workers === 1) {
+    const { startRegistry } = await import('#registry/server.ts')
+    return startRegistry(config, { logger })
+  }
+  const { startWorkers } = await import('#registry/workers/primary.ts')
+  return startWorkers(config, { logger })
+}
+
 function flagsOf(options: ServeOptions): ConfigDocument {
   const { s3Bucket, s3Endpoint, s3Region, s3PathStyle, s3Prefix } = options
   return {
@@ -86,6 +108,7 @@ function flagsOf(options: ServeOptions): ConfigDocument {
     readOnly: options.readOnly,
     immutableTags: options.immutableTags,
     warnings: options.warning,
+    workers: options.workers,
     s3: {
       bucket: s3Bucket,
       endpoint: s3Endpoint,

@@ -1,5 +1,5 @@
 import { DrayError, errorMessage } from '#oci/error.ts'
-import type { RegistryConfig } from '../config.ts'
+import type { RegistryConfig, S3Config } from '../config.ts'
 import type { BlobDriver } from './blob-driver.ts'
 import type { RecordDriver } from './record-driver.ts'
 
@@ -9,16 +9,18 @@ export interface Storage {
   readonly records: RecordDriver
 }
 
+export interface OpenOptions {
+  /** Whether the storage is tried before it is used. */
+  readonly isChecked: boolean
+}
+
 /**
- * Opens the storage that the configuration names, and checks that it can be used. Code of a storage that isn't used
- * isn't loaded.
+ * Opens the storage that the configuration names. Code of a storage that isn't used isn't loaded.
  *
  * @throws CONFIG_INVALID, STORAGE_FAILED
  */
-export function openStorage(config: RegistryConfig): Promise<Storage> {
-  return config.s3 === undefined
-    ? openFiles(config.dataDir)
-    : openBucket(config.s3, config.readOnly)
+export function openStorage(config: RegistryConfig, options: OpenOptions): Promise<Storage> {
+  return config.s3 === undefined ? openFiles(config.dataDir) : openBucket(config.s3, options)
 }
 
 async function openFiles(dataDir: string): Promise<Storage> {
@@ -36,10 +38,7 @@ async function openFiles(dataDir: string): Promise<Storage> {
   }
 }
 
-async function openBucket(
-  options: NonNullable<RegistryConfig['s3']>,
-  readOnly: boolean,
-): Promise<Storage> {
+async function openBucket(options: S3Config, { isChecked }: OpenOptions): Promise<Storage> {
   const { openObjectStore } = await import('./s3/object-store.ts')
   const { s3Layout } = await import('./s3/layout.ts')
   const { createS3BlobDriver } = await import('./s3/blob-driver.ts')
@@ -48,8 +47,7 @@ async function openBucket(
   const store = openObjectStore(options)
   const layout = s3Layout(options.prefix)
   try {
-    // The probe writes; a registry that never does needs no rights to.
-    if (!readOnly) await probeBucket(store, layout, options)
+    if (isChecked) await probeBucket(store, layout, options)
   } catch (error) {
     store.close()
     throw error

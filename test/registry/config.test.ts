@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CONFIG_DEFAULTS, CONFIG_VARIABLES } from '#registry/config.ts'
 import { type ConfigSources, loadConfig, parseConfig } from '#registry/index.ts'
+import { suitableWorkers } from '#registry/workers/count.ts'
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 
@@ -22,6 +23,7 @@ describe('the configuration', () => {
       readOnly: false,
       immutableTags: {},
       warnings: [],
+      workers: suitableWorkers(),
     })
     assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen))
   })
@@ -64,6 +66,7 @@ describe('the configuration', () => {
       readOnly: ['true', true],
       immutableTags: ['{"a/*":["v*"]}', { 'a/*': ['v*'] }],
       warnings: ['["text"]', ['text']],
+      workers: ['7', 7],
     }
     const variables = Object.entries(CONFIG_VARIABLES)
     const env = Object.fromEntries(variables.map(([key, name]) => [name, values[key]?.[0]]))
@@ -87,6 +90,7 @@ describe('the configuration', () => {
     'a duration of 0': { env: {}, file: json({ stallTimeoutMs: 0 }) },
     'a duration past the longest timer': { env: {}, file: json({ stallTimeoutMs: 2 ** 31 }) },
     'a variable that is no number': { env: { DRAY_UPLOAD_TTL_MS: '1 day' } },
+    'no workers at all': { env: { DRAY_WORKERS: '0' } },
     'a variable that is no boolean': { env: { DRAY_S3_BUCKET: 'b', DRAY_S3_PATH_STYLE: 'yes' } },
     'keys of s3 without a bucket': { env: { DRAY_S3_REGION: 'eu-west-1' } },
     'an endpoint that is no URL': {
@@ -135,6 +139,7 @@ describe('the configuration', () => {
     const defaults: Readonly<Record<string, unknown>> = CONFIG_DEFAULTS
     const expected = Object.entries(CONFIG_VARIABLES).map(([key, variable]) => {
       const value = defaults[key]
+      if (key === 'workers') return [key, variable, 'one for each core, at most 4']
       return [key, variable, value === undefined ? 'none' : value === '' ? 'empty' : `\`${value}\``]
     })
     assert.deepEqual(rows, expected)

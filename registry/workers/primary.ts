@@ -1,0 +1,78 @@
+import cluster from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { RegistryConfig } from '../config.ts'
+import type { Registry } from '../server.ts'
+import { startWorker, type WorkerProcess } from './worker-process.ts'
+
+const FIRST_DELAY_MS = 100
+const LONGEST_DELAY_MS = 10_000
+/** A worker that has lived for so long did not end because of how it was started. */
+const SETTLED_MS = 60_000
+/** For closing the storage, after the requests have had their time. */
+const KILL_MARGIN_MS = 5000
+
+/**
+ * Starts a registry as `config.workers` processes behind one listener. Each runs the command line of this process
+ * again, which must lead it to `runWorker`. A worker that ends is replaced.
+ *
+ * The first worker starts alone: it checks the storage and takes the address, so that what is wrong is said once.
+ *
+ * @throws what `startRegistry` throws
+ */
+export async function startWorkers(
+  config: RegistryConfig,
+  { logger }: { readonly logger: Logger },
+): Promise<Registry> {
+  cluster.setupPrimary({ serialization: 'advanced' })
+  const stopping = new AbortController()
+  const living = new Set<WorkerProcess>()
+  const start = (worker: number) => {
+    const started = startWorker({ config, worker, isLead: worker === 1 })
+    living.add(started)
+    void started.ended.then(() => living.delete(started))
+    return started
+  }
+  const first = start(1)
+  const { url, port } = await first.listening
+  const all = [first, ...Array.from({ length: config.workers - 1 }, (_, i) => start(i + 2))]
+  const kept = all.map((worker, i) =>
+    keepAlive(worker, { start: () => start(i + 1), signal: stopping.signal, logger }),
+  )
+  await Promise.allSettled(all.map((worker) => worker.listening))
+  return {
+    url,
+    port,
+    async close() {
+      stopping.abort()
+      for (const worker of living) worker.stop()
+      const timer = setTimeout(() => {
+        for (const worker of living) worker.kill()
+      }, config.shutdownTimeoutMs + KILL_MARGIN_MS)
+      await Promise.all(kept)
+      clearTimeout(timer)
+    },
+  }
+}
+
+interface Keeping {
+  readonly start: () => WorkerProcess
+  /** Ends the keeping, when the worker has ended. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+}
+
+/** Replaces a worker whenever it ends: at once at first, then less and less often while it keeps ending early. */
+async function keepAlive(worker: WorkerProcess, { start, signal, logger }: Keeping): Promise<void> {
+  let delayMs = FIRST_DELAY_MS
+  for (let current = worker; ; current = start()) {
+    const started = performance.now()
+    const err = await current.ended
+    if (signal.aborted) return
+    if (performance.now() - started > SETTLED_MS) delayMs = FIRST_DELAY_MS
+    logger.error({ err, ended: current.pid, delayMs }, 'a worker has ended, another one follows')
+    await sleep(delayMs, undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS)
+  }
+}

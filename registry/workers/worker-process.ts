@@ -1,0 +1,58 @@
+import cluster from 'node:cluster'
+import type { RegistryConfig } from '../config.ts'
+import { type Order, type Report, unpackError } from './messages.ts'
+
+/** A worker as the primary sees it. */
+export interface WorkerProcess {
+  readonly pid: number | undefined
+  /** Where it listens; rejects when it ends before it does. */
+  readonly listening: Promise<Listening>
+  /** Resolves when it has ended, to why. */
+  readonly ended: Promise<Error>
+  /** Lets it finish its requests and end. */
+  stop(): void
+  kill(): void
+}
+
+export interface Listening {
+  readonly url: string
+  readonly port: number
+}
+
+/** Starts a worker, and tells it what to do once it asks. */
+export function startWorker(order: {
+  readonly config: RegistryConfig
+  readonly worker: number
+  readonly isLead: boolean
+}): WorkerProcess {
+  const worker = cluster.fork()
+  const listening = Promise.withResolvers<Listening>()
+  const ended = Promise.withResolvers<Error>()
+  // Who doesn't wait for it to listen waits for its end.
+  listening.promise.catch(() => {})
+  let isStopping = false
+  let failure: Error | undefined
+  const tell = (message: Order) => {
+    if (worker.isConnected()) worker.send(message, () => {})
+  }
+  worker.on('message', (report: Report) => {
+    if (report.type === 'listening') listening.resolve(report)
+    else if (report.type === 'failed') failure = unpackError(report.error)
+    else tell(isStopping ? { type: 'stop' } : { type: 'start', ...order })
+  })
+  worker.once('exit', (code: number, signal: string | null) => {
+    const error = failure ?? new Error(`worker ${order.worker} ended with ${signal ?? code}`)
+    listening.reject(error)
+    ended.resolve(error)
+  })
+  return {
+    pid: worker.process.pid,
+    listening: listening.promise,
+    ended: ended.promise,
+    stop() {
+      isStopping = true
+      tell({ type: 'stop' })
+    },
+    kill: () => void worker.process.kill('SIGKILL'),
+  }
+}
