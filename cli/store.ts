@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import type { Store } from '#puller/index.ts'
+import { inflaterOf } from './inflater.ts'
 import { say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
 
@@ -9,7 +10,7 @@ import { rootDir } from './root-dir.ts'
 export async function openLocalStore(option: string | undefined): Promise<Store> {
   const root = rootDir(option)
   const { openStore } = await import('#puller/index.ts')
-  const store = await openStore(root)
+  const store = await openStore(root, { inflater: inflaterOf() })
   if (await hasContainers(root)) {
     const { cleanUpContainers } = await import('#runner/index.ts')
     const { failed } = await cleanUpContainers(root)

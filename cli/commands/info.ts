@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { HostInfo } from '#runner/index.ts'
+import { inflaterOf } from '../inflater.ts'
 import { formatTable } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { rootDir } from '../root-dir.ts'
@@ -19,10 +20,12 @@ export function infoCommand(): Command {
 
 async function info(options: InfoOptions): Promise<void> {
   const { readHostInfo } = await import('#runner/index.ts')
+  const { inflaterInUse } = await import('#puller/index.ts')
   const host = await readHostInfo(process.env.PATH)
   const facts = {
     version: version(),
     node: process.version,
+    inflater: inflaterInUse(inflaterOf()),
     store: { root: rootDir(options.root), layerStore: 'dir', keepsOwners: host.isRoot },
     host,
   }
@@ -32,11 +35,13 @@ async function info(options: InfoOptions): Promise<void> {
 function text({
   version,
   node,
+  inflater,
   store,
   host,
 }: {
   readonly version: string
   readonly node: string
+  readonly inflater: string
   readonly store: {
     readonly root: string
     readonly layerStore: string
@@ -50,6 +55,12 @@ function text({
     [
       'layer store',
       `${store.layerStore}: ${store.keepsOwners ? 'unpacked trees' : 'unpacked trees, all owned by this user'}`,
+    ],
+    [
+      'gzip layers',
+      inflater === 'zlib'
+        ? 'inflated by zlib; libisal2, if installed, takes half the time'
+        : `inflated by ${inflater}`,
     ],
     ['kernel', `${host.kernel} ${host.architecture}`],
     ['user', host.isRoot ? 'root' : 'not root'],

@@ -36,7 +36,11 @@ export async function storeImage(
   const tasks = planLayers(image)
   let transferred = 0
   if (tasks.length > 0) {
-    const pool = createWorkerPool(Math.min(tasks.length, availableParallelism()))
+    const cores = availableParallelism()
+    const pool = createWorkerPool(Math.min(tasks.length, cores), {
+      inflater: store.inflater,
+      beside: tasks.length < cores,
+    })
     try {
       const limit = pLimit(options.maxConnections ?? MAX_CONNECTIONS)
       transferred = await storeLayers(store, tasks, {

@@ -11,7 +11,12 @@ export type Compression = 'gzip' | 'zstd' | 'none'
 export interface DecompressOptions {
   /** The most bytes to give out: the bound of a decompression bomb. Default 1 TiB. */
   readonly maxBytes?: number
+  /** What inflates gzip. Default zlib, by Node. */
+  readonly gunzip?: Gunzip | undefined
 }
+
+/** Inflates all gzip members of a source. @throws COMPRESSION_INVALID */
+export type Gunzip = (source: ChunkSource) => AsyncGenerator<Buffer>
 
 const KIB = 1024
 const MAX_BYTES = 2 ** 40
@@ -47,7 +52,8 @@ export function detectCompression(head: Buffer): Compression {
  * The uncompressed bytes of a layer blob that is gzip (RFC 1952), zstd (RFC 8878) or not compressed at all; of an empty blob,
  * nothing. Several gzip members or zstd frames give their contents one after the other, skippable frames nothing. Bytes after
  * the last one that begin no other, zeros included, are refused, as Go's gzip reader does. At most a few MiB are in flight: the
- * thread pool works ahead of the consumer by one chunk. Chunks may be kept; ending the iteration early ends `input`'s too.
+ * thread pool works ahead of the consumer by one chunk. Chunks may be kept unless `gunzip` says otherwise; ending the iteration
+ * early ends `input`'s too.
  *
  * @throws COMPRESSION_INVALID for a damaged, truncated or unsupported stream, or one that exceeds `maxBytes`
  */
@@ -55,12 +61,12 @@ export async function* decompress(
   input: AsyncIterable<Buffer>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { maxBytes = MAX_BYTES } = options
+  const { maxBytes = MAX_BYTES, gunzip = gunzipByZlib } = options
   const source = createChunkSource(input, INPUT_SIZE)
   let bytes = 0
   try {
     const compression = detectCompression(await source.peekAtLeast(MAGIC_SIZE))
-    for await (const chunk of expand(source, compression)) {
+    for await (const chunk of expand(source, compression, gunzip)) {
       bytes += chunk.length
       if (bytes > maxBytes) {
         throw new DrayError(
@@ -75,11 +81,14 @@ export async function* decompress(
   }
 }
 
-async function* expand(source: ChunkSource, compression: Compression): AsyncGenerator<Buffer> {
+async function* expand(
+  source: ChunkSource,
+  compression: Compression,
+  gunzip: Gunzip,
+): AsyncGenerator<Buffer> {
   if (compression === 'gzip') {
-    yield* inflate(source, createGunzip(ENGINE))
-    if ((await source.peek()) === undefined) return
-    throw new DrayError('COMPRESSION_INVALID', 'layer has bytes after the end of its gzip data')
+    yield* gunzip(source)
+    return
   }
   if (compression === 'zstd') {
     yield* expandZstd(source)
@@ -89,6 +98,13 @@ async function* expand(source: ChunkSource, compression: Compression): AsyncGene
     source.take()
     yield chunk
   }
+}
+
+/** The default {@link Gunzip}. Its chunks may be kept. */
+export async function* gunzipByZlib(source: ChunkSource): AsyncGenerator<Buffer> {
+  yield* inflate(source, createGunzip(ENGINE))
+  if ((await source.peek()) === undefined) return
+  throw new DrayError('COMPRESSION_INVALID', 'layer has bytes after the end of its gzip data')
 }
 
 /** Node's engine stops after one frame. Small ones, of which zstd:chunked layers have thousands, aren't worth an engine each. */

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
 import { type Digest, finishDigest } from '#oci/digest.ts'
 import { createTarReader } from '../tar/reader.ts'
-import { decompress } from './decompress.ts'
+import { decompress, type Gunzip } from './decompress.ts'
 import { createLayerExtractor, type ExtractOptions, type ExtractResult } from './extract.ts'
 
 /** Options of {@link unpackLayer}. */
 export interface UnpackOptions extends ExtractOptions {
   /** The most bytes of uncompressed tar. Default 1 TiB. */
   readonly maxTarBytes?: number
+  /** What inflates gzip. Default zlib. */
+  readonly gunzip?: Gunzip
   readonly signal?: AbortSignal
 }
 
@@ -31,14 +33,14 @@ export async function unpackLayer(
   dir: string | Buffer,
   options: UnpackOptions = {},
 ): Promise<UnpackResult> {
-  const { maxTarBytes, signal } = options
+  const { maxTarBytes, gunzip, signal } = options
   const extractor = createLayerExtractor(dir, options)
   const reader = createTarReader(extractor)
   const hash = createHash('sha256')
   let tarBytes = 0
   try {
     const limit = maxTarBytes === undefined ? {} : { maxBytes: maxTarBytes }
-    for await (const chunk of decompress(source, limit)) {
+    for await (const chunk of decompress(source, { ...limit, gunzip })) {
       signal?.throwIfAborted()
       hash.update(chunk)
       reader.push(chunk)

@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage } from '#oci/error.ts'
+import type { Inflater } from '../layers/inflater.ts'
 import { type BlobSource, openBlobs, writeSmallBlob } from './blobs.ts'
 import { exists } from './files.ts'
 import { findImage, type NamedImage, readImageIndex, writeImageIndex } from './image-index.ts'
@@ -11,6 +12,8 @@ import { type FileLock, lockFile, tryLockFile } from './lock.ts'
 /** The local store: images by name, their blobs, their unpacked layers. */
 export interface Store extends BlobSource {
   readonly layout: StoreLayout
+  /** What inflates the layers that are unpacked into it. */
+  readonly inflater: Inflater
   images(): Promise<NamedImage[]>
   /** @throws IMAGE_UNKNOWN */
   find(name: string): Promise<NamedImage>
@@ -28,8 +31,13 @@ export interface Stage {
   close(): Promise<void>
 }
 
+export interface StoreOptions {
+  /** Default `auto`. */
+  readonly inflater?: Inflater
+}
+
 /** Opens the local store in `root`, making it if it isn't there. @throws STORE_FAILED */
-export async function openStore(root: string): Promise<Store> {
+export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
   const layout = storeLayout(root)
   try {
     await mkdir(layout.staging, { recursive: true, mode: 0o700 })
@@ -46,6 +54,7 @@ export async function openStore(root: string): Promise<Store> {
   }
   return {
     layout,
+    inflater: options.inflater ?? 'auto',
     ...openBlobs(layout.content),
     images: () => readImageIndex(layout.content),
     find: async (name) =>

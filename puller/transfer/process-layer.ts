@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode } from '#oci/error.ts'
+import type { Gunzip } from '../layers/decompress.ts'
 import { type UnpackResult, unpackLayer } from '../layers/unpack.ts'
 import { type Prefix, waitBeyond } from './prefix.ts'
 
@@ -35,9 +36,13 @@ export type LayerReply =
 /**
  * Reads a blob while it arrives, checks its digest and, for a layer, unpacks it and checks its diffID.
  *
+ * @param gunzip what inflates it if it is gzip
  * @throws CONTENT_MISMATCH, DIFF_ID_MISMATCH, and whatever unpacking throws; what was unpacked is worth nothing then
  */
-export async function processLayer(job: LayerJob): Promise<UnpackResult | undefined> {
+export async function processLayer(
+  job: LayerJob,
+  gunzip: Gunzip,
+): Promise<UnpackResult | undefined> {
   const fd = openSync(job.path, 'r')
   try {
     const hash = createHash(digestAlgorithm(job.digest))
@@ -51,7 +56,7 @@ export async function processLayer(job: LayerJob): Promise<UnpackResult | undefi
       return undefined
     }
     const { dir, diffId, asRoot } = job.unpack
-    const unpacked = await unpackLayer(iterate(next), dir, { asRoot }).catch(
+    const unpacked = await unpackLayer(iterate(next), dir, { asRoot, gunzip }).catch(
       async (error: unknown) => {
         // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.
         await drainAndCheck()

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { DrayError } from '#oci/error.ts'
+import type { GunzipOptions } from '../layers/inflater.ts'
 import type { UnpackResult } from '../layers/unpack.ts'
-import type { LayerJob, LayerReply } from './process-layer.ts'
 import { workerUrl } from '../worker-url.ts'
+import type { LayerJob, LayerReply } from './process-layer.ts'
 
 /** Threads that verify and unpack blobs, one each at a time. */
 export interface WorkerPool {
@@ -14,8 +15,11 @@ export interface WorkerPool {
 }
 
 /** Starts `size` threads at once, so that they are there when the first byte is. */
-export function createWorkerPool(size: number): WorkerPool {
-  const workers = Array.from({ length: size }, () => new Worker(workerUrl()))
+export function createWorkerPool(size: number, options: GunzipOptions): WorkerPool {
+  const workers = Array.from(
+    { length: size },
+    () => new Worker(workerUrl(), { workerData: options }),
+  )
   const idle = [...workers]
   const waiting: ((worker: Worker) => void)[] = []
 

@@ -1,0 +1,31 @@
+import { type Gunzip, gunzipByZlib } from './decompress.ts'
+import { type Isal, loadIsal } from './isal.ts'
+import { gunzipByIsal } from './isal-gunzip.ts'
+
+/** What inflates gzip layers: `auto` is libisal where the host has it, else zlib. */
+export type Inflater = 'auto' | 'zlib'
+
+export interface GunzipOptions {
+  readonly inflater: Inflater
+  /** Whether to inflate beside the thread that unpacks: worth it while a core is free. */
+  readonly beside: boolean
+}
+
+/** Below this many bytes loading a library takes longer than it saves. */
+const SMALL_LAYER = 2 * 1024 * 1024
+
+/** Chooses what inflates layers of one thread, by their size in bytes. A library is loaded once, when a layer is worth it. */
+export function createGunzips({ inflater, beside }: GunzipOptions): (size: number) => Gunzip {
+  let isal: Isal | 'unknown' | undefined = inflater === 'zlib' ? undefined : 'unknown'
+  return (size) => {
+    if (size < SMALL_LAYER) return gunzipByZlib
+    if (isal === 'unknown') isal = loadIsal()
+    const loaded = isal
+    return loaded === undefined ? gunzipByZlib : (source) => gunzipByIsal(source, loaded, beside)
+  }
+}
+
+/** What {@link createGunzips} takes for layers that are not small. */
+export function inflaterInUse(inflater: Inflater): 'libisal' | 'zlib' {
+  return inflater === 'auto' && loadIsal() !== undefined ? 'libisal' : 'zlib'
+}
