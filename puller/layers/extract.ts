@@ -1,28 +1,33 @@
 import { chmodSync } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
-import { DEVICE_LIMIT, errnoOf, FILE_TYPE, mknod } from '../sys.ts'
+import { DEVICE_LIMIT, errnoOf } from '../sys.ts'
 import { printable, type TarEntry } from '../tar/entry.ts'
 import type { TarSink } from '../tar/reader.ts'
-import { type AttributeWriter, createAttributeWriter } from './attributes.ts'
 import { createLayerBuilder, type LayerBuilder } from './builder.ts'
-import { createFileWriter, type FileWriter } from './file-writer.ts'
-import { type LayerName, parseLayerName } from './name.ts'
+import { createDirForm } from './dir/form.ts'
+import type { LayerForm } from './form.ts'
+import { parseLayerName } from './name.ts'
+import type { LeafNode } from './tree.ts'
 
-/** Options of {@link createLayerExtractor}. */
-export interface ExtractOptions {
-  /** Whether to set owners and make devices. Default: whether the process runs as root. */
-  readonly asRoot?: boolean
+/** How much of a layer is taken. */
+export interface LayerLimits {
   /** The most entries, implied directories included. Default 10,000,000. */
   readonly maxEntries?: number
   /** The most bytes of file content stored in the archive (holes don't count). Default 1 TiB. */
   readonly maxBytes?: number
 }
 
+/** Options of {@link createDirExtractor}. */
+export interface ExtractOptions extends LayerLimits {
+  /** Whether to set owners and make devices. Default: whether the process runs as root. */
+  readonly asRoot?: boolean
+}
+
 /** What a layer turned out to hold. Plain data: it survives JSON and postMessage. */
 export interface ExtractResult {
   /** Entries of the archive, ignored and skipped ones included. */
   readonly entries: number
-  /** Bytes of file content written. */
+  /** Bytes of file content. */
   readonly bytes: number
   /**
    * Directories that the layer implies but doesn't list; made as mode 0755, owner 0:0, mtime 0. Sorted paths relative to the
@@ -42,11 +47,11 @@ export interface ExtractResult {
   readonly skippedXattrs: number
 }
 
-/** A sink for a tar reader. After a throw, or instead of `finish`, call `abort`; the caller removes the directory. */
+/** A sink for a tar reader. After a throw, or instead of `finish`, call `abort`; the caller removes what was made. */
 export interface LayerExtractor extends TarSink {
-  /** Gives directories their attributes. Nothing is synced to disk. */
+  /** Completes the tree. Nothing is synced to disk. */
   finish(): ExtractResult
-  /** Closes what is open; the directory stays half-filled. */
+  /** Closes what is open; the tree stays half-made. */
   abort(): void
 }
 
@@ -54,9 +59,28 @@ const MAX_ENTRIES = 10_000_000
 const MAX_BYTES = 2 ** 40
 
 /**
- * Builds the tree of one layer in `dir`, an empty directory that must not be shared, as a lower directory of overlay
- * (image-spec, layer.md "Applying Changesets"): whiteouts become character devices 0:0, opaque directories carry
- * `trusted.overlay.opaque`, or `user.overlay.opaque` when not root (mount with `userxattr`).
+ * Unpacks a layer into `dir`, an empty directory that must not be shared, as {@link createLayerExtractor} says.
+ *
+ * @throws STORE_FAILED when there is no such directory
+ */
+export function createDirExtractor(
+  dir: string | Buffer,
+  options: ExtractOptions = {},
+): LayerExtractor {
+  const asRoot = options.asRoot ?? process.geteuid?.() === 0
+  const path = Buffer.from(dir)
+  try {
+    // Nobody else looks in before the modes are final, and no setgid bit hands its group down.
+    chmodSync(path, 0o700)
+  } catch (error) {
+    throw translate(error, path)
+  }
+  return createLayerExtractor(createDirForm(path, asRoot), options)
+}
+
+/**
+ * Makes of a layer's archive the tree that it describes, as a lower directory of overlay (image-spec, layer.md "Applying
+ * Changesets"): whiteouts become character devices 0:0, opaque directories carry overlay's mark.
  *
  * Paths are resolved in memory within the layer, so no symlink of the layer is ever followed by the kernel: `lib -> usr/lib` and
  * then `lib/x` gives `usr/lib/x`. Later entries replace earlier ones of the same name. Hard links must lead to what the
@@ -65,43 +89,31 @@ const MAX_BYTES = 2 ** 40
  * Its methods throw LAYER_INVALID, naming the entry, for whatever is the layer's fault, and STORE_FAILED when the disk is full or
  * fails.
  */
-export function createLayerExtractor(
-  dir: string | Buffer,
-  options: ExtractOptions = {},
+export function createLayerExtractor<Leaf extends LeafNode>(
+  form: LayerForm<Leaf>,
+  limits: LayerLimits = {},
 ): LayerExtractor {
-  return new Extractor(Buffer.from(dir), options)
+  return new Extractor(form, limits)
 }
 
-class Extractor implements LayerExtractor {
-  readonly #asRoot: boolean
+class Extractor<Leaf extends LeafNode> implements LayerExtractor {
+  readonly #form: LayerForm<Leaf>
+  readonly #builder: LayerBuilder
   readonly #maxEntries: number
   readonly #maxBytes: number
-  readonly #attributes: AttributeWriter
-  readonly #files: FileWriter
-  readonly #builder: LayerBuilder
   #current: Buffer = Buffer.alloc(0)
   #entries = 0
   #implied = 0
   #bytes = 0
-  #skippedDevices = 0
 
-  constructor(dir: Buffer, options: ExtractOptions) {
-    this.#asRoot = options.asRoot ?? process.geteuid?.() === 0
-    this.#maxEntries = options.maxEntries ?? MAX_ENTRIES
-    this.#maxBytes = options.maxBytes ?? MAX_BYTES
-    this.#attributes = createAttributeWriter(this.#asRoot)
-    this.#files = createFileWriter(this.#attributes)
-    this.#builder = createLayerBuilder({
-      dir,
-      asRoot: this.#asRoot,
-      attributes: this.#attributes,
-      onImplied: () => {
-        this.#implied++
-        this.#checkEntries()
-      },
+  constructor(form: LayerForm<Leaf>, limits: LayerLimits) {
+    this.#form = form
+    this.#maxEntries = limits.maxEntries ?? MAX_ENTRIES
+    this.#maxBytes = limits.maxBytes ?? MAX_BYTES
+    this.#builder = createLayerBuilder(form, () => {
+      this.#implied++
+      this.#checkEntries()
     })
-    // Nobody else looks in before the modes are final, and no setgid bit hands its group down.
-    this.#guard(() => chmodSync(dir, 0o700))
   }
 
   entry(entry: TarEntry): void {
@@ -112,66 +124,48 @@ class Extractor implements LayerExtractor {
       const name = parseLayerName(entry.path)
       if (name.kind === 'whiteout') this.#builder.putWhiteout(name.names)
       else if (name.kind === 'opaque') this.#builder.putOpaque(name.names)
-      else if (name.kind === 'path') this.#put(name, entry)
+      else if (name.kind === 'path') this.#put(name.names, entry)
     })
   }
 
   data(chunk: Buffer, offsetInFile: number): void {
-    this.#guard(() => this.#files.write(chunk, offsetInFile))
+    this.#guard(() => this.#form.write(chunk, offsetInFile))
   }
 
   endEntry(): void {
-    this.#guard(() => this.#files.end())
+    this.#guard(() => this.#form.endEntry())
   }
 
   finish(): ExtractResult {
     const built = this.#guard(() => this.#builder.finish())
-    return {
-      ...built,
-      entries: this.#entries,
-      bytes: this.#bytes,
-      skippedDevices: this.#skippedDevices,
-      skippedXattrs: this.#attributes.skippedXattrs,
-    }
+    const { skippedDevices, skippedXattrs } = this.#form
+    return { ...built, entries: this.#entries, bytes: this.#bytes, skippedDevices, skippedXattrs }
   }
 
   abort(): void {
-    this.#files.abort()
+    this.#form.abort()
   }
 
-  #put({ names }: LayerName & { readonly kind: 'path' }, entry: TarEntry): void {
+  #put(names: readonly string[], entry: TarEntry): void {
     if (entry.type === 'directory') this.#builder.putDirectory(names, entry)
-    else if (entry.type === 'symlink') this.#builder.putSymlink(names, entry)
     else if (entry.type === 'hardlink') this.#builder.putHardlink(names, entry)
-    else if (entry.type === 'file') this.#putFile(names, entry)
-    else this.#putSpecial(names, entry, FILE_TYPE[entry.type])
+    else {
+      this.#checkLeaf(entry)
+      this.#builder.putLeaf(names, entry)
+    }
   }
 
-  #putFile(names: readonly string[], entry: TarEntry): void {
-    this.#bytes += entry.storedSize
+  #checkLeaf({ type, storedSize, devMajor, devMinor }: TarEntry): void {
+    this.#bytes += storedSize
     if (this.#bytes > this.#maxBytes) {
       throw new DrayError('LAYER_INVALID', `the layer holds more than ${this.#maxBytes} bytes`)
     }
-    this.#builder.putLeaf(names, (path) => this.#files.begin(path, entry))
-  }
-
-  #putSpecial(names: readonly string[], entry: TarEntry, fileType: number): void {
-    const { type, devMajor, devMinor } = entry
     if (type === 'character' && devMajor === 0 && devMinor === 0) {
       throw new DrayError('LAYER_INVALID', 'it is a character device 0:0, overlay’s whiteout')
     }
     if (devMajor > DEVICE_LIMIT.major || devMinor > DEVICE_LIMIT.minor) {
       throw new DrayError('LAYER_INVALID', `device number ${devMajor}:${devMinor} is out of range`)
     }
-    if (type !== 'fifo' && !this.#asRoot) {
-      this.#skippedDevices++
-      this.#builder.putSkipped(names)
-      return
-    }
-    this.#builder.putLeaf(names, (path) => {
-      mknod(path, fileType | 0o600, devMajor, devMinor)
-      this.#attributes.toPath(path, entry)
-    })
   }
 
   #checkEntries(): void {

@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs'
 import { getXattr, listXattrs } from '../sys.ts'
 import { timeFromNs } from '../tar/entry.ts'
 import { isOverlayXattr } from '../tar/xattr-names.ts'
-import { createAttributeWriter } from './attributes.ts'
+import { createAttributeWriter } from './dir/attributes.ts'
 
 /** One layer of a stack: its tree, and the directories in it that its archive implied without listing them. */
 export interface StackedLayer {

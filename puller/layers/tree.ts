@@ -1,56 +1,82 @@
 import { DrayError } from '#oci/error.ts'
 import type { TarEntry } from '../tar/entry.ts'
 
-/** A directory of the layer being built. */
-export interface DirectoryNode {
+/** The part of an entry that becomes an inode's attributes. */
+export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>
+
+/** A directory of the layer being built. `Leaf` is what its form keeps of files and symlinks. */
+export interface DirectoryNode<Leaf extends LeafNode = LeafNode> {
   readonly kind: 'directory'
-  readonly parent: DirectoryNode | undefined
-  /** Where it is on the host. */
-  readonly path: Buffer
-  readonly children: Map<string, Node>
-  /** The entry that describes it; undefined while it is only implied by the paths of others. */
-  entry: TarEntry | undefined
+  readonly parent: DirectoryNode<Leaf> | undefined
+  /** Binary string, one character a byte; '' for the root. */
+  readonly name: string
+  /** Bytes of its path from the layer's root, slashes included; 0 for the root. */
+  readonly pathLength: number
+  readonly children: Map<string, Node<Leaf>>
+  /** What the entry that lists it says; undefined while it is only implied by the paths of others. */
+  attributes: Attributes | undefined
   /** Whether it replaces what lower layers have there: it hides their contents. */
   opaque: boolean
   /** Whether it also replaces their attributes, so that an implied directory keeps its defaults. */
   recreated: boolean
 }
 
-/**
- * What a layer has at a name, as far as it matters to later entries: regular files, devices and fifos are not kept. `skipped`
- * is a device that could not be made.
- */
-export type Node =
-  | DirectoryNode
+/** Anything but a directory that stands for itself. A `file` is a regular file, a device or a fifo. */
+export type LeafNode =
+  | { readonly kind: 'file' }
   | { readonly kind: 'symlink'; readonly target: string }
+
+/** What a layer has at a name. `skipped` is a device that could not be made. Hard links are one leaf under several names. */
+export type Node<Leaf extends LeafNode = LeafNode> =
+  | DirectoryNode<Leaf>
+  | Leaf
   | { readonly kind: 'whiteout' }
   | { readonly kind: 'skipped' }
 
+/** A name in a directory. */
+export interface Place<Leaf extends LeafNode = LeafNode> {
+  readonly parent: DirectoryNode<Leaf>
+  readonly name: string
+}
+
+/** Attributes of a directory that a layer implies without listing it. */
+export const IMPLIED: Attributes = {
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  mtime: { seconds: 0, nanoseconds: 0 },
+  xattrs: new Map(),
+}
+
+/** The longest path and the longest target of a symlink that the kernel takes, in bytes (linux/limits.h, without the NUL). */
+export const PATH_LIMIT = 4095
+
 const LINK_LIMIT = 40 // Linux's MAXSYMLINKS
 
-export function createDirectoryNode(
-  parent: DirectoryNode | undefined,
-  path: Buffer,
-): DirectoryNode {
+/** @throws LAYER_INVALID when no path could name it */
+export function createDirectoryNode<Leaf extends LeafNode>(
+  parent: DirectoryNode<Leaf> | undefined,
+  name: string,
+): DirectoryNode<Leaf> {
+  const pathLength = parent === undefined ? 0 : parent.pathLength + 1 + name.length
+  if (pathLength > PATH_LIMIT) throw new DrayError('LAYER_INVALID', 'its path is too long')
   return {
     kind: 'directory',
     parent,
-    path,
+    name,
+    pathLength,
     children: new Map(),
-    entry: undefined,
+    attributes: undefined,
     opaque: false,
     recreated: false,
   }
 }
 
-/** The host path of a name in a directory. `name` is a binary string. */
-export function childPath(directory: DirectoryNode, name: string): Buffer {
-  const { path } = directory
-  const child = Buffer.allocUnsafe(path.length + 1 + name.length)
-  path.copy(child)
-  child[path.length] = 0x2f
-  child.write(name, path.length + 1, 'latin1')
-  return child
+/** The path of a directory from the layer's root, as a binary string; '' for the root. */
+export function pathOf(directory: DirectoryNode): string {
+  const names: string[] = []
+  for (let at = directory; at.parent !== undefined; at = at.parent) names.push(at.name)
+  return names.reverse().join('/')
 }
 
 /**
@@ -60,11 +86,14 @@ export function childPath(directory: DirectoryNode, name: string): Buffer {
  *
  * @throws LAYER_INVALID after 40 symlinks
  */
-export function resolveDirectory<Made extends DirectoryNode | undefined>(
-  root: DirectoryNode,
+export function resolveDirectory<
+  Leaf extends LeafNode,
+  Made extends DirectoryNode<Leaf> | undefined,
+>(
+  root: DirectoryNode<Leaf>,
   names: readonly string[],
-  make: (parent: DirectoryNode, name: string, existing: Node | undefined) => Made,
-): DirectoryNode | Made {
+  make: (place: Place<Leaf>, existing: Node<Leaf> | undefined) => Made,
+): DirectoryNode<Leaf> | Made {
   let current = root
   let links = 0
   const pending = names.toReversed()
@@ -80,7 +109,7 @@ export function resolveDirectory<Made extends DirectoryNode | undefined>(
       if (child.target.startsWith('/')) current = root
       pending.push(...child.target.split('/').toReversed())
     } else {
-      const made = make(current, name, child)
+      const made = make({ parent: current, name }, child)
       if (made === undefined) return made
       current = made
     }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Digest, finishDigest } from '#oci/digest.ts'
 import { createTarReader } from '../tar/reader.ts'
 import { decompress, type Gunzip } from './decompress.ts'
-import { createLayerExtractor, type ExtractOptions, type ExtractResult } from './extract.ts'
+import { createDirExtractor, type ExtractOptions, type ExtractResult } from './extract.ts'
 
 /** Options of {@link unpackLayer}. */
 export interface UnpackOptions extends ExtractOptions {
@@ -34,7 +34,7 @@ export async function unpackLayer(
   options: UnpackOptions = {},
 ): Promise<UnpackResult> {
   const { maxTarBytes, gunzip, signal } = options
-  const extractor = createLayerExtractor(dir, options)
+  const extractor = createDirExtractor(dir, options)
   const reader = createTarReader(extractor)
   const hash = createHash('sha256')
   let tarBytes = 0

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
-  createLayerExtractor,
+  createDirExtractor,
   type ExtractOptions,
   type ExtractResult,
 } from '#puller/layers/extract.ts'
@@ -28,7 +28,7 @@ export function extractInto(
   options: ExtractOptions = { asRoot: false },
 ): ExtractResult {
   mkdirSync(dir)
-  const extractor = createLayerExtractor(dir, options)
+  const extractor = createDirExtractor(dir, options)
   try {
     const reader = createTarReader(extractor)
     reader.push(tar)

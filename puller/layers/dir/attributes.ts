@@ -7,12 +7,10 @@ import {
   lutimesSync,
   readFileSync,
 } from 'node:fs'
-import { errnoOf, setTimes, setTimesOf, setXattr } from '../sys.ts'
-import type { TarEntry, TarTime } from '../tar/entry.ts'
-import { isOverlayXattr } from '../tar/xattr-names.ts'
-
-/** The part of an entry that becomes an inode's attributes. */
-export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>
+import { errnoOf, setTimes, setTimesOf, setXattr } from '../../sys.ts'
+import type { TarTime } from '../../tar/entry.ts'
+import { isOverlayXattr } from '../../tar/xattr-names.ts'
+import type { Attributes } from '../tree.ts'
 
 /** Gives inodes their attributes, in the order that loses none: owner, xattrs, mode, time. */
 export interface AttributeWriter {

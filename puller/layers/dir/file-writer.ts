@@ -1,5 +1,5 @@
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs'
-import type { TarEntry } from '../tar/entry.ts'
+import type { TarEntry } from '../../tar/entry.ts'
 import type { AttributeWriter } from './attributes.ts'
 
 /** Writes the regular files of a layer, one after the other. Errors are those of `node:fs` and SYSCALL_FAILED. */
