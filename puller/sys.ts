@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import type { LibraryHandle } from 'koffi'
 import { DrayError } from '#oci/error.ts'
 
 /**
@@ -129,9 +130,13 @@ export function errnoOf(error: unknown): string | undefined {
 
 function check(sys: Native, call: string, result: number): void {
   if (result >= 0) return
-  const errno = sys.errno()
+  throw callFailed(call, sys.errno())
+}
+
+/** The error of a call that failed. */
+export function callFailed(call: string, errno: string): DrayError {
   const detail: SyscallDetail = { call, errno }
-  throw new DrayError('SYSCALL_FAILED', `${call} failed: ${errno}`, { detail })
+  return new DrayError('SYSCALL_FAILED', `${call} failed: ${errno}`, { detail })
 }
 
 // The layout of glibc's makedev(3).
@@ -176,12 +181,18 @@ function native(): Native {
   return loaded
 }
 
-function load(): Native {
+/** The C library, and the name of the error of the call made last. */
+export function loadLibc(): { readonly libc: LibraryHandle; readonly errno: () => string } {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
-  const libc = koffi.load(null)
   const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
   // EAGAIN and ENOTSUP have synonyms of the same number.
   for (const name of ['EAGAIN', 'ENOTSUP']) names.set(koffi.os.errno[name] ?? -1, name)
+  const errno = () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`
+  return { libc: koffi.load(null), errno }
+}
+
+function load(): Native {
+  const { libc, errno } = loadLibc()
   return {
     mknod: libc.func('int mknod(const uint8_t *path, uint32_t mode, uint64_t dev)'),
     lsetxattr: libc.func(
@@ -199,6 +210,6 @@ function load(): Native {
     futimens: libc.func('int futimens(int fd, const uint8_t *times)'),
     flock: libc.func('int flock(int fd, int operation)'),
     syncfs: libc.func('int syncfs(int fd)') as Native['syncfs'],
-    errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
+    errno,
   }
 }

@@ -50,6 +50,7 @@ export const IMPLIED: Attributes = {
 
 /** The longest path and the longest target of a symlink that the kernel takes, in bytes (linux/limits.h, without the NUL). */
 export const PATH_LIMIT = 4095
+const NAME_LIMIT = 255
 
 const LINK_LIMIT = 40 // Linux's MAXSYMLINKS
 
@@ -59,7 +60,10 @@ export function createDirectoryNode<Leaf extends LeafNode>(
   name: string,
 ): DirectoryNode<Leaf> {
   const pathLength = parent === undefined ? 0 : parent.pathLength + 1 + name.length
-  if (pathLength > PATH_LIMIT) throw new DrayError('LAYER_INVALID', 'its path is too long')
+  // A symlink may have led here: names of entries are checked where they are parsed.
+  if (pathLength > PATH_LIMIT || name.length > NAME_LIMIT) {
+    throw new DrayError('LAYER_INVALID', 'its path is too long')
+  }
   return {
     kind: 'directory',
     parent,
