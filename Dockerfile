@@ -22,4 +22,5 @@ EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
   CMD ["node", "--eval", "fetch('http://127.0.0.1:5000/v2/').then((answer) => process.exit(answer.status < 500 ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["dray", "serve"]
-CMD ["--listen", "0.0.0.0:5000", "--data", "/var/lib/dray"]
+# The network of a container decides who reaches it: publish the port on a loopback address, or configure auth.
+CMD ["--listen", "0.0.0.0:5000", "--data", "/var/lib/dray", "--open-to-anyone", "--plain-http"]

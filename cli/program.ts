@@ -5,6 +5,7 @@ import { importCommand } from './commands/import.ts'
 import { infoCommand } from './commands/info.ts'
 import { pullCommand } from './commands/pull.ts'
 import { pushCommand } from './commands/push.ts'
+import { registryCommand } from './commands/registry.ts'
 import { runCommand } from './commands/run.ts'
 import { serveCommand } from './commands/serve.ts'
 import { Interrupted } from './interrupt.ts'
@@ -20,6 +21,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(dray --help tells more)')
   for (const command of [
     serveCommand(),
+    registryCommand(),
     importCommand(),
     pushCommand(),
     pullCommand(),
@@ -36,7 +38,9 @@ export function createProgram(): Command {
 export async function run(argv: readonly string[]): Promise<void> {
   const program = createProgram()
   program.exitOverride()
-  for (const command of program.commands) command.exitOverride()
+  for (const command of [program, ...program.commands].flatMap((each) => each.commands)) {
+    command.exitOverride()
+  }
   try {
     await program.parseAsync([...argv])
   } catch (error) {

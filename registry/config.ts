@@ -4,6 +4,8 @@ import { DrayError } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import { areWarnings } from './http/warnings.ts'
+import { type AuthConfig, authSchema, parseAuth } from './auth/config.ts'
+import { checkExposure } from './exposure.ts'
 import type { MissingReferences } from './services/manifests.ts'
 import type { ImmutableTags } from './services/tag-rules.ts'
 import { suitableWorkers } from './workers/count.ts'
@@ -23,6 +25,12 @@ export interface RegistryConfig {
   readonly warnings: readonly string[]
   /** Processes that serve. */
   readonly workers: number
+  /** Who may do what; without it everybody may do everything. */
+  readonly auth?: AuthConfig | undefined
+  /** Whether others may reach a registry without `auth`. */
+  readonly openToAnyone: boolean
+  /** Whether others may reach a registry without TLS. */
+  readonly plainHttp: boolean
 }
 
 export interface ListenAddress {
@@ -86,6 +94,9 @@ const documentSchema = z.strictObject({
     .refine(areWarnings, 'must be of visible ASCII, and 4096 bytes long at most with their framing')
     .optional(),
   workers: z.int().min(1).max(1024).optional(),
+  auth: authSchema.optional(),
+  openToAnyone: z.boolean().optional(),
+  plainHttp: z.boolean().optional(),
 })
 
 /** The environment variable of every key of the config file. */
@@ -105,6 +116,9 @@ export const CONFIG_VARIABLES: Readonly<Record<string, string>> = {
   immutableTags: 'DRAY_IMMUTABLE_TAGS',
   warnings: 'DRAY_WARNINGS',
   workers: 'DRAY_WORKERS',
+  auth: 'DRAY_AUTH',
+  openToAnyone: 'DRAY_OPEN_TO_ANYONE',
+  plainHttp: 'DRAY_PLAIN_HTTP',
 }
 
 /** What holds for a key that no source names. Keys that aren't here have none; without `s3.bucket` there is no `s3` at all. */
@@ -119,6 +133,8 @@ export const CONFIG_DEFAULTS = {
   shutdownTimeoutMs: 30_000,
   missingReferences: 'refuse',
   readOnly: false,
+  openToAnyone: false,
+  plainHttp: false,
 } as const
 
 /**
@@ -149,6 +165,9 @@ export function parseConfig({ env, file, flags }: ConfigSources): RegistryConfig
     immutableTags: merged.immutableTags ?? {},
     warnings: merged.warnings ?? [],
     workers: merged.workers ?? suitableWorkers(),
+    auth: merged.auth === undefined ? undefined : parseAuth(merged.auth),
+    openToAnyone: merged.openToAnyone ?? CONFIG_DEFAULTS.openToAnyone,
+    plainHttp: merged.plainHttp ?? CONFIG_DEFAULTS.plainHttp,
     s3:
       bucket === undefined
         ? undefined
@@ -160,6 +179,7 @@ export function parseConfig({ env, file, flags }: ConfigSources): RegistryConfig
             prefix: merged.s3?.prefix ?? CONFIG_DEFAULTS['s3.prefix'],
           }),
   }
+  checkExposure(config)
   return Object.freeze(config)
 }
 
@@ -201,11 +221,11 @@ function parseVariable(key: string, variable: string, text: string): unknown {
     if (/^[0-9]{1,15}$/.test(text)) return Number(text)
     throw new DrayError('CONFIG_INVALID', `${variable} must be a whole number`)
   }
-  if (key === 's3.pathStyle' || key === 'readOnly') {
+  if (['s3.pathStyle', 'readOnly', 'openToAnyone', 'plainHttp'].includes(key)) {
     if (text === 'true' || text === 'false') return text === 'true'
     throw new DrayError('CONFIG_INVALID', `${variable} must be true or false`)
   }
-  if (key === 'immutableTags' || key === 'warnings') return parseDocument(Buffer.from(text))
+  if (['immutableTags', 'warnings', 'auth'].includes(key)) return parseDocument(Buffer.from(text))
   return text
 }
 

@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Logger, pino } from 'pino'
 import { DrayError, isErrno } from '#oci/error.ts'
+import { createAuthority } from './auth/authority.ts'
 import type { ListenAddress, RegistryConfig } from './config.ts'
 import { createApp } from './http/app.ts'
 import { createServices } from './services/services.ts'
@@ -25,6 +26,12 @@ export interface Registry {
    * cut off keep what has come and can be resumed.
    */
   close(): Promise<void>
+  /**
+   * Takes the section `auth` of another configuration, all of it or, when it can't be used, nothing.
+   *
+   * @throws CONFIG_INVALID
+   */
+  reload(config: RegistryConfig): void
 }
 
 // Longer than load balancers keep idle connections (60 s as a rule), so that they never use one that we just closed.
@@ -43,11 +50,12 @@ export async function startRegistry(
   config: RegistryConfig,
   { logger = pino({ level: 'silent' }), storage: given, isLead = true }: RegistryOptions = {},
 ): Promise<Registry> {
+  const authority = createAuthority(config.auth, { logger })
   const { stallTimeoutMs, uploadTtlMs, shutdownTimeoutMs, readOnly, warnings } = config
   // Checking the storage writes to it; a registry that never does needs no rights to.
   const storage = given ?? (await openStorage(config, { isChecked: isLead && !readOnly }))
   const services = createServices(storage.content, storage.records, config)
-  const app = createApp(services, { logger, stallTimeoutMs, readOnly, warnings })
+  const app = createApp(services, { logger, authority, stallTimeoutMs, readOnly, warnings })
   const handle = app.callback()
   const handlings = new Map<ServerResponse, Promise<void>>()
   // A whole-request timeout would end every honest slow upload; bodies have a stall timer of their own.
@@ -84,7 +92,12 @@ export async function startRegistry(
       // Requests that were cut off still store what has come.
       await Promise.allSettled(handlings.values())
       await closeStorage(storage)
+      await authority.close()
       logger.info({ url }, 'registry has stopped')
+    },
+    reload(next) {
+      authority.reload(next.auth)
+      logger.info('took the rules of the configuration again')
     },
   }
 }

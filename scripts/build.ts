@@ -1,9 +1,10 @@
 /**
  * Builds what users run, from the sources that tests and tools run: `node scripts/build.ts [OUT]`.
  *
- *     dist/cli/main.js        the program; bin/dray starts it
- *     dist/puller/worker.js   the thread that unpacks layers
- *     dist/chunks/*.js        what they share, and what a command imports when it needs it
+ *     dist/cli/main.js                  the program; bin/dray starts it
+ *     dist/puller/worker.js             the thread that unpacks layers
+ *     dist/registry/password-worker.js  the thread that checks passwords
+ *     dist/chunks/*.js                  what they share, and what a command imports when it needs it
  *
  * Every output lies exactly one directory below dist/, as a source directly in a module does below the repository. So
  * one expression there finds an entry point, from source and built, whichever chunk the code ends up in:
@@ -14,7 +15,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } f
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { build, type OutputFile } from 'esbuild'
 
-const ENTRY_POINTS = ['cli/main.ts', 'puller/worker.ts']
+const ENTRY_POINTS = ['cli/main.ts', 'puller/worker.ts', 'registry/password-worker.ts']
 
 /** Native code can't be bundled. */
 const EXTERNAL = ['koffi']

@@ -18,6 +18,8 @@ interface ServeOptions {
   readonly immutableTags?: Record<string, string[]>
   readonly warning?: string[]
   readonly workers?: number
+  readonly openToAnyone?: true
+  readonly plainHttp?: true
   readonly logLevel: string
 }
 
@@ -56,6 +58,8 @@ export function serveCommand(): Command {
       'processes that serve (default: one for each core, at most 4, with 512 MiB of memory each)',
       Number,
     )
+    .option('--open-to-anyone', 'let whoever reaches the registry push and delete')
+    .option('--plain-http', 'listen without TLS on an address that others can reach')
     .addOption(
       new Option('--log-level <level>', 'what is logged, as JSON on standard output')
         .choices(['error', 'warn', 'info', 'debug', 'silent'])
@@ -71,9 +75,11 @@ async function serve(options: ServeOptions): Promise<void> {
     return runWorker((worker) => createLogger(options.logLevel, { worker }))
   }
   const { loadConfig } = await import('#registry/config.ts')
-  const config = loadConfig({ env: process.env, path: options.config, flags: flagsOf(options) })
+  const load = () => loadConfig({ env: process.env, path: options.config, flags: flagsOf(options) })
+  const config = load()
   const registry = await start(config, createLogger(options.logLevel))
   say(`dray: registry listening on ${registry.url}, content in ${contentPlace(config)}`)
+  process.on('SIGHUP', () => reload(registry, load))
   await stopSignal()
   await registry.close()
 }
@@ -99,12 +105,24 @@ async function start(config: RegistryConfig, logger: Logger): Promise<Registry> 
   return startWorkers(config, { logger })
 }
 
+/** Takes the rules of the config file again; one that can't be used changes nothing. */
+function reload(registry: Registry, load: () => RegistryConfig): void {
+  try {
+    registry.reload(load())
+    say('dray: took the rules of the config file again')
+  } catch (error) {
+    say(`dray: the rules stay as they were: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
 function flagsOf(options: ServeOptions): ConfigDocument {
   const { s3Bucket, s3Endpoint, s3Region, s3PathStyle, s3Prefix } = options
   return {
     listen: options.listen,
     dataDir: options.data,
     missingReferences: options.missingReferences,
+    openToAnyone: options.openToAnyone,
+    plainHttp: options.plainHttp,
     readOnly: options.readOnly,
     immutableTags: options.immutableTags,
     warnings: options.warning,

@@ -3,9 +3,13 @@ import Koa from 'koa'
 import type { Logger } from 'pino'
 import { DrayError } from '#oci/error.ts'
 import type { Services } from '../services/services.ts'
+import type { Authority } from '../auth/authority.ts'
+import { guardRoutes } from './access.ts'
 import { accessLog } from './access-log.ts'
+import { createAudit } from './audit.ts'
 import { errorAnswers } from './errors.ts'
 import { refuseChanges } from './read-only.ts'
+import { createGuard } from './guard.ts'
 import { addBlobRoutes } from './routes/blobs.ts'
 import { addDiscoveryRoutes } from './routes/discovery.ts'
 import { addManifestRoutes } from './routes/manifests.ts'
@@ -14,6 +18,7 @@ import { formatWarning } from './warnings.ts'
 
 export interface AppOptions {
   readonly logger: Logger
+  readonly authority: Authority
   /** A connection on which nothing moves for so long is closed. */
   readonly stallTimeoutMs: number
   /** Whether only requests that change nothing are answered. */
@@ -24,7 +29,7 @@ export interface AppOptions {
 
 /** The HTTP face of a registry (distribution-spec, "API"). */
 export function createApp(services: Services, options: AppOptions): Koa {
-  const { logger, stallTimeoutMs, readOnly, warnings } = options
+  const { logger, authority, stallTimeoutMs, readOnly, warnings } = options
   const app = new Koa()
   // A stream that breaks after its answer has begun ends the connection, and there is nobody left to tell.
   app.on('error', (err: unknown) => logger.warn({ err }, 'answer cut off'))
@@ -37,10 +42,11 @@ export function createApp(services: Services, options: AppOptions): Koa {
   app.use(errorAnswers(logger, stallTimeoutMs))
   if (readOnly) app.use(refuseChanges)
   const router = new Router()
-  addDiscoveryRoutes(router, services)
-  addManifestRoutes(router, services, stallTimeoutMs)
-  addUploadRoutes(router, services, stallTimeoutMs)
-  addBlobRoutes(router, services, stallTimeoutMs)
+  const routes = guardRoutes(router, createGuard(authority, createAudit(logger)))
+  addDiscoveryRoutes(routes, services)
+  addManifestRoutes(routes, services, stallTimeoutMs)
+  addUploadRoutes(routes, services, stallTimeoutMs)
+  addBlobRoutes(routes, services, stallTimeoutMs)
   app.use(router.routes())
   app.use((ctx) => {
     const methods = (ctx.matched ?? []).flatMap((layer: { methods: string[] }) => layer.methods)

@@ -16,7 +16,7 @@ export function errorAnswers(logger: Logger, stallTimeoutMs: number): Middleware
       if (status >= 500)
         logger.error({ err: error, method: ctx.method, path: ctx.path }, known.message)
       if (status === 405 && !ctx.response.get('Allow')) ctx.set('Allow', 'GET, HEAD')
-      if (known.retryable && status >= 500) ctx.set('Retry-After', '1')
+      if (known.retryable) ctx.set('Retry-After', String(retryAfterOf(known)))
       ctx.status = status
       ctx.body = body
     }
@@ -33,4 +33,10 @@ function answerOf(error: DrayError): { status: number; body: unknown } {
   const code = entry.wire ?? error.code
   const { message, detail } = error
   return { status: entry.status, body: { errors: [{ code, message, detail }] } }
+}
+
+/** Seconds until a request that may succeed later is worth making again. */
+function retryAfterOf({ detail }: DrayError): number {
+  if (typeof detail !== 'object' || detail === null || !('retryAfterSeconds' in detail)) return 1
+  return Number(detail.retryAfterSeconds)
 }

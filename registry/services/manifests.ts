@@ -33,6 +33,8 @@ export interface ManifestPush {
   readonly contentType?: string | undefined
   /** What must hold of every tag that is given, or of the manifest when none is. */
   readonly condition?: Condition | undefined
+  /** Whether tags that stand for another manifest may be moved. */
+  readonly mayOverwrite: boolean
 }
 
 export interface PushedManifest {
@@ -49,13 +51,16 @@ export interface ManifestService {
    * change of each tag: only a push that loses one of several tags to another at that very moment leaves a part behind.
    *
    * @throws MANIFEST_INVALID, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN when the repository lacks what it refers to,
-   * PRECONDITION_FAILED, TAG_IMMUTABLE
+   * PRECONDITION_FAILED, TAG_IMMUTABLE, DENIED when a tag may not be moved
    */
   put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest>
   /** Deletes a tag alone, or a manifest with every tag of it. @throws MANIFEST_UNKNOWN, PRECONDITION_FAILED, TAG_IMMUTABLE */
   delete(name: RepositoryName, selector: ManifestSelector, condition?: Condition): Promise<void>
-  /** The names of all repositories that ever held a manifest. */
-  repositories(request: PageRequest): Promise<Page<string>>
+  /** The names of repositories that ever held a manifest, of those that may be listed. */
+  repositories(
+    request: PageRequest,
+    isListed: (name: RepositoryName) => boolean,
+  ): Promise<Page<string>>
 }
 
 const LOOKUPS_AT_ONCE = 16
@@ -128,13 +133,13 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
   }
 
   async function put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest> {
-    const { selector, bytes, contentType, tags: moreTags = [], condition = {} } = push
+    const { selector, bytes, contentType, mayOverwrite, tags: moreTags = [], condition = {} } = push
     const manifest = parseManifest(bytes, contentType)
     const digest =
       'digest' in selector ? digestOf(bytes, digestAlgorithm(selector.digest)) : digestOf(bytes)
     if ('digest' in selector) checkDigest(selector.digest, digest)
     const changes = ('tag' in selector ? [selector.tag] : moreTags).map((tag) => ({
-      ...{ tag, digest, condition },
+      ...{ tag, digest, condition, mayOverwrite },
     }))
     for (const change of changes) await tags.check(name, change)
     if (changes.length === 0) await checkManifest(name, digest, condition)
@@ -154,7 +159,8 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
     put,
     async delete(name, selector, condition = {}) {
       if ('tag' in selector) {
-        return tags.change(name, { tag: selector.tag, digest: undefined, condition })
+        const { tag } = selector
+        return tags.change(name, { tag, digest: undefined, condition, mayOverwrite: true })
       }
       await checkManifest(name, selector.digest, condition)
       const { digest, bytes, mediaType } = await get(name, selector)
@@ -162,7 +168,8 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
       await referrers.remove(name, digest, parseManifest(bytes, mediaType))
       await records.delete(RECORD_KEYS.manifest(name, digest))
     },
-    repositories: (request) => listPage(records, RECORD_KEYS.catalog, request),
+    repositories: (request, isListed) =>
+      listPage(records, RECORD_KEYS.catalog, request, (name) => isListed(name as RepositoryName)),
   }
 }
 

@@ -17,15 +17,23 @@ export interface Page<T> {
 /** Entries of a page whose client names no number, or a larger one. */
 export const PAGE_LIMIT = 10_000
 
-/** One page of the keys under `prefix`, without it, in the order of their bytes. */
+/** One page of the keys under `prefix`, without it, in the order of their bytes; only those that `isListed`. */
 export async function listPage(
   records: RecordDriver,
   prefix: string,
   { limit = PAGE_LIMIT, last }: PageRequest,
+  isListed: (entry: string) => boolean = () => true,
 ): Promise<Page<string>> {
   const wanted = Math.min(limit, PAGE_LIMIT)
-  const after = last === undefined ? undefined : prefix + last
-  const keys = await records.list(prefix, { limit: wanted + 1, after })
-  const entries = keys.slice(0, wanted).map((key) => key.slice(prefix.length))
-  return keys.length > wanted ? { entries, next: entries.at(-1) } : { entries }
+  const entries: string[] = []
+  let after = last === undefined ? undefined : prefix + last
+  // One more than wanted, to see whether there is another page.
+  for (let isEnd = false; !isEnd && entries.length <= wanted; ) {
+    const keys = await records.list(prefix, { limit: wanted + 1, after })
+    isEnd = keys.length <= wanted
+    after = keys.at(-1)
+    entries.push(...keys.map((key) => key.slice(prefix.length)).filter(isListed))
+  }
+  const page = entries.slice(0, wanted)
+  return entries.length > wanted ? { entries: page, next: page.at(-1) } : { entries: page }
 }

@@ -14,17 +14,19 @@ export interface TagChange {
   readonly digest: Digest | undefined
   /** What must hold of the tag; of many who rely on one state of it, on any replica, one succeeds. */
   readonly condition: Condition
+  /** Whether a tag that stands for another manifest may be moved. */
+  readonly mayOverwrite: boolean
 }
 
 /** What tags stand for. */
 export interface TagService {
   resolve(name: RepositoryName, tag: Tag): Promise<Digest | undefined>
-  /** Whether a change could be made now. @throws PRECONDITION_FAILED, TAG_IMMUTABLE */
+  /** Whether a change could be made now. @throws PRECONDITION_FAILED, TAG_IMMUTABLE, DENIED */
   check(name: RepositoryName, change: TagChange): Promise<void>
   /**
    * Makes a change.
    *
-   * @throws PRECONDITION_FAILED, TAG_IMMUTABLE, MANIFEST_UNKNOWN when there is no tag to delete
+   * @throws PRECONDITION_FAILED, TAG_IMMUTABLE, DENIED, MANIFEST_UNKNOWN when there is no tag to delete
    */
   change(name: RepositoryName, change: TagChange): Promise<void>
   /**
@@ -45,11 +47,18 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
     return { digest, version: record.version }
   }
 
-  const isGuarded = (name: RepositoryName, { tag, condition }: TagChange) =>
-    isConditional(condition) || isImmutable(immutable, name, tag)
+  const isGuarded = (name: RepositoryName, { tag, condition, mayOverwrite }: TagChange) =>
+    !mayOverwrite || isConditional(condition) || isImmutable(immutable, name, tag)
 
-  async function check(name: RepositoryName, { tag, digest, condition }: TagChange) {
+  async function check(name: RepositoryName, change: TagChange) {
+    const { tag, digest, condition, mayOverwrite } = change
     const found = await read(name, tag)
+    if (found !== undefined && found.digest !== digest && !mayOverwrite) {
+      throw new DrayError(
+        'DENIED',
+        `tag ${tag} of ${name} stands for another manifest: you may create tags, not overwrite them`,
+      )
+    }
     checkCondition(condition, `tag ${tag}`, found?.digest)
     if (found !== undefined && found.digest !== digest && isImmutable(immutable, name, tag)) {
       throw tagImmutable(name, tag, found.digest)
@@ -115,7 +124,9 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
       }
       for await (const tag of tagsOf(name, digest)) {
         try {
-          await changeChecked(name, { tag, digest: undefined, condition })
+          await changeChecked(name, {
+            ...{ tag, digest: undefined, condition, mayOverwrite: true },
+          })
         } catch (error) {
           if (!isDrayError(error, 'PRECONDITION_FAILED')) throw error
         }

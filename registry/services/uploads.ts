@@ -18,26 +18,33 @@ export interface Chunk {
   readonly range?: ByteRange | undefined
 }
 
-/** Pushing blobs (distribution-spec, "Pushing blobs"). An upload belongs to the repository that it was started in. */
+/** To whom an upload belongs: nobody else finds it, and it isn't found in any other repository. */
+export interface UploadPlace {
+  readonly name: RepositoryName
+  /** Who began it, unless nobody asked. */
+  readonly owner?: string | undefined
+}
+
+/** Pushing blobs (distribution-spec, "Pushing blobs"). */
 export interface UploadService {
-  start(name: RepositoryName, algorithm?: DigestAlgorithm): Promise<UploadId>
+  start(place: UploadPlace, algorithm?: DigestAlgorithm): Promise<UploadId>
   /** Bytes that the upload holds. @throws BLOB_UPLOAD_UNKNOWN */
-  status(name: RepositoryName, id: UploadId): Promise<number>
+  status(place: UploadPlace, id: UploadId): Promise<number>
   /** Adds bytes and returns how many the upload holds now. @throws UPLOAD_OUT_OF_ORDER, SIZE_INVALID, BLOB_UPLOAD_UNKNOWN */
-  append(name: RepositoryName, id: UploadId, chunk: Chunk): Promise<number>
+  append(place: UploadPlace, id: UploadId, chunk: Chunk): Promise<number>
   /**
    * Adds the last bytes, if any, and makes all of them the blob `digest` of the repository. Repeating it after the
    * answer was lost succeeds.
    *
    * @throws DIGEST_INVALID, which ends the upload, and what `append` throws
    */
-  finish(name: RepositoryName, id: UploadId, digest: Digest, chunk?: Chunk): Promise<void>
+  finish(place: UploadPlace, id: UploadId, digest: Digest, chunk?: Chunk): Promise<void>
   /** Takes a whole blob in one request. @throws DIGEST_INVALID */
   push(name: RepositoryName, digest: Digest, source: ByteSource): Promise<void>
   /** Shows a blob of one repository in another; false when the first doesn't have it. */
   mount(name: RepositoryName, digest: Digest, from: RepositoryName): Promise<boolean>
   /** @throws BLOB_UPLOAD_UNKNOWN */
-  cancel(name: RepositoryName, id: UploadId): Promise<void>
+  cancel(place: UploadPlace, id: UploadId): Promise<void>
 }
 
 /** @throws BLOB_UPLOAD_UNKNOWN, since no upload has such a name */
@@ -47,17 +54,17 @@ export function parseUploadId(value: string): UploadId {
 }
 
 export function createUploadService(driver: BlobDriver, blobs: BlobService): UploadService {
-  async function status(name: RepositoryName, id: UploadId): Promise<number> {
-    const size = await driver.uploadSize(uploadKey(name, id))
+  async function status(place: UploadPlace, id: UploadId): Promise<number> {
+    const size = await driver.uploadSize(uploadKey(place, id))
     if (size === undefined) throw uploadUnknown()
     return size
   }
 
-  async function append(name: RepositoryName, id: UploadId, chunk: Chunk): Promise<number> {
+  async function append(place: UploadPlace, id: UploadId, chunk: Chunk): Promise<number> {
     const { source, range } = chunk
-    const offset = range?.start ?? (await status(name, id))
+    const offset = range?.start ?? (await status(place, id))
     return driver.append(
-      uploadKey(name, id),
+      uploadKey(place, id),
       offset,
       range === undefined ? source : exactly(source, range),
     )
@@ -70,51 +77,51 @@ export function createUploadService(driver: BlobDriver, blobs: BlobService): Upl
 
   /** A whole blob whose digest is known needs no upload: it is verified before it is stored. */
   async function finishAtOnce(
-    name: RepositoryName,
+    place: UploadPlace,
     id: UploadId,
     digest: Digest,
     { source, range }: Chunk,
   ): Promise<void> {
     if (range !== undefined && range.start !== 0) throw outOfOrder(range.start, 0)
     try {
-      await push(name, digest, range === undefined ? source : exactly(source, range))
+      await push(place.name, digest, range === undefined ? source : exactly(source, range))
     } catch (error) {
-      if (isDrayError(error, 'DIGEST_INVALID')) await driver.abort(uploadKey(name, id))
+      if (isDrayError(error, 'DIGEST_INVALID')) await driver.abort(uploadKey(place, id))
       throw error
     }
-    await driver.abort(uploadKey(name, id))
+    await driver.abort(uploadKey(place, id))
   }
 
   async function finish(
-    name: RepositoryName,
+    place: UploadPlace,
     id: UploadId,
     digest: Digest,
     chunk: Chunk | undefined,
   ): Promise<void> {
     if (chunk !== undefined) {
-      if ((await status(name, id)) === 0) return finishAtOnce(name, id, digest, chunk)
-      await append(name, id, chunk)
+      if ((await status(place, id)) === 0) return finishAtOnce(place, id, digest, chunk)
+      await append(place, id, chunk)
     }
-    await driver.commit(uploadKey(name, id), digest)
-    await blobs.link(name, digest)
+    await driver.commit(uploadKey(place, id), digest)
+    await blobs.link(place.name, digest)
   }
 
   return {
-    async start(name, algorithm) {
+    async start(place, algorithm) {
       const id = randomUUID() as UploadId
-      await driver.createUpload(uploadKey(name, id), { algorithm })
+      await driver.createUpload(uploadKey(place, id), { algorithm })
       return id
     },
     status,
     append,
     push,
-    async finish(name, id, digest, chunk) {
+    async finish(place, id, digest, chunk) {
       try {
-        await finish(name, id, digest, chunk)
+        await finish(place, id, digest, chunk)
       } catch (error) {
         const isEnded = isDrayError(error, 'BLOB_UPLOAD_UNKNOWN', 'UPLOAD_OUT_OF_ORDER')
-        if (!isEnded || (await driver.uploadSize(uploadKey(name, id))) !== undefined) throw error
-        if (!(await blobs.has(name, digest))) throw error
+        if (!isEnded || (await driver.uploadSize(uploadKey(place, id))) !== undefined) throw error
+        if (!(await blobs.has(place.name, digest))) throw error
         if (chunk !== undefined) await discard(chunk.source)
       }
     },
@@ -123,17 +130,17 @@ export function createUploadService(driver: BlobDriver, blobs: BlobService): Upl
       await blobs.link(name, digest)
       return true
     },
-    async cancel(name, id) {
-      await status(name, id)
-      await driver.abort(uploadKey(name, id))
+    async cancel(place, id) {
+      await status(place, id)
+      await driver.abort(uploadKey(place, id))
     },
   }
 }
 
-/** Holds the repository, so that an upload can't be reached through another one. */
-function uploadKey(name: RepositoryName, id: UploadId): UploadKey {
-  const owner = digestOf(name).slice('sha256:'.length, 'sha256:'.length + 32)
-  return `${id}-${owner}` as UploadKey
+/** Holds the place, so that an upload can't be reached from another one. */
+function uploadKey({ name, owner }: UploadPlace, id: UploadId): UploadKey {
+  const place = digestOf(owner === undefined ? name : `${name}\n${owner}`)
+  return `${id}-${place.slice('sha256:'.length, 'sha256:'.length + 32)}` as UploadKey
 }
 
 /** Passes on as many bytes as a range holds. @throws SIZE_INVALID when there are more or fewer */

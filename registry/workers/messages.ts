@@ -11,6 +11,8 @@ export type Order =
       /** Whether this one does what must be done once on the machine. */
       readonly isLead: boolean
     }
+  /** To take the rules of this configuration. */
+  | { readonly type: 'reload'; readonly config: RegistryConfig }
   | { readonly type: 'stop' }
 
 /** What a worker tells the primary. */

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { checkAuthFiles } from '../auth/config.ts'
 import type { RegistryConfig } from '../config.ts'
 import type { Registry } from '../server.ts'
 import { startWorker, type WorkerProcess } from './worker-process.ts'
@@ -27,8 +28,9 @@ export async function startWorkers(
   cluster.setupPrimary({ serialization: 'advanced' })
   const stopping = new AbortController()
   const living = new Set<WorkerProcess>()
+  let current = config
   const start = (worker: number) => {
-    const started = startWorker({ config, worker, isLead: worker === 1 })
+    const started = startWorker({ config: current, worker, isLead: worker === 1 })
     living.add(started)
     void started.ended.then(() => living.delete(started))
     return started
@@ -43,6 +45,11 @@ export async function startWorkers(
   return {
     url,
     port,
+    reload(next) {
+      checkAuthFiles(next.auth)
+      current = next
+      for (const worker of living) worker.reload(next)
+    },
     async close() {
       stopping.abort()
       for (const worker of living) worker.stop()

@@ -9,6 +9,8 @@ export interface WorkerProcess {
   readonly listening: Promise<Listening>
   /** Resolves when it has ended, to why. */
   readonly ended: Promise<Error>
+  /** Has it take the rules of another configuration. */
+  reload(config: RegistryConfig): void
   /** Lets it finish its requests and end. */
   stop(): void
   kill(): void
@@ -49,6 +51,7 @@ export function startWorker(order: {
     pid: worker.process.pid,
     listening: listening.promise,
     ended: ended.promise,
+    reload: (config) => tell({ type: 'reload', config }),
     stop() {
       isStopping = true
       tell({ type: 'stop' })

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { RegistryConfig } from '../config.ts'
 import { startRegistry } from '../server.ts'
 import { type Order, packError, type Report } from './messages.ts'
 
@@ -9,14 +10,22 @@ type StartOrder = Extract<Order, { type: 'start' }>
  * A signal to one worker alone replaces that worker; a second one ends it at once.
  */
 export async function runWorker(createLogger: (worker: number) => Logger): Promise<void> {
-  const { started, stopped } = listenToOrders()
+  const { started, stopped, onReload } = listenToOrders()
   await report({ type: 'hello' })
   const order = await Promise.race([started, stopped])
   if (order !== undefined) {
     try {
       const { config, worker, isLead } = order
-      const registry = await startRegistry(config, { logger: createLogger(worker), isLead })
+      const logger = createLogger(worker)
+      const registry = await startRegistry(config, { logger, isLead })
       await report({ type: 'listening', url: registry.url, port: registry.port })
+      onReload((next) => {
+        try {
+          registry.reload(next)
+        } catch (err) {
+          logger.error({ err }, 'the rules stay as they were')
+        }
+      })
       await stopped
       await registry.close()
     } catch (error) {
@@ -26,15 +35,36 @@ export async function runWorker(createLogger: (worker: number) => Logger): Promi
   process.disconnect()
 }
 
-function listenToOrders(): { started: Promise<StartOrder>; stopped: Promise<undefined> } {
+interface Orders {
+  readonly started: Promise<StartOrder>
+  readonly stopped: Promise<undefined>
+  /** Called with each further configuration, with one that came before at once. */
+  onReload(take: (config: RegistryConfig) => void): void
+}
+
+function listenToOrders(): Orders {
   const started = Promise.withResolvers<StartOrder>()
   const stopped = Promise.withResolvers<undefined>()
+  let early: RegistryConfig | undefined
+  let reload = (config: RegistryConfig) => {
+    early = config
+  }
   process.on('message', (order: Order) => {
     if (order.type === 'start') started.resolve(order)
+    else if (order.type === 'reload') reload(order.config)
     else stopped.resolve(undefined)
   })
+  // The primary reads the configuration, and passes it on.
+  process.on('SIGHUP', () => {})
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopped.resolve(undefined))
-  return { started: started.promise, stopped: stopped.promise }
+  return {
+    started: started.promise,
+    stopped: stopped.promise,
+    onReload(take) {
+      reload = take
+      if (early !== undefined) take(early)
+    },
+  }
 }
 
 /** A primary that is gone hears nothing, and takes this process with it. */

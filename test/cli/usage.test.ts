@@ -37,6 +37,14 @@ const CASES: readonly Case[] = [
     code: 1,
     says: /cannot read \/nowhere/,
   },
+  { args: ['serve', '--listen', '0.0.0.0:0'], code: 1, says: /--open-to-anyone/ },
+  {
+    args: ['serve', '--listen', '0.0.0.0:0', '--open-to-anyone'],
+    code: 1,
+    says: /--plain-http/,
+  },
+  { args: ['registry', 'can', 'alice', 'write', 'x'], code: 1, says: /pull, push, overwrite/ },
+  { args: ['registry', 'can', 'alice', 'push', 'X'], code: 1, says: /invalid repository name/ },
   { args: ['import', '/nowhere', 'x'], code: 1, says: /cannot import \/nowhere/ },
   { args: ['import', '/etc/hostname', 'x'], code: 1, says: /tar/ },
   { args: ['import', '/etc', 'x', '--env', 'novalue'], code: 1, says: /--env: write NAME=VALUE/ },
@@ -66,7 +74,16 @@ describe('dray', () => {
   it('prints its version, and help for every command', async () => {
     assert.match((await dray(['--version'])).stdout, /^dray [0-9]+\.[0-9]+\.[0-9]+\n$/)
     const { stdout } = await dray(['--help'])
-    for (const command of ['serve', 'import', 'push', 'pull', 'images', 'run', 'info']) {
+    for (const command of [
+      'serve',
+      'registry',
+      'import',
+      'push',
+      'pull',
+      'images',
+      'run',
+      'info',
+    ]) {
       assert.match(stdout, new RegExp(`^ {2}${command}`, 'm'))
       const help = await dray([command, '--help'])
       assert.equal(help.code, 0)

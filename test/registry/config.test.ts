@@ -24,13 +24,16 @@ describe('the configuration', () => {
       immutableTags: {},
       warnings: [],
       workers: suitableWorkers(),
+      auth: undefined,
+      openToAnyone: false,
+      plainHttp: false,
     })
     assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen))
   })
 
   it('takes each key from flags, then environment, then file', () => {
     const file = json({
-      listen: 'file:1',
+      listen: 'localhost:1',
       dataDir: '/file',
       s3: { bucket: 'file', region: 'file' },
     })
@@ -42,7 +45,7 @@ describe('the configuration', () => {
     }
     const flags = { s3: { bucket: 'flag' }, dataDir: undefined } as never
     const config = parseConfig({ env, file, flags })
-    assert.deepEqual(config.listen, { host: 'file', port: 1 })
+    assert.deepEqual(config.listen, { host: 'localhost', port: 1 })
     assert.equal(config.dataDir, '/env')
     assert.equal(config.uploadTtlMs, 5)
     assert.deepEqual(config.s3, {
@@ -67,6 +70,9 @@ describe('the configuration', () => {
       immutableTags: ['{"a/*":["v*"]}', { 'a/*': ['v*'] }],
       warnings: ['["text"]', ['text']],
       workers: ['7', 7],
+      auth: ['{"htpasswd":"/h"}', { htpasswd: '/h', groups: {}, rules: [] }],
+      openToAnyone: ['true', true],
+      plainHttp: ['true', true],
     }
     const variables = Object.entries(CONFIG_VARIABLES)
     const env = Object.fromEntries(variables.map(([key, name]) => [name, values[key]?.[0]]))
@@ -109,6 +115,17 @@ describe('the configuration', () => {
     'a prefix that does not end in a slash': { env: { DRAY_S3_BUCKET: 'b', DRAY_S3_PREFIX: 'x' } },
     'an address without a port': { env: { DRAY_LISTEN: 'localhost' } },
     'an address with a port too large': { env: { DRAY_LISTEN: 'localhost:65536' } },
+    'an address that others can reach, without a word on auth': {
+      env: { DRAY_LISTEN: '0.0.0.0:5000', DRAY_PLAIN_HTTP: 'true' },
+    },
+    'an address that others can reach, without a word on TLS': {
+      env: { DRAY_LISTEN: '[::]:5000', DRAY_OPEN_TO_ANYONE: 'true' },
+    },
+    'a name that others can reach': { env: { DRAY_LISTEN: 'registry.example.org:5000' } },
+    'a key of auth that does not exist': { env: { DRAY_AUTH: '{"users":{}}' } },
+    'a rule without actions': {
+      env: { DRAY_AUTH: '{"rules":[{"name":"a","subjects":["anyone"],"repositories":["**"]}]}' },
+    },
     'an IPv6 address without brackets': { env: { DRAY_LISTEN: '::1:5000' } },
   }
   for (const [what, sources] of Object.entries(refused)) {
@@ -116,6 +133,15 @@ describe('the configuration', () => {
       assert.throws(() => parseConfig(sources), { code: 'CONFIG_INVALID' })
     })
   }
+
+  it('lets a registry listen where only this machine reaches it, or everybody if told so', () => {
+    for (const listen of ['localhost:1', '127.0.0.2:1', '[::1]:1', '[::ffff:127.0.0.1]:1']) {
+      parseConfig({ env: { DRAY_LISTEN: listen } })
+    }
+    const env = { DRAY_LISTEN: '0.0.0.0:5000', DRAY_PLAIN_HTTP: 'true' }
+    parseConfig({ env: { ...env, DRAY_OPEN_TO_ANYONE: 'true' } })
+    parseConfig({ env: { ...env, DRAY_AUTH: '{}' } })
+  })
 
   it('is read from a file that a path or DRAY_CONFIG names', () => {
     const dir = mkdtempSync(join(tmpdir(), 'dray-config-'))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { digestOf } from '#oci/digest.ts'
 import { suitableWorkers } from '#registry/workers/count.ts'
 import { createRegistryClient, type RegistryClient } from '../contract/registry/fixture.ts'
+import { basic, htpasswdOf } from '../support/closed-registry.ts'
 import { dray, startDray } from '../support/dray.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -27,8 +28,9 @@ class Workers {
   url = ''
   readonly #exited: Promise<unknown[]>
 
-  constructor(dataDir: string, count: number) {
-    const args = ['--listen', '127.0.0.1:0', '--data', dataDir, '--workers', String(count)]
+  constructor(dataDir: string, count: number, more: readonly string[] = []) {
+    const workers = ['--workers', String(count), ...more]
+    const args = ['--listen', '127.0.0.1:0', '--data', dataDir, ...workers]
     const child = startDray(['serve', ...args])
     this.child = child
     this.#exited = once(child, 'exit')
@@ -39,8 +41,12 @@ class Workers {
   }
 
   /** Starts a registry that ends with the test, whatever comes of it. */
-  static async start(t: TestContext, count: number): Promise<Workers> {
-    const workers = new Workers(tempDir(t), count)
+  static async start(
+    t: TestContext,
+    count: number,
+    more: readonly string[] = [],
+  ): Promise<Workers> {
+    const workers = new Workers(tempDir(t), count, more)
     t.after(() => workers.child.kill('SIGKILL'))
     return workers.start()
   }
@@ -73,6 +79,49 @@ class Workers {
     return this.#exited
   }
 }
+
+describe('a registry of several workers that asks who is there', () => {
+  it('takes other rules in all of them on SIGHUP, and keeps the old ones if the new are broken', async (t) => {
+    const dir = tempDir(t)
+    const path = join(dir, 'config.json')
+    const htpasswd = join(dir, 'htpasswd')
+    writeFileSync(htpasswd, htpasswdOf({ alice: 'a', bob: 'b' }))
+    const allow = (user: string) => {
+      const rule = { name: user, subjects: [`user:${user}`], repositories: ['**'] }
+      const auth = { htpasswd, rules: [{ ...rule, actions: ['pull'] }] }
+      writeFileSync(path, JSON.stringify({ auth }))
+    }
+    allow('alice')
+    const workers = await Workers.start(t, 2, ['--config', path])
+    await workers.pidOf(1)
+    await workers.pidOf(2)
+    const said = createInterface(workers.child.stderr ?? assert.fail())[Symbol.asyncIterator]()
+    const isAllowed = async (user: string) => {
+      const statuses = await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          const headers = { authorization: basic(user, user.slice(0, 1)), connection: 'close' }
+          return (await fetch(`${workers.url}/v2/x/tags/list`, { headers })).status
+        }),
+      )
+      const [first] = new Set(statuses)
+      assert.equal(new Set(statuses).size, 1, `${statuses}`)
+      return first === 404
+    }
+    assert.deepEqual([await isAllowed('alice'), await isAllowed('bob')], [true, false])
+    allow('bob')
+    workers.child.kill('SIGHUP')
+    assert.match(String((await said.next()).value), /took the rules/)
+    const isTaken = ({ msg }: LogLine) => msg.startsWith('took the rules')
+    await workers.logged((line) => isTaken(line) && line.worker === 1)
+    await workers.logged((line) => isTaken(line) && line.worker === 2)
+    assert.deepEqual([await isAllowed('alice'), await isAllowed('bob')], [false, true])
+    writeFileSync(path, '{"auth":')
+    workers.child.kill('SIGHUP')
+    assert.match(String((await said.next()).value), /the rules stay as they were.*config\.json/)
+    assert.deepEqual([await isAllowed('alice'), await isAllowed('bob')], [false, true])
+    assert.deepEqual(await workers.stop(), [0, null])
+  })
+})
 
 describe('a registry of several workers on one directory', () => {
   let workers: Workers

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import type Router from '@koa/router'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import type { BlobService } from '../../services/blobs.ts'
 import type { Services } from '../../services/services.ts'
 import type { ByteRange, ByteSource } from '../../storage/blob-driver.ts'
+import type { Routes } from '../access.ts'
 import { isNotModified } from '../conditions.ts'
 import { answerEmpty, type Context, digestOfPath, repositoryOf } from '../context.ts'
+import { PATHS } from '../paths.ts'
 import { formatContentRange, parseRanges } from '../ranges.ts'
 import { sendBytes } from '../send-bytes.ts'
 
-const BLOB = /^\/v2\/(.+)\/blobs\/([^/]+)$/
 const BINARY = 'application/octet-stream'
 
 interface Bytes {
@@ -20,7 +20,7 @@ interface Bytes {
 }
 
 /** Reading and deleting blobs (distribution-spec, end-2, end-10), with ranges (RFC 9110, section 14). */
-export function addBlobRoutes(router: Router, { blobs }: Services, stallTimeoutMs: number): void {
+export function addBlobRoutes(router: Routes, { blobs }: Services, stallTimeoutMs: number): void {
   /** The bytes are read only if the client wants them. */
   async function answerBytes(ctx: Context, { status, length, read }: Bytes): Promise<void> {
     ctx.status = status
@@ -28,7 +28,7 @@ export function addBlobRoutes(router: Router, { blobs }: Services, stallTimeoutM
     if (ctx.method !== 'HEAD') await sendBytes(ctx, await read(), stallTimeoutMs)
   }
 
-  router.get(BLOB, async (ctx) => {
+  router.get(PATHS.blob, async (ctx) => {
     const name = repositoryOf(ctx)
     const digest = digestOfPath(ctx)
     const { size } = await blobs.stat(name, digest)
@@ -55,7 +55,7 @@ export function addBlobRoutes(router: Router, { blobs }: Services, stallTimeoutM
     }
   })
 
-  router.delete(BLOB, async (ctx) => {
+  router.delete(PATHS.blob, async (ctx) => {
     await blobs.delete(repositoryOf(ctx), digestOfPath(ctx))
     answerEmpty(ctx, 202)
   })

@@ -1,7 +1,8 @@
-import type Router from '@koa/router'
 import { isDigest } from '#oci/digest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
+import type { RepositoryName } from '#oci/reference.ts'
 import type { Services } from '../../services/services.ts'
+import type { Routes } from '../access.ts'
 import {
   digestOfPath,
   pageRequestOf,
@@ -9,30 +10,33 @@ import {
   repositoryOf,
   setNextLink,
 } from '../context.ts'
+import { accessOf } from '../guard.ts'
+import { PATHS } from '../paths.ts'
 
 /** `GET /v2/`, the catalog, tags and referrers (distribution-spec, "Determining Support", "Content Discovery"). */
-export function addDiscoveryRoutes(router: Router, services: Services): void {
+export function addDiscoveryRoutes(router: Routes, services: Services): void {
   const { manifests, tags, referrers } = services
 
-  router.get(/^\/v2\/?$/, (ctx) => {
+  router.get(PATHS.version, (ctx) => {
     ctx.body = {}
   })
 
-  router.get(/^\/v2\/_catalog$/, async (ctx) => {
-    const request = pageRequestOf(ctx)
-    const { entries, next } = await manifests.repositories(request)
+  router.get(PATHS.catalog, async (ctx) => {
+    const access = accessOf(ctx)
+    const isListed = (name: RepositoryName) => access.may('list', name)
+    const { entries, next } = await manifests.repositories(pageRequestOf(ctx), isListed)
     if (next !== undefined) setNextLink(ctx, { n: String(entries.length), last: next })
     ctx.body = { repositories: entries }
   })
 
-  router.get(/^\/v2\/(.+)\/tags\/list$/, async (ctx) => {
+  router.get(PATHS.tags, async (ctx) => {
     const name = repositoryOf(ctx)
     const { entries, next } = await tags.list(name, pageRequestOf(ctx))
     if (next !== undefined) setNextLink(ctx, { n: String(entries.length), last: next })
     ctx.body = { name, tags: entries }
   })
 
-  router.get(/^\/v2\/(.+)\/referrers\/([^/]+)$/, async (ctx) => {
+  router.get(PATHS.referrers, async (ctx) => {
     const name = repositoryOf(ctx)
     const subject = digestOfPath(ctx)
     const artifactType = queryParameter(ctx, 'artifactType') || undefined

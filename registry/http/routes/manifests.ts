@@ -1,19 +1,19 @@
-import type Router from '@koa/router'
 import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import type { Services } from '../../services/services.ts'
+import type { Routes } from '../access.ts'
 import { bodyOf, readWhole } from '../body.ts'
 import { conditionOf, isNotModified } from '../conditions.ts'
 import { answerEmpty, repositoryOf, selectorOf, tagsOf } from '../context.ts'
-
-const MANIFEST = /^\/v2\/(.+)\/manifests\/([^/]+)$/
+import { accessOf } from '../guard.ts'
+import { PATHS } from '../paths.ts'
 
 /** Manifests by tag and by digest (distribution-spec, end-3, end-7, end-9). */
 export function addManifestRoutes(
-  router: Router,
+  router: Routes,
   { manifests }: Services,
   stallTimeoutMs: number,
 ): void {
-  router.get(MANIFEST, async (ctx) => {
+  router.get(PATHS.manifest, async (ctx) => {
     const { bytes, digest, mediaType } = await manifests.get(repositoryOf(ctx), selectorOf(ctx))
     ctx.set('Docker-Content-Digest', digest)
     ctx.set('ETag', `"${digest}"`)
@@ -25,7 +25,7 @@ export function addManifestRoutes(
     ctx.body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   })
 
-  router.put(MANIFEST, async (ctx) => {
+  router.put(PATHS.manifest, async (ctx) => {
     const name = repositoryOf(ctx)
     const selector = selectorOf(ctx)
     const tags = tagsOf(ctx, selector)
@@ -38,6 +38,7 @@ export function addManifestRoutes(
       bytes,
       contentType,
       condition: conditionOf(ctx),
+      mayOverwrite: accessOf(ctx).may('overwrite', name),
     })
     ctx.set('Docker-Content-Digest', digest)
     ctx.set('ETag', `"${digest}"`)
@@ -47,7 +48,7 @@ export function addManifestRoutes(
     answerEmpty(ctx, 201)
   })
 
-  router.delete(MANIFEST, async (ctx) => {
+  router.delete(PATHS.manifest, async (ctx) => {
     await manifests.delete(repositoryOf(ctx), selectorOf(ctx), conditionOf(ctx))
     answerEmpty(ctx, 202)
   })

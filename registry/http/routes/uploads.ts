@@ -1,71 +1,81 @@
-import type Router from '@koa/router'
 import { type Digest, isDigestAlgorithm, parseDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { parseRepositoryName, type RepositoryName } from '#oci/reference.ts'
 import type { Services } from '../../services/services.ts'
-import { type Chunk, parseUploadId, type UploadId } from '../../services/uploads.ts'
+import {
+  type Chunk,
+  parseUploadId,
+  type UploadId,
+  type UploadPlace,
+} from '../../services/uploads.ts'
+import type { Routes } from '../access.ts'
 import { bodyOf, hasBody } from '../body.ts'
 import { answerEmpty, type Context, pathPart, queryParameter, repositoryOf } from '../context.ts'
+import { accessOf } from '../guard.ts'
+import { PATHS } from '../paths.ts'
 
-const UPLOADS = /^\/v2\/(.+)\/blobs\/uploads\/?$/
-const UPLOAD = /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/
 const CONTENT_RANGE = /^([0-9]{1,15})-([0-9]{1,15})$/
 
 /** Pushing, mounting and cancelling blobs (distribution-spec, end-4, end-5, end-6, end-11, end-13, end-14). */
 export function addUploadRoutes(
-  router: Router,
+  router: Routes,
   { uploads }: Services,
   stallTimeoutMs: number,
 ): void {
-  router.post(UPLOADS, async (ctx) => {
+  router.post(PATHS.uploads, async (ctx) => {
     const name = repositoryOf(ctx)
     const digest = digestParameter(ctx, 'digest')
     const mount = digestParameter(ctx, 'mount')
     const from = queryParameter(ctx, 'from')
     const algorithm = algorithmOf(ctx)
     if (mount !== undefined && from !== undefined) {
-      const isMounted = await uploads.mount(name, mount, parseRepositoryName(from))
-      if (isMounted) return answerCreated(ctx, name, mount)
+      const source = parseRepositoryName(from)
+      // A repository that one can't read is like one that lacks the blob.
+      const isReadable = accessOf(ctx).may('pull', source)
+      if (isReadable && (await uploads.mount(name, mount, source)))
+        return answerCreated(ctx, name, mount)
     } else if (digest !== undefined) {
       await uploads.push(name, digest, bodyOf(ctx.req, stallTimeoutMs))
       return answerCreated(ctx, name, digest)
     }
-    setUploadHeaders(ctx, name, await uploads.start(name, algorithm), 0)
+    const id = await uploads.start({ name, owner: accessOf(ctx).identity.name }, algorithm)
+    setUploadHeaders(ctx, name, id, 0)
     answerEmpty(ctx, 202)
   })
 
-  router.get(UPLOAD, async (ctx) => {
-    const { name, id } = uploadOf(ctx)
-    setUploadHeaders(ctx, name, id, await uploads.status(name, id))
+  router.get(PATHS.upload, async (ctx) => {
+    const { place, id } = uploadOf(ctx)
+    setUploadHeaders(ctx, place.name, id, await uploads.status(place, id))
     answerEmpty(ctx, 204)
   })
 
-  router.patch(UPLOAD, async (ctx) => {
-    const { name, id } = uploadOf(ctx)
-    const size = await uploads.append(name, id, chunkOf(ctx, stallTimeoutMs))
-    setUploadHeaders(ctx, name, id, size)
+  router.patch(PATHS.upload, async (ctx) => {
+    const { place, id } = uploadOf(ctx)
+    const size = await uploads.append(place, id, chunkOf(ctx, stallTimeoutMs))
+    setUploadHeaders(ctx, place.name, id, size)
     answerEmpty(ctx, 202)
   })
 
-  router.put(UPLOAD, async (ctx) => {
-    const { name, id } = uploadOf(ctx)
+  router.put(PATHS.upload, async (ctx) => {
+    const { place, id } = uploadOf(ctx)
     const digest = digestParameter(ctx, 'digest')
     if (digest === undefined)
       throw new DrayError('DIGEST_MALFORMED', 'the parameter digest is missing')
     const chunk = hasBody(ctx.req) ? chunkOf(ctx, stallTimeoutMs) : undefined
-    await uploads.finish(name, id, digest, chunk)
-    answerCreated(ctx, name, digest)
+    await uploads.finish(place, id, digest, chunk)
+    answerCreated(ctx, place.name, digest)
   })
 
-  router.delete(UPLOAD, async (ctx) => {
-    const { name, id } = uploadOf(ctx)
-    await uploads.cancel(name, id)
+  router.delete(PATHS.upload, async (ctx) => {
+    const { place, id } = uploadOf(ctx)
+    await uploads.cancel(place, id)
     answerEmpty(ctx, 204)
   })
 }
 
-function uploadOf(ctx: Context): { name: RepositoryName; id: UploadId } {
-  return { name: repositoryOf(ctx), id: parseUploadId(pathPart(ctx, 1)) }
+function uploadOf(ctx: Context): { place: UploadPlace; id: UploadId } {
+  const place = { name: repositoryOf(ctx), owner: accessOf(ctx).identity.name }
+  return { place, id: parseUploadId(pathPart(ctx, 1)) }
 }
 
 function digestParameter(ctx: Context, name: string): Digest | undefined {

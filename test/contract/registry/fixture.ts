@@ -50,8 +50,14 @@ export interface PushedImage {
   readonly config: Digest
 }
 
-export function createRegistryClient(urls: readonly string[]): RegistryClient {
-  const send = createSender(urls)
+/** `headers` go with each request. */
+export function createRegistryClient(
+  urls: readonly string[],
+  headers: Readonly<Record<string, string>> = {},
+): RegistryClient {
+  const sender = createSender(urls)
+  const send: Send = (method, path, options = {}) =>
+    sender(method, path, { ...options, headers: { ...headers, ...options.headers } })
   const client: RegistryClient = {
     send,
     async expect(status, method, path, options = {}) {

@@ -1,0 +1,63 @@
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import { parseRepositoryName } from '#oci/reference.ts'
+import type { Action } from '#registry/index.ts'
+
+interface CanOptions {
+  readonly config?: string
+  readonly group: readonly string[]
+  readonly claim: Readonly<Record<string, string>>
+}
+
+// Those of the registry, which is not loaded only to print a help text.
+const ACTIONS = ['pull', 'push', 'overwrite', 'delete', 'list'] as const satisfies readonly Action[]
+
+/** Commands for who runs a registry. */
+export function registryCommand(): Command {
+  return new Command('registry')
+    .description('Questions to the configuration of a registry')
+    .addCommand(canCommand())
+}
+
+function canCommand(): Command {
+  return new Command('can')
+    .description(
+      'Say whether the rules let somebody do something, and which one; the exit code is 0 or 1',
+    )
+    .argument(
+      '<user>',
+      'user name, or anonymous; of other sources than htpasswd: github:repo:acme/app',
+    )
+    .addArgument(new Argument('<action>', 'what they would do').choices(ACTIONS))
+    .argument('<repository>', 'name of the repository')
+    .option('--config <file>', 'config file of the registry (default: that of DRAY_CONFIG)')
+    .option('--group <name>', 'a group of the user, besides those of the config file', collect, [])
+    .option('--claim <name=value>', 'a claim of the token of the user', collectClaim, {})
+    .action(can)
+}
+
+async function can(
+  user: string,
+  action: Action,
+  repository: string,
+  options: CanOptions,
+): Promise<void> {
+  const { explain, loadConfig } = await import('#registry/index.ts')
+  const { auth } = loadConfig({ env: process.env, path: options.config })
+  const { isAllowed, why } = explain(auth, {
+    ...{ user, action, repository: parseRepositoryName(repository) },
+    groups: options.group,
+    claims: options.claim,
+  })
+  process.stdout.write(`${isAllowed ? 'yes' : 'no'}: ${why}\n`)
+  process.exitCode = isAllowed ? 0 : 1
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value]
+}
+
+function collectClaim(text: string, before: Readonly<Record<string, string>>) {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('write <name>=<value>.')
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
