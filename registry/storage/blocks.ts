@@ -38,21 +38,23 @@ export function watchSource(
   }
 }
 
-/** Cuts a stream into blocks of exactly `size` bytes; the last one may be shorter, never empty. */
+/**
+ * Cuts a stream into blocks of exactly `size` bytes; the last one may be shorter, never empty. All are the same memory,
+ * used again once the next one is asked for: new memory for each costs more than all else that is done with it.
+ */
 export async function* blocksOf(source: ByteSource, size: number): AsyncGenerator<Buffer> {
-  let pending: Uint8Array[] = []
+  const block = Buffer.allocUnsafeSlow(size)
   let length = 0
   for await (const chunk of source) {
-    let rest = chunk
-    while (length + rest.length >= size) {
-      const cut = size - length
-      yield Buffer.concat([...pending, rest.subarray(0, cut)], size)
-      rest = rest.subarray(cut)
-      pending = []
+    for (let at = 0; at < chunk.length; ) {
+      const taken = Math.min(chunk.length - at, size - length)
+      block.set(chunk.subarray(at, at + taken), length)
+      at += taken
+      length += taken
+      if (length < size) break
+      yield block
       length = 0
     }
-    if (rest.length > 0) pending.push(rest)
-    length += rest.length
   }
-  if (length > 0) yield Buffer.concat(pending, length)
+  if (length > 0) yield block.subarray(0, length)
 }
