@@ -34,7 +34,10 @@ export interface BlobContent {
   read(digest: Digest, range?: ByteRange): Promise<ByteSource>
   /** Stores a blob whose digest is known beforehand. Returns its size. @throws DIGEST_INVALID */
   put(digest: Digest, source: ByteSource, options?: Cancellable): Promise<number>
-  /** Removes a blob; success when there is none. Readers that have begun may still finish. */
+  /**
+   * Removes a blob; success when there is none. Readers that have begun may still finish, and other processes may show
+   * it for a minute longer: whether a repository has it is a record, which is never remembered.
+   */
   delete(digest: Digest): Promise<void>
 }
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { LimitFunction } from 'p-limit'
 import type { ByteSource, UploadKey } from '../blob-driver.ts'
-import { blocksOf, watchSource } from '../blocks.ts'
+import { watchSource } from '../blocks.ts'
 import { outOfOrder, uploadUnknown } from '../errors.ts'
 import { type RunningHashes, startHash } from '../running-hashes.ts'
 import type { S3Layout } from './layout.ts'
 import type { ObjectStore } from './object-store.ts'
+import type { PartBuffers } from './part-buffers.ts'
 import { type SegmentSizes, SegmentWriter } from './segment-writer.ts'
 import { mergeCount, readSegments, type Segment } from './segments.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -17,7 +17,7 @@ export interface S3Context {
   readonly sizes: SegmentSizes
   readonly sessions: Sessions
   readonly hashes: RunningHashes
-  readonly limit: LimitFunction
+  readonly buffers: PartBuffers
 }
 
 interface Append {
@@ -29,7 +29,7 @@ interface Append {
 
 /** `BlobUploads.append` on S3: new objects first, then the state that names them; what lost is removed. */
 export async function appendToSession(context: S3Context, append: Append): Promise<number> {
-  const { store, layout, sessions, sizes, hashes, limit } = context
+  const { store, layout, sessions, sizes, hashes, buffers } = context
   const { key, offset, signal } = append
   const session = await sessionAt(sessions, key, offset)
   const kept = session.segments.slice(0, session.segments.length - mergeCount(session.segments))
@@ -42,12 +42,11 @@ export async function appendToSession(context: S3Context, append: Append): Promi
     size += chunk.length
   })
   const keyOf = (n: number) => layout.dataObject(key, sequence, `${n}-${randomUUID()}`)
-  const writer = new SegmentWriter({ store, limit, sizes, keyOf })
+  const writer = new SegmentWriter({ store, buffers, sizes, keyOf })
   try {
-    const bytes = concatenated(readSegments(store, merged), watched.bytes)
-    for await (const block of blocksOf(bytes, sizes.partSize)) {
+    for await (const chunk of concatenated(readSegments(store, merged), watched.bytes)) {
       signal?.throwIfAborted()
-      await writer.write(block)
+      await writer.write(chunk)
     }
     if (size > offset) {
       const segments: Segment[] = [...kept, ...(await writer.finish())]

@@ -1,4 +1,3 @@
-import pLimit from 'p-limit'
 import type { BlobDriver } from '../blob-driver.ts'
 import { blobUnknown, outOfOrder } from '../errors.ts'
 import { createRunningHashes, startHash } from '../running-hashes.ts'
@@ -7,14 +6,23 @@ import { createEnding } from './ending.ts'
 import { expireUploads } from './expire.ts'
 import type { S3Layout } from './layout.ts'
 import type { ObjectStore } from './object-store.ts'
+import { createPartBuffers } from './part-buffers.ts'
 import { createPointers } from './pointers.ts'
 import { putBlob } from './put.ts'
 import { SEGMENT_SIZES, type SegmentSizes } from './segment-writer.ts'
 import { readSegments } from './segments.ts'
 import { createSessions } from './sessions.ts'
 
-/** Parts on their way to the store at any time, over all uploads of this process. */
-const PARTS_IN_FLIGHT = 16
+export interface S3BlobDriverOptions {
+  /** Default: as few objects and as little memory as S3 allows. */
+  readonly sizes?: SegmentSizes | undefined
+  /** Parts in memory at any time, over all uploads of this process. Default: 16, which are 80 MiB. */
+  readonly partBuffers?: number | undefined
+  /** How long a slow upload may keep memory that others wait for. Default: 5 s. */
+  readonly holdMs?: number | undefined
+  /** How long this process may go on showing a blob that another one has deleted from the bucket. Default: 1 minute. */
+  readonly pointerTtlMs?: number | undefined
+}
 
 /**
  * Keeps blobs in a bucket, without copying them: bytes go to the objects where they stay, and committing them is
@@ -23,21 +31,22 @@ const PARTS_IN_FLIGHT = 16
 export function createS3BlobDriver(
   store: ObjectStore,
   layout: S3Layout,
-  sizes: SegmentSizes = SEGMENT_SIZES,
+  options: S3BlobDriverOptions = {},
 ): BlobDriver {
-  const pointers = createPointers(store, layout)
+  const { sizes = SEGMENT_SIZES, partBuffers = 16, holdMs, pointerTtlMs = 60_000 } = options
+  const pointers = createPointers(store, layout, pointerTtlMs)
   const sessions = createSessions(store, layout)
   const hashes = createRunningHashes()
-  const limit = pLimit(PARTS_IN_FLIGHT)
-  const context: S3Context = { store, layout, sizes, sessions, hashes, limit }
+  const buffers = createPartBuffers({ partSize: sizes.partSize, count: partBuffers, holdMs })
+  const context: S3Context = { store, layout, sizes, sessions, hashes, buffers }
   const { commit, abort } = createEnding(context, pointers)
   return {
     async stat(digest) {
-      const pointer = await pointers.get(digest)
+      const pointer = await pointers.recall(digest)
       return pointer === undefined ? undefined : { size: pointer.size }
     },
     async read(digest, range) {
-      const pointer = await pointers.get(digest)
+      const pointer = await pointers.recall(digest)
       if (pointer === undefined) throw blobUnknown(digest)
       return readSegments(store, pointer.segments, range)
     },
@@ -45,7 +54,7 @@ export function createS3BlobDriver(
     async delete(digest) {
       const pointer = await pointers.get(digest)
       if (pointer === undefined) return
-      await store.delete([layout.pointer(digest)])
+      await pointers.delete(digest)
       await store.delete(pointer.segments.map((segment) => segment.key))
     },
     async createUpload(key, options = {}) {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { Digest } from '#oci/digest.ts'
 import { parseJson } from '#oci/json.ts'
@@ -15,6 +16,10 @@ export interface Pointer {
 
 export interface Pointers {
   get(digest: Digest): Promise<Pointer | undefined>
+  /** The same for readers: may be of up to `ttlMs` ago, since the bytes of a blob never change. */
+  recall(digest: Digest): Promise<Pointer | undefined>
+  /** Removes a pointer from the store and from what this process remembers. */
+  delete(digest: Digest): Promise<void>
   /** Makes bytes that were just verified the blob, unless it exists; returns the pointer that holds. */
   create(digest: Digest, blob: Pointer): Promise<Pointer>
   /**
@@ -24,11 +29,19 @@ export interface Pointers {
   restore(digest: Digest, blob: Pointer): Promise<Pointer | undefined>
 }
 
+/** Names of objects that are remembered, over all pointers: some 10 MB. */
+const MOST_REMEMBERED = 50_000
 const POINTER_LIMIT = 64 * 1024 * 1024
 
 const pointerSchema = z.object({ size: z.int().min(0), segments: z.array(segmentSchema) })
 
-export function createPointers(store: ObjectStore, layout: S3Layout): Pointers {
+export function createPointers(store: ObjectStore, layout: S3Layout, ttlMs: number): Pointers {
+  const remembered = new LRUCache<Digest, Pointer>({
+    ttl: ttlMs,
+    maxSize: MOST_REMEMBERED,
+    sizeCalculation: ({ segments }) => 1 + segments.length,
+  })
+
   async function get(digest: Digest): Promise<Pointer | undefined> {
     const object = await store.get(layout.pointer(digest))
     if (object === undefined) return undefined
@@ -46,8 +59,22 @@ export function createPointers(store: ObjectStore, layout: S3Layout): Pointers {
     }
   }
 
+  async function recall(digest: Digest): Promise<Pointer | undefined> {
+    const known = remembered.get(digest)
+    if (known !== undefined) return known
+    const start = performance.now()
+    const found = await get(digest)
+    if (found !== undefined) remembered.set(digest, found, { start })
+    return found
+  }
+
   return {
     get,
+    recall,
+    async delete(digest) {
+      remembered.delete(digest)
+      await store.delete([layout.pointer(digest)])
+    },
     create,
     async restore(digest, blob) {
       const found = await get(digest)

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import type { ByteSource, UploadKey } from '../blob-driver.ts'
-import { blocksOf } from '../blocks.ts'
 import { startHash } from '../running-hashes.ts'
 import { checkDigest } from '../verify.ts'
 import type { S3Context } from './append.ts'
@@ -10,7 +9,7 @@ import { SegmentWriter } from './segment-writer.ts'
 
 /** `BlobContent.put` on S3: the last object is completed only when the digest is right, so that nothing is left if not. */
 export async function putBlob(
-  { store, layout, sizes, limit }: S3Context,
+  { store, layout, sizes, buffers }: S3Context,
   pointers: Pointers,
   digest: Digest,
   source: ByteSource,
@@ -18,17 +17,16 @@ export async function putBlob(
 ): Promise<number> {
   const key = `put-${randomUUID()}` as UploadKey
   const keyOf = (n: number) => layout.dataObject(key, n, randomUUID())
-  const writer = new SegmentWriter({ store, limit, sizes, keyOf })
+  const writer = new SegmentWriter({ store, buffers, sizes, keyOf })
   const algorithm = digestAlgorithm(digest)
   const { hash } = startHash(algorithm)
   let size = 0
   try {
-    for await (const block of blocksOf(source, sizes.partSize)) {
+    for await (const chunk of source) {
       signal?.throwIfAborted()
-      const written = writer.write(block)
-      hash.update(block)
-      size += block.length
-      await written
+      hash.update(chunk)
+      size += chunk.length
+      await writer.write(chunk)
     }
     checkDigest(digest, finishDigest(algorithm, hash))
     const blob = { size, segments: await writer.finish() }

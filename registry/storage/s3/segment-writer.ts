@@ -1,25 +1,25 @@
-import type { LimitFunction } from 'p-limit'
 import { storageFailed } from '../errors.ts'
 import type { Part } from './multiparts.ts'
 import type { ObjectStore } from './object-store.ts'
+import type { PartBuffer, PartBuffers } from './part-buffers.ts'
 import type { Segment } from './segments.ts'
 
 export interface SegmentSizes {
-  /** Bytes of every part but the last; also of the blocks that a writer is given. At least 5 MiB (S3). */
+  /** Bytes of every part but the last. At least 5 MiB (S3). */
   readonly partSize: number
   /** Parts after which a new object is begun. At most 10,000 (S3). */
   readonly partsPerSegment: number
 }
 
-/** Equal parts, since R2 refuses others; objects of 64 GiB at most, of the 10,000 parts and 5 TiB that S3 allows. */
-export const SEGMENT_SIZES: SegmentSizes = { partSize: 8 * 1024 * 1024, partsPerSegment: 8192 }
+/** Equal parts, since R2 refuses others, and the smallest that S3 takes, since they wait in memory; objects of 48 GiB. */
+export const SEGMENT_SIZES: SegmentSizes = { partSize: 5 * 1024 * 1024, partsPerSegment: 9830 }
 
 const PARTS_IN_FLIGHT = 2
 
 export interface SegmentWriterOptions {
   readonly store: ObjectStore
   /** Shared by all writers of a process, to bound its memory. */
-  readonly limit: LimitFunction
+  readonly buffers: PartBuffers
   readonly sizes: SegmentSizes
   /** Key of the n-th object that the writer makes, from 0. */
   readonly keyOf: (n: number) => string
@@ -32,35 +32,48 @@ interface Multipart {
   size: number
 }
 
+/** Bytes that are not yet on their way. */
+interface Filling {
+  readonly buffer: PartBuffer
+  length: number
+}
+
 /**
- * Writes a stream of blocks to as few new objects as it takes: one `PutObject` when it all fits one part. The last
- * object exists only after `finish`. Holds at most three parts in memory. Ends with `finish` or `discard`.
+ * Writes a stream to as few new objects as it takes: one `PutObject` when it all fits one part. An object ends early
+ * only when the memory of a slow stream is wanted by others. The last object exists only after `finish`. Ends with
+ * `finish` or `discard`.
  */
 export class SegmentWriter {
   readonly #options: SegmentWriterOptions
   readonly #segments: Segment[] = []
   readonly #inFlight = new Set<Promise<unknown>>()
   #failure: { readonly error: unknown } | undefined
-  #first: Buffer | undefined
+  #filling: Filling | undefined
   #multipart: Multipart | undefined
+  #cutting: Promise<void> = Promise.resolve()
 
   constructor(options: SegmentWriterOptions) {
     this.#options = options
   }
 
-  /** Takes a block of exactly `partSize` bytes; the last one may be shorter. */
-  async write(block: Buffer): Promise<void> {
-    if (this.#multipart === undefined && this.#first === undefined) {
-      this.#first = block
-      return
+  /** Takes bytes; they are copied before it returns. */
+  async write(bytes: Uint8Array): Promise<void> {
+    const { partSize } = this.#options.sizes
+    for (let at = 0; at < bytes.length; ) {
+      await this.#settled()
+      this.#filling ??= { buffer: await this.#options.buffers.take(() => this.#cut()), length: 0 }
+      const filling = this.#filling
+      const taken = Math.min(bytes.length - at, partSize - filling.length)
+      filling.buffer.bytes.set(bytes.subarray(at, at + taken), filling.length)
+      filling.length += taken
+      at += taken
+      if (filling.length === partSize) await this.#sendFull()
     }
-    const multipart = this.#multipart ?? (await this.#begin())
-    await this.#send(multipart, block)
-    if (multipart.parts.length >= this.#options.sizes.partsPerSegment) await this.#complete()
   }
 
-  /** Makes the bytes objects; no block may follow. */
+  /** Makes the bytes objects; none may follow. */
   async finish(): Promise<readonly Segment[]> {
+    await this.#settled()
     await this.#complete()
     return this.#segments
   }
@@ -68,37 +81,71 @@ export class SegmentWriter {
   /** Removes everything that was written, also after `finish`. */
   async discard(): Promise<void> {
     const { store } = this.#options
+    await this.#cutting
+    this.#filling?.buffer.release()
+    this.#filling = undefined
     const multipart = this.#multipart
     this.#multipart = undefined
-    this.#first = undefined
     await Promise.allSettled(this.#inFlight)
     if (multipart !== undefined) await store.abortMultipart(multipart.key, multipart.uploadId)
     await store.delete(this.#segments.map(({ key }) => key))
+  }
+
+  /** Ends the object here, which gives its memory back; the bytes that come next begin another one. */
+  #cut(): void {
+    this.#cutting = this.#complete().catch((error: unknown) => {
+      this.#failure = { error }
+    })
+  }
+
+  async #settled(): Promise<void> {
+    await this.#cutting
+    if (this.#failure !== undefined) throw this.#failure.error
   }
 
   #nextKey(): string {
     return this.#options.keyOf(this.#segments.length)
   }
 
-  async #begin(): Promise<Multipart> {
-    const key = this.#nextKey()
-    const uploadId = await this.#options.store.startMultipart(key)
-    const multipart: Multipart = { key, uploadId, parts: [], size: 0 }
-    this.#multipart = multipart
-    const first = this.#first
-    this.#first = undefined
-    if (first !== undefined) await this.#send(multipart, first)
-    return multipart
+  /** What is filling, on its way from now on. */
+  #seal(): Filling | undefined {
+    const filling = this.#filling
+    this.#filling = undefined
+    filling?.buffer.seal()
+    return filling
   }
 
-  /** Waits until there is room for the next block, not until this one has arrived. */
-  async #send(multipart: Multipart, block: Buffer): Promise<void> {
-    const { store, limit } = this.#options
+  async #sendFull(): Promise<void> {
+    const full = this.#seal()
+    if (full === undefined) return
+    const multipart = await this.#begun(full.buffer)
+    this.#send(multipart, full)
+    while (this.#inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(this.#inFlight)
+    await this.#settled()
+    if (multipart.parts.length >= this.#options.sizes.partsPerSegment) await this.#complete()
+  }
+
+  async #begun(buffer: PartBuffer): Promise<Multipart> {
+    if (this.#multipart !== undefined) return this.#multipart
+    const key = this.#nextKey()
+    try {
+      const uploadId = await this.#options.store.startMultipart(key)
+      this.#multipart = { key, uploadId, parts: [], size: 0 }
+      return this.#multipart
+    } catch (error) {
+      buffer.release()
+      throw error
+    }
+  }
+
+  #send(multipart: Multipart, { buffer, length }: Filling): void {
     const { key, uploadId, parts } = multipart
-    const number = parts.length + 1
-    const part = limit(() => store.putPart(key, uploadId, number, block))
+    const bytes = buffer.bytes.subarray(0, length)
+    const part = this.#options.store
+      .putPart(key, uploadId, parts.length + 1, bytes)
+      .finally(() => buffer.release())
     parts.push(part)
-    multipart.size += block.length
+    multipart.size += length
     const settled: Promise<unknown> = part.then(
       () => this.#inFlight.delete(settled),
       (error: unknown) => {
@@ -107,30 +154,41 @@ export class SegmentWriter {
       },
     )
     this.#inFlight.add(settled)
-    while (this.#inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(this.#inFlight)
-    if (this.#failure !== undefined) throw this.#failure.error
   }
 
   async #complete(): Promise<void> {
-    const { store } = this.#options
-    if (this.#first !== undefined) {
-      const segment = { key: this.#nextKey(), size: this.#first.length }
-      await store.put(segment.key, this.#first)
-      this.#segments.push(segment)
-      this.#first = undefined
+    const rest = this.#seal()
+    const multipart = this.#multipart
+    if (multipart === undefined) {
+      if (rest !== undefined) await this.#putWhole(rest)
+      return
     }
-    if (this.#multipart === undefined) return
-    const { key, uploadId, parts, size } = this.#multipart
-    const done = await Promise.all(parts)
-    try {
-      await store.completeMultipart(key, uploadId, done)
-    } catch (error) {
-      // The answer to an earlier try may have been lost: then the object is there.
-      if ((await store.size(key)) !== size) throw error
-    }
-    if ((await store.size(key)) !== size)
-      throw storageFailed('keep all bytes of an object', undefined)
-    this.#segments.push({ key, size })
+    if (rest !== undefined) this.#send(multipart, rest)
+    await completeMultipart(this.#options.store, multipart)
+    this.#segments.push({ key: multipart.key, size: multipart.size })
     this.#multipart = undefined
   }
+
+  async #putWhole({ buffer, length }: Filling): Promise<void> {
+    const segment = { key: this.#nextKey(), size: length }
+    try {
+      await this.#options.store.put(segment.key, buffer.bytes.subarray(0, length))
+      this.#segments.push(segment)
+    } finally {
+      buffer.release()
+    }
+  }
+}
+
+async function completeMultipart(store: ObjectStore, multipart: Multipart): Promise<void> {
+  const { key, uploadId, parts, size } = multipart
+  const done = await Promise.all(parts)
+  try {
+    await store.completeMultipart(key, uploadId, done)
+  } catch (error) {
+    // The answer to an earlier try may have been lost: then the object is there.
+    if ((await store.size(key)) !== size) throw error
+  }
+  if ((await store.size(key)) !== size)
+    throw storageFailed('keep all bytes of an object', undefined)
 }

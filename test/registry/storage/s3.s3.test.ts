@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { digestOf } from '#oci/digest.ts'
 import type { BlobDriver, UploadKey } from '#registry/storage/blob-driver.ts'
 import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
@@ -13,7 +14,7 @@ import { testBlobDriver } from '../../contract/blob-driver.ts'
 import { testRecordDriver } from '../../contract/record-driver.ts'
 import { type Ceph, startCeph } from '../../support/ceph-rgw.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
-import { breakingAfter, piecesOf } from '../../support/streams.ts'
+import { breakingAfter, collect, piecesOf } from '../../support/streams.ts'
 
 const MiB = 1024 * 1024
 const layout = s3Layout('some/prefix/')
@@ -66,8 +67,8 @@ describe('large and many chunks in S3', () => {
     const options = optionsOf(await ceph.createBucket())
     store = openObjectStore(options)
     const sizes = { partSize: 5 * MiB, partsPerSegment: 2 }
-    driver = createS3BlobDriver(store, layout, sizes)
-    other = createS3BlobDriver(openObjectStore(options), layout, sizes)
+    driver = createS3BlobDriver(store, layout, { sizes })
+    other = createS3BlobDriver(openObjectStore(options), layout, { sizes })
   })
   after(async () => {
     await driver.close()
@@ -127,6 +128,36 @@ describe('large and many chunks in S3', () => {
     assert.deepEqual(await everything(store), before)
   })
 
+  it('takes the memory of an upload that is slow when another one wants it', async () => {
+    const narrow = createS3BlobDriver(store, layout, { partBuffers: 1, holdMs: 20 })
+    const [slow, fast] = [randomBytes(6 * MiB), randomBytes(11 * MiB)]
+    const isStored = Promise.withResolvers<void>()
+    async function* slowly(): AsyncGenerator<Uint8Array> {
+      yield slow.subarray(0, 1000)
+      await isStored.promise
+      yield* piecesOf(slow.subarray(1000))
+    }
+    const putting = narrow.put(digestOf(slow), slowly())
+    await narrow.put(digestOf(fast), piecesOf(fast))
+    isStored.resolve()
+    assert.equal(await putting, slow.length)
+    for (const bytes of [slow, fast]) {
+      assert.ok(bytes.equals(await collect(await narrow.read(digestOf(bytes)))))
+    }
+  })
+
+  it('shows a blob that another process deleted no longer than its stated time', async () => {
+    const pointerTtlMs = 50
+    const remembering = createS3BlobDriver(store, layout, { pointerTtlMs })
+    const bytes = randomBytes(1000)
+    await driver.put(digestOf(bytes), piecesOf(bytes))
+    assert.deepEqual(await remembering.stat(digestOf(bytes)), { size: 1000 })
+    await driver.delete(digestOf(bytes))
+    assert.equal(await driver.stat(digestOf(bytes)), undefined)
+    await sleep(pointerTtlMs + 1)
+    assert.equal(await remembering.stat(digestOf(bytes)), undefined)
+  })
+
   it('finishes the commit of a process that died after it had decided', async () => {
     const bytes = randomBytes(1000)
     const digest = digestOf(bytes)
@@ -171,7 +202,9 @@ describe('S3 behind a bad network', () => {
       return isFirst && method !== 'GET' && method !== 'HEAD' ? 'lose-answer' : undefined
     })
     const store = openObjectStore({ ...optionsOf(await ceph.createBucket()), endpoint: proxy.url })
-    const driver = createS3BlobDriver(store, layout, { partSize: 5 * MiB, partsPerSegment: 2 })
+    const driver = createS3BlobDriver(store, layout, {
+      sizes: { partSize: 5 * MiB, partsPerSegment: 2 },
+    })
     const records = createS3RecordDriver(store, layout)
     const bytes = randomBytes(12 * MiB)
     const key = randomUUID() as UploadKey
