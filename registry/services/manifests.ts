@@ -13,6 +13,7 @@ import { type Condition, checkCondition, isConditional } from './conditions.ts'
 import { listPage, type Page, type PageRequest } from './pages.ts'
 import { PRESENT, RECORD_KEYS } from './record-keys.ts'
 import type { ReferrerService } from './referrers.ts'
+import type { TaggedManifest } from './tag-repair.ts'
 import type { TagService } from './tags.ts'
 
 /** What a client puts in the place of `<tag-or-digest>`. */
@@ -67,6 +68,11 @@ const LOOKUPS_AT_ONCE = 16
 const KNOWN_REPOSITORIES = 10_000
 const LINE_FEED = 10
 
+interface Parsed {
+  readonly bytes: Uint8Array
+  readonly manifest: Manifest
+}
+
 /** What becomes of a manifest that refers to content which the repository lacks: it is refused, or taken as it is. */
 export type MissingReferences = 'refuse' | 'allow'
 
@@ -76,10 +82,12 @@ export interface ManifestServiceParts {
   readonly tags: TagService
   readonly referrers: ReferrerService
   readonly missingReferences: MissingReferences
+  /** Whether nothing is written, repairs included. */
+  readonly readOnly: boolean
 }
 
 export function createManifestService(parts: ManifestServiceParts): ManifestService {
-  const { records, blobs, tags, referrers, missingReferences } = parts
+  const { records, blobs, tags, referrers, missingReferences, readOnly } = parts
   const catalogued = new LRUCache<RepositoryName, true>({ max: KNOWN_REPOSITORIES })
 
   async function read(name: RepositoryName, digest: Digest): Promise<StoredManifest | undefined> {
@@ -90,11 +98,43 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
     return { mediaType, digest, bytes: record.bytes.subarray(end + 1) }
   }
 
+  const isThere = async (name: RepositoryName, digest: Digest) =>
+    (await records.get(RECORD_KEYS.manifest(name, digest))) !== undefined
+
+  const taggedManifest = (
+    name: RepositoryName,
+    digest: Digest,
+    store?: () => Promise<void>,
+  ): TaggedManifest => ({ name, digest, store, isThere: () => isThere(name, digest) })
+
   async function get(name: RepositoryName, selector: ManifestSelector): Promise<StoredManifest> {
     const digest = 'digest' in selector ? selector.digest : await tags.resolve(name, selector.tag)
     const manifest = digest === undefined ? undefined : await read(name, digest)
-    if (manifest === undefined) throw manifestUnknown(name, selector)
-    return manifest
+    if (manifest !== undefined) return manifest
+    if (digest !== undefined && 'tag' in selector && !readOnly) {
+      await tags.end(taggedManifest(name, digest), selector.tag)
+    }
+    throw manifestUnknown(name, selector)
+  }
+
+  /** Stores a manifest and what its subject should know of it. */
+  async function store(name: RepositoryName, digest: Digest, { bytes, manifest }: Parsed) {
+    const { mediaType } = manifest
+    const record = Buffer.concat([Buffer.from(`${mediaType}\n`, 'latin1'), bytes])
+    await records.put(RECORD_KEYS.manifest(name, digest), record)
+    await referrers.add(name, { mediaType, digest, size: bytes.length }, manifest)
+  }
+
+  /** After a push and after a deletion, which may have met: what a subject knows of is there, and known if it is. */
+  async function settleReferrer(name: RepositoryName, digest: Digest, parsed: Parsed) {
+    const { bytes, manifest } = parsed
+    if (manifest.subject === undefined) return
+    while (!(await isThere(name, digest))) {
+      await referrers.remove(name, digest, manifest)
+      if (!(await isThere(name, digest))) return
+      const { mediaType } = manifest
+      await referrers.add(name, { mediaType, digest, size: bytes.length }, manifest)
+    }
   }
 
   /** Nothing ever takes a repository out of the catalog, so that it is enough to have seen it there once. */
@@ -112,11 +152,10 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
     const limit = pLimit(LOOKUPS_AT_ONCE)
     const has = async (digest: Digest) =>
       (await blobs.has(name, digest)) ||
-      (manifest.kind === 'index' &&
-        (await records.get(RECORD_KEYS.manifest(name, digest))) !== undefined)
+      (manifest.kind === 'index' && (await isThere(name, digest)))
     const digests = [...new Set(requiredContent(manifest).map(({ digest }) => digest))]
-    const isThere = await Promise.all(digests.map((digest) => limit(has, digest)))
-    const missing = digests.filter((_, i) => !isThere[i])
+    const found = await Promise.all(digests.map((digest) => limit(has, digest)))
+    const missing = digests.filter((_, i) => !found[i])
     if (missing.length === 0) return
     throw new DrayError(
       'MANIFEST_BLOB_UNKNOWN',
@@ -128,8 +167,8 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
   /** The condition on a manifest by digest. Its bytes never change, so that there is no race to lose. */
   async function checkManifest(name: RepositoryName, digest: Digest, condition: Condition) {
     if (!isConditional(condition)) return
-    const isThere = (await records.get(RECORD_KEYS.manifest(name, digest))) !== undefined
-    checkCondition(condition, `manifest ${digest}`, isThere ? digest : undefined)
+    const current = (await isThere(name, digest)) ? digest : undefined
+    checkCondition(condition, `manifest ${digest}`, current)
   }
 
   async function put(name: RepositoryName, push: ManifestPush): Promise<PushedManifest> {
@@ -144,14 +183,33 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
     for (const change of changes) await tags.check(name, change)
     if (changes.length === 0) await checkManifest(name, digest, condition)
     if (missingReferences === 'refuse') await checkReferences(name, manifest)
-    const { mediaType } = manifest
     await catalogue(name)
-    const record = Buffer.concat([Buffer.from(`${mediaType}\n`, 'latin1'), bytes])
-    await records.put(RECORD_KEYS.manifest(name, digest), record)
-    const descriptor: Descriptor = { mediaType, digest, size: bytes.length }
-    const subject = await referrers.add(name, descriptor, manifest)
+    const storeIt = () => store(name, digest, { bytes, manifest })
+    await storeIt()
     for (const change of changes) await tags.change(name, change)
-    return { digest, subject }
+    const tagged = taggedManifest(name, digest, storeIt)
+    await Promise.all(changes.map(({ tag }) => tags.confirm(tagged, tag)))
+    await settleReferrer(name, digest, { bytes, manifest })
+    return { digest, subject: manifest.subject?.digest }
+  }
+
+  /** Tags go first, so that a crash leaves none that leads nowhere. */
+  async function deleteManifest(name: RepositoryName, digest: Digest): Promise<void> {
+    const stored = await read(name, digest)
+    if (stored === undefined) {
+      // An earlier deletion may have broken off.
+      await tags.settle(taggedManifest(name, digest))
+      throw manifestUnknown(name, { digest })
+    }
+    const { bytes, mediaType } = stored
+    const manifest = parseManifest(bytes, mediaType)
+    await tags.deleteAllOf(name, digest)
+    await referrers.remove(name, digest, manifest)
+    const storeIt = () => store(name, digest, { bytes, manifest })
+    do {
+      await records.delete(RECORD_KEYS.manifest(name, digest))
+      await settleReferrer(name, digest, { bytes, manifest })
+    } while (!(await tags.settle(taggedManifest(name, digest, storeIt))))
   }
 
   return {
@@ -163,10 +221,7 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
         return tags.change(name, { tag, digest: undefined, condition, mayOverwrite: true })
       }
       await checkManifest(name, selector.digest, condition)
-      const { digest, bytes, mediaType } = await get(name, selector)
-      await tags.deleteAllOf(name, digest)
-      await referrers.remove(name, digest, parseManifest(bytes, mediaType))
-      await records.delete(RECORD_KEYS.manifest(name, digest))
+      await deleteManifest(name, selector.digest)
     },
     repositories: (request, isListed) =>
       listPage(records, RECORD_KEYS.catalog, request, (name) => isListed(name as RepositoryName)),

@@ -20,17 +20,18 @@ export interface Services {
 export interface ServiceOptions {
   readonly missingReferences: MissingReferences
   readonly immutableTags: ImmutableTags
+  readonly readOnly: boolean
 }
 
 export function createServices(
   content: BlobDriver,
   records: RecordDriver,
-  { missingReferences, immutableTags }: ServiceOptions,
+  { immutableTags, ...options }: ServiceOptions,
 ): Services {
   const blobs = createBlobService(content, records)
   const uploads = createUploadService(content, blobs)
   const tags = createTagService(records, immutableTags)
   const referrers = createReferrerService(records)
-  const manifests = createManifestService({ records, blobs, tags, referrers, missingReferences })
+  const manifests = createManifestService({ records, blobs, tags, referrers, ...options })
   return { blobs, uploads, manifests, tags, referrers }
 }

@@ -5,6 +5,7 @@ import type { RecordDriver } from '../storage/record-driver.ts'
 import { type Condition, checkCondition, isConditional } from './conditions.ts'
 import { listPage, PAGE_LIMIT, type Page, type PageRequest } from './pages.ts'
 import { PRESENT, RECORD_KEYS } from './record-keys.ts'
+import { createTagRepair, type TaggedManifest } from './tag-repair.ts'
 import { type ImmutableTags, isImmutable } from './tag-rules.ts'
 
 /** A change of a tag that somebody asks for. */
@@ -24,7 +25,7 @@ export interface TagService {
   /** Whether a change could be made now. @throws PRECONDITION_FAILED, TAG_IMMUTABLE, DENIED */
   check(name: RepositoryName, change: TagChange): Promise<void>
   /**
-   * Makes a change.
+   * Makes a change. Whoever gives a tag calls `confirm` afterwards.
    *
    * @throws PRECONDITION_FAILED, TAG_IMMUTABLE, DENIED, MANIFEST_UNKNOWN when there is no tag to delete
    */
@@ -35,11 +36,22 @@ export interface TagService {
    * @throws TAG_IMMUTABLE when one of them is; all stay
    */
   deleteAllOf(name: RepositoryName, digest: Digest): Promise<void>
+  /** Sees to it that a tag which was just given leads to the manifest, also when that is being deleted. */
+  confirm(manifest: TaggedManifest, tag: Tag): Promise<void>
+  /**
+   * Forgets what tags a manifest had that was just deleted; brings it back if it was given one meanwhile. False when
+   * it was brought back for a tag that is gone by now, so that it has to be deleted again.
+   */
+  settle(manifest: TaggedManifest): Promise<boolean>
+  /** Ends a tag whose manifest was not found. */
+  end(manifest: TaggedManifest, tag: Tag): Promise<void>
   /** @throws NAME_UNKNOWN when the repository never held a manifest */
   list(name: RepositoryName, request: PageRequest): Promise<Page<string>>
 }
 
 export function createTagService(records: RecordDriver, immutable: ImmutableTags): TagService {
+  const repair = createTagRepair(records)
+
   async function read(name: RepositoryName, tag: Tag) {
     const record = await records.get(RECORD_KEYS.tag(name, tag))
     if (record === undefined) return undefined
@@ -104,7 +116,7 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
     },
     async change(name, change) {
       const { tag, digest } = change
-      // In this order, so that whoever deletes the manifest finds every tag of it; nothing else takes this record away.
+      // In this order, so that whoever deletes the manifest finds every tag of it.
       if (digest !== undefined) await records.put(RECORD_KEYS.tagged(name, digest, tag), PRESENT)
       if (isGuarded(name, change)) {
         await changeChecked(name, change)
@@ -130,9 +142,17 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
         } catch (error) {
           if (!isDrayError(error, 'PRECONDITION_FAILED')) throw error
         }
-        await records.delete(RECORD_KEYS.tagged(name, digest, tag))
       }
     },
+    confirm: repair.confirm,
+    async settle(manifest) {
+      let isSettled = true
+      for await (const tag of tagsOf(manifest.name, manifest.digest)) {
+        if (!(await repair.forget(manifest, tag))) isSettled = false
+      }
+      return isSettled
+    },
+    end: repair.end,
     async list(name, request) {
       if ((await records.get(RECORD_KEYS.repository(name))) === undefined) {
         throw new DrayError('NAME_UNKNOWN', `unknown repository ${name}`)

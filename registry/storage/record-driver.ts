@@ -1,4 +1,4 @@
-/** A small document, and a version that differs whenever its bytes do. */
+/** A small document, and a version that stands for the put which made it, and for no other of the same bytes. */
 export interface StoredRecord {
   readonly bytes: Uint8Array
   readonly version: string

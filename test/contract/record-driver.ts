@@ -86,6 +86,16 @@ export function testRecordDriver(
       assert.equal(await text('c/never'), undefined)
     })
 
+    it('tells a record from another one of the same bytes', async () => {
+      await write('c/same', 'same')
+      const seen = await version('c/same')
+      await write('c/same', 'same')
+      assert.notEqual(await version('c/same'), seen)
+      await rejects(driver.delete('c/same', { ifVersion: seen }))
+      await rejects(write('c/same', 'other', { ifVersion: seen }))
+      assert.equal(await text('c/same'), 'same')
+    })
+
     it('removes a record, at a version if asked, and success is no record', async () => {
       await write('d/one', 'first')
       const seen = await version('d/one')

@@ -1,19 +1,24 @@
+import { randomBytes } from 'node:crypto'
 import { recordConflict } from '../errors.ts'
 import type { RecordDriver } from '../record-driver.ts'
 import type { S3Layout } from './layout.ts'
 import type { ObjectStore } from './object-store.ts'
 
 const NOTHING = new Uint8Array()
+const SALT_BYTES = 16
 
 /**
- * Keeps each record as one object. S3 has no conditional delete that servers agree on, so deleting at a version puts
+ * Keeps each record as one object: its bytes and 16 random ones. An etag says what an object holds, not who wrote it
+ * when; with these it stands for one put alone.
+ *
+ * S3 has no conditional delete that servers agree on, so deleting at a version puts
  * an empty object in the record's place, under the condition; an empty object is no record.
  */
 export function createS3RecordDriver(store: ObjectStore, layout: S3Layout): RecordDriver {
   async function get(key: string) {
     const object = await store.get(layout.record(key))
     if (object === undefined || object.bytes.length === 0) return undefined
-    return { bytes: object.bytes, version: object.etag }
+    return { bytes: object.bytes.subarray(0, -SALT_BYTES), version: object.etag }
   }
 
   async function create(key: string, bytes: Uint8Array): Promise<boolean> {
@@ -29,7 +34,8 @@ export function createS3RecordDriver(store: ObjectStore, layout: S3Layout): Reco
 
   return {
     get,
-    async put(key, bytes, { ifAbsent, ifVersion } = {}) {
+    async put(key, document, { ifAbsent, ifVersion } = {}) {
+      const bytes = Buffer.concat([document, randomBytes(SALT_BYTES)])
       const done =
         ifVersion !== undefined
           ? await replace(key, bytes, ifVersion)
