@@ -19,6 +19,8 @@ interface LogLine {
   readonly msg: string
   readonly pid: number
   readonly worker?: number
+  /** The process of a worker that is to be replaced. */
+  readonly ended?: number
 }
 
 /** A registry of several processes, as a user starts it. */
@@ -164,7 +166,7 @@ describe('a registry of several workers on one directory', () => {
     for (const worker of [1, 2]) {
       const pid = await workers.pidOf(worker)
       process.kill(pid, 'SIGKILL')
-      await workers.logged(({ msg }) => msg.startsWith('a worker has ended'))
+      await workers.logged(({ ended }) => ended === pid)
       await client.expect(200, 'GET', '/v2/')
       await workers.pidOf(worker, pid)
     }
