@@ -12,7 +12,11 @@ import { Interrupted } from './interrupt.ts'
 import { say } from './output/print.ts'
 import { version } from './version.ts'
 
-export function createProgram(): Command {
+/** Commands whose options come of the table of a registry's settings. */
+const OF_REGISTRY = ['serve']
+
+/** What `words` don't name may lack its options: those of a registry cost a tenth of a second. */
+export async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command('dray')
     .description('Container images, from a push to a running process')
     .version(`dray ${version()}`, '-v, --version', 'print the version')
@@ -30,13 +34,17 @@ export function createProgram(): Command {
     infoCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program))
+    if (OF_REGISTRY.includes(command.name()) && words.includes(command.name())) {
+      const { addRegistryOptions } = await import('./commands/registry-options.ts')
+      addRegistryOptions(command)
+    }
   }
   return program
 }
 
 /** Runs one command line. Sets the exit code of the process; errors end here. */
 export async function run(argv: readonly string[]): Promise<void> {
-  const program = createProgram()
+  const program = await createProgram(argv)
   program.exitOverride()
   for (const command of [program, ...program.commands].flatMap((each) => each.commands)) {
     command.exitOverride()

@@ -3,20 +3,23 @@ import type { RegistryConfig } from '../config.ts'
 import { startRegistry } from '../server.ts'
 import { type Order, packError, type Report } from './messages.ts'
 
+/** Makes a logger whose every line has `base`. */
+export type CreateLogger = (level: string, base: { readonly worker: number }) => Logger
+
 type StartOrder = Extract<Order, { type: 'start' }>
 
 /**
  * What a process does that `startWorkers` has started: serve until the primary or a signal tells it to stop, and end.
  * A signal to one worker alone replaces that worker; a second one ends it at once.
  */
-export async function runWorker(createLogger: (worker: number) => Logger): Promise<void> {
+export async function runWorker(createLogger: CreateLogger): Promise<void> {
   const { started, stopped, onReload } = listenToOrders()
   await report({ type: 'hello' })
   const order = await Promise.race([started, stopped])
   if (order !== undefined) {
     try {
       const { config, worker, isLead } = order
-      const logger = createLogger(worker)
+      const logger = createLogger(config.logLevel, { worker })
       const registry = await startRegistry(config, { logger, isLead })
       await report({ type: 'listening', url: registry.url, port: registry.port })
       onReload((next) => {

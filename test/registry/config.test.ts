@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { CONFIG_DEFAULTS, CONFIG_VARIABLES } from '#registry/config.ts'
+import { NAMED_SETTINGS } from '#registry/config/sources.ts'
 import { type ConfigSources, loadConfig, parseConfig } from '#registry/index.ts'
 import { suitableWorkers } from '#registry/workers/count.ts'
+import { configurationPage, PAGE } from '../../scripts/docs.ts'
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 
@@ -27,6 +28,7 @@ describe('the configuration', () => {
       auth: undefined,
       openToAnyone: false,
       plainHttp: false,
+      logLevel: 'info',
     })
     assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen))
   })
@@ -73,11 +75,13 @@ describe('the configuration', () => {
       auth: ['{"htpasswd":"/h"}', { htpasswd: '/h', groups: {}, rules: [] }],
       openToAnyone: ['true', true],
       plainHttp: ['true', true],
+      logLevel: ['debug', 'debug'],
     }
-    const variables = Object.entries(CONFIG_VARIABLES)
-    const env = Object.fromEntries(variables.map(([key, name]) => [name, values[key]?.[0]]))
+    const env = Object.fromEntries(
+      NAMED_SETTINGS.map(({ key, variable }) => [variable, values[key]?.[0]]),
+    )
     const config = parseConfig({ env })
-    for (const [key] of variables) {
+    for (const { key } of NAMED_SETTINGS) {
       const value = key
         .split('.')
         .reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config)
@@ -157,17 +161,40 @@ describe('the configuration', () => {
     })
   })
 
-  it('is documented, key by key, with variable and default', () => {
-    const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
-    const rows = [...page.matchAll(/^\| `([^`]+)` \| `([^`]+)` \| ([^|]+) \|/gm)].map(
-      ([, key, variable, value]) => [key, variable, value],
-    )
-    const defaults: Readonly<Record<string, unknown>> = CONFIG_DEFAULTS
-    const expected = Object.entries(CONFIG_VARIABLES).map(([key, variable]) => {
-      const value = defaults[key]
-      if (key === 'workers') return [key, variable, 'one for each core, at most 4']
-      return [key, variable, value === undefined ? 'none' : value === '' ? 'empty' : `\`${value}\``]
+  it('is documented as the table of settings says', () => {
+    assert.equal(readFileSync(PAGE, 'utf8'), configurationPage(), 'run `npm run docs`')
+  })
+
+  const misspelt: Readonly<Record<string, [object, RegExp]>> = {
+    'a key': [{ uploadTTL: 1 }, /no key "uploadTTL"; did you mean uploadTtlMs\?/],
+    'a key of a section': [
+      { s3: { endpont: 'x' } },
+      /no key "s3\.endpont"; did you mean s3\.endpoint\?/,
+    ],
+    'a section': [{ s4: {} }, /no key "s4"; did you mean s3\?/],
+    'a key without its section': [
+      { pathStyle: true },
+      /no key "pathStyle"; did you mean s3\.pathStyle\?/,
+    ],
+    'a name of every object': [{ constructor: 1 }, /no key "constructor"$/],
+  }
+  for (const [what, [document, message]] of Object.entries(misspelt)) {
+    it(`names what is nearest to ${what} that does not exist`, () => {
+      const file = json(document)
+      assert.throws(() => parseConfig({ env: {}, file }), { code: 'CONFIG_INVALID', message })
     })
-    assert.deepEqual(rows, expected)
+  }
+
+  it('says where a value that it refuses was given', () => {
+    const given: [ConfigSources, RegExp][] = [
+      [{ env: {}, file: json({ s3: { bucket: '' } }) }, /^invalid s3\.bucket: /],
+      [{ env: {}, file: json({ immutableTags: { a: [1] } }) }, /^invalid immutableTags\.a\.0: /],
+      [{ env: { DRAY_S3_PATH_STYLE: 'yes' } }, /^invalid DRAY_S3_PATH_STYLE: /],
+      [{ env: { DRAY_WARNINGS: '[' } }, /^invalid DRAY_WARNINGS: /],
+      [{ env: {}, flags: { dataDir: '' } }, /^invalid --data: /],
+    ]
+    for (const [sources, message] of given) {
+      assert.throws(() => parseConfig(sources), { code: 'CONFIG_INVALID', message })
+    }
   })
 })

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { parseRepositoryName } from '#oci/reference.ts'
-import { parseAuth } from '#registry/auth/config.ts'
 import { explain } from '#registry/auth/explain.ts'
 import { ANONYMOUS, type Identity } from '#registry/auth/identity.ts'
 import { ACTIONS, type Action, decide, parseRules } from '#registry/auth/rules.ts'
+import { parseConfig } from '#registry/index.ts'
 
 const alice: Identity = { name: 'alice', groups: ['dev', 'ops'] }
 const job: Identity = {
@@ -20,6 +20,9 @@ const job: Identity = {
     'kubernetes.io': { namespace: 'prod' },
   },
 }
+
+const parseAuth = (auth: unknown) =>
+  parseConfig({ env: { DRAY_AUTH: JSON.stringify(auth) } }).auth ?? assert.fail()
 
 const rulesOf = (subjects: unknown, more: object = {}) =>
   parseRules(

@@ -1,0 +1,165 @@
+import { z } from 'zod'
+import { authSchema } from '../auth/config.ts'
+import { areWarnings } from '../http/warnings.ts'
+import { suitableWorkers } from '../workers/count.ts'
+import { address } from './address.ts'
+import { section, setting } from './setting.ts'
+
+const MINUTE_MS = 60_000
+
+const text = z.string().min(1)
+const duration = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1) // the longest timer of Node
+const pattern = z.string().min(1).max(255)
+
+/** Every option of the registry. */
+export const SETTINGS = {
+  listen: setting('text', address, {
+    default: '127.0.0.1:5000',
+    argument: 'host:port',
+    summary: 'where it listens',
+    details: '`[::]:5000` for every interface, port 0 for a free one.',
+  }),
+  dataDir: setting('text', text, {
+    default: '/var/lib/dray/registry',
+    flag: 'data',
+    argument: 'dir',
+    summary: 'directory of its content, when no bucket is set',
+    details: 'It must be on one local file system; processes of one machine may share it.',
+  }),
+  s3: section(
+    {
+      bucket: setting('text', text, {
+        argument: 'name',
+        summary: 'keep all content in this bucket',
+        details:
+          'It must exist. Any number of registries may share it. Credentials are found as the AWS SDK finds them.',
+      }),
+      endpoint: setting('text', z.url({ protocol: /^https?$/ }), {
+        argument: 'url',
+        defaultText: "Amazon's, of the region",
+        summary: "S3 server, where it is not Amazon's",
+      }),
+      region: setting('text', text, {
+        default: 'us-east-1',
+        argument: 'name',
+        summary: 'region of the bucket',
+      }),
+      pathStyle: setting('boolean', z.boolean(), {
+        default: false,
+        summary: "name the bucket in the path of URLs, as most servers but Amazon's want it",
+      }),
+      prefix: setting(
+        'text',
+        z
+          .string()
+          .regex(
+            /^(?:[A-Za-z0-9._-]+\/)*$/,
+            'must be empty, or path components that each end in /',
+          ),
+        {
+          default: '',
+          argument: 'prefix/',
+          summary: 'what the names of all objects begin with',
+          details: 'So a bucket can be shared with others. Path components that each end in `/`.',
+        },
+      ),
+    },
+    { needs: ['bucket'] },
+  ),
+  stallTimeoutMs: setting('number', duration, {
+    default: MINUTE_MS,
+    argument: 'ms',
+    summary: 'end requests on which no byte moves for so long',
+    details: 'In either direction. A request may take as long as it likes while bytes flow.',
+  }),
+  uploadTtlMs: setting('number', duration, {
+    default: 24 * 60 * MINUTE_MS,
+    argument: 'ms',
+    summary: 'drop unfinished uploads to which nothing was added for so long',
+  }),
+  shutdownTimeoutMs: setting('number', duration, {
+    default: 30_000,
+    argument: 'ms',
+    summary: 'time that requests are given to finish when the registry is stopped',
+    details: 'Uploads that are cut off keep what has come.',
+  }),
+  missingReferences: setting('text', z.enum(['refuse', 'allow']), {
+    default: 'refuse',
+    argument: 'refuse|allow',
+    summary: 'manifests that refer to blobs or manifests which their repository lacks',
+    details:
+      '`refuse` answers `MANIFEST_BLOB_UNKNOWN`; `allow` takes them, for indexes of which only some platforms are mirrored.',
+  }),
+  readOnly: setting('boolean', z.boolean(), {
+    default: false,
+    summary: 'answer requests that change nothing, and no others',
+    details:
+      'Everything but `GET` and `HEAD` is refused with 405 `UNSUPPORTED`. Nothing is written to the storage, so ' +
+      'credentials that can read and list are enough.',
+  }),
+  immutableTags: setting('json', z.record(pattern, z.array(pattern)), {
+    default: {},
+    defaultText: 'none',
+    argument: 'repositories=tags',
+    collect: addRule,
+    summary: 'tags that never change, once given',
+    details:
+      "Globs of repository names, each with a list of globs of tags; as a flag `'prod/**=v*'`.",
+  }),
+  warnings: setting(
+    'json',
+    z
+      .array(z.string())
+      .refine(areWarnings, 'must be of visible ASCII, and 4096 bytes long at most with framing'),
+    {
+      default: [],
+      defaultText: 'none',
+      flag: 'warning',
+      argument: 'text',
+      collect: (text, texts = []) => [...texts, text],
+      summary: 'sentences that clients are told with every answer',
+      details: 'In `Warning` headers; at most 4096 bytes of visible ASCII together.',
+    },
+  ),
+  workers: setting('number', z.int().min(1).max(1024), {
+    default: suitableWorkers(),
+    defaultText: 'one for each core, at most 4',
+    argument: 'n',
+    summary: 'processes that serve, behind one listener',
+    details:
+      'Each takes about 80 MiB of memory before it has anything to do; without 512 MiB for each, there are fewer by ' +
+      'default. With 1 there is one process in all.',
+  }),
+  auth: setting('json', authSchema, {
+    flag: false,
+    summary: 'who may do what, see below',
+    details: 'Without it everybody may do everything.',
+  }),
+  openToAnyone: setting('boolean', z.boolean(), {
+    default: false,
+    summary: 'let a registry without auth listen on an address that is not loopback',
+    details: 'Whoever reaches it may push and delete.',
+  }),
+  plainHttp: setting('boolean', z.boolean(), {
+    default: false,
+    summary: 'listen without TLS on an address that is not loopback',
+    details: 'Passwords go over the network as they are.',
+  }),
+  logLevel: setting('text', z.enum(['error', 'warn', 'info', 'debug', 'silent']), {
+    default: 'info',
+    argument: 'level',
+    summary: 'what is logged, as JSON on standard output: error, warn, info, debug or silent',
+  }),
+} as const
+
+type TagRules = Record<string, string[]>
+
+function addRule(rule: string, rules: TagRules = {}): TagRules | undefined {
+  const at = rule.indexOf('=')
+  if (at < 1) return undefined
+  const repositories = rule.slice(0, at)
+  return { ...rules, [repositories]: [...(rules[repositories] ?? []), rule.slice(at + 1)] }
+}
