@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { errorMessage } from '#oci/error.ts'
 import { authSchema } from '../auth/config.ts'
+import { parseGlob } from '../globs.ts'
 import { areWarnings } from '../http/warnings.ts'
 import { suitableWorkers } from '../workers/count.ts'
 import { address } from './address.ts'
@@ -12,7 +14,13 @@ const duration = z
   .int()
   .min(1)
   .max(2 ** 31 - 1) // the longest timer of Node
-const pattern = z.string().min(1).max(255)
+const pattern = z.string().superRefine((value, context) => {
+  try {
+    parseGlob(value)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: errorMessage(error) })
+  }
+})
 
 /** Every option of the registry. */
 export const SETTINGS = {

@@ -1,8 +1,9 @@
 import type { Digest } from '#oci/digest.ts'
-import type { RepositoryName } from '#oci/reference.ts'
+import { parseRepositoryName, type RepositoryName } from '#oci/reference.ts'
 import type { BlobContent, ByteRange, ByteSource } from '../storage/blob-driver.ts'
 import { blobUnknown } from '../storage/errors.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
+import { listAll } from './pages.ts'
 import { PRESENT, RECORD_KEYS } from './record-keys.ts'
 
 /** The blobs of repositories. A blob is there only for a repository that it was pushed or mounted to. */
@@ -12,6 +13,8 @@ export interface BlobService {
   stat(name: RepositoryName, digest: Digest): Promise<{ readonly size: number }>
   /** The bytes of a blob that `stat` has shown. @throws BLOB_UNKNOWN */
   read(digest: Digest, range?: ByteRange): Promise<ByteSource>
+  /** Every repository that shows a blob, without an order. */
+  holders(digest: Digest): AsyncIterable<RepositoryName>
   /** Shows a stored blob in a repository. */
   link(name: RepositoryName, digest: Digest): Promise<void>
   /**
@@ -34,10 +37,22 @@ export function createBlobService(content: BlobContent, records: RecordDriver): 
       return blob
     },
     read: (digest, range) => content.read(digest, range),
-    link: (name, digest) => records.put(RECORD_KEYS.blob(name, digest), PRESENT),
+    async *holders(digest) {
+      for await (const name of listAll(records, RECORD_KEYS.holders(digest))) {
+        const holder = parseRepositoryName(name)
+        if (await has(holder, digest)) yield holder
+      }
+    },
+    async link(name, digest) {
+      await Promise.all([
+        records.put(RECORD_KEYS.holder(digest, name), PRESENT),
+        records.put(RECORD_KEYS.blob(name, digest), PRESENT),
+      ])
+    },
     async delete(name, digest) {
       if (!(await has(name, digest))) throw blobUnknown(digest)
       await records.delete(RECORD_KEYS.blob(name, digest))
+      await records.delete(RECORD_KEYS.holder(digest, name))
     },
   }
 }

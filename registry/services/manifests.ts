@@ -10,6 +10,7 @@ import type { RecordDriver } from '../storage/record-driver.ts'
 import { checkDigest } from '../storage/verify.ts'
 import type { BlobService } from './blobs.ts'
 import { type Condition, checkCondition, isConditional } from './conditions.ts'
+import { readManifest, type StoredManifest } from './manifest-records.ts'
 import { listPage, type Page, type PageRequest } from './pages.ts'
 import { PRESENT, RECORD_KEYS } from './record-keys.ts'
 import type { ReferrerService } from './referrers.ts'
@@ -18,13 +19,6 @@ import type { TagService } from './tags.ts'
 
 /** What a client puts in the place of `<tag-or-digest>`. */
 export type ManifestSelector = { readonly tag: Tag } | { readonly digest: Digest }
-
-export interface StoredManifest {
-  readonly mediaType: string
-  readonly digest: Digest
-  /** Exactly those that were pushed. */
-  readonly bytes: Uint8Array
-}
 
 export interface ManifestPush {
   readonly selector: ManifestSelector
@@ -66,7 +60,6 @@ export interface ManifestService {
 
 const LOOKUPS_AT_ONCE = 16
 const KNOWN_REPOSITORIES = 10_000
-const LINE_FEED = 10
 
 interface Parsed {
   readonly bytes: Uint8Array
@@ -90,14 +83,6 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
   const { records, blobs, tags, referrers, missingReferences, readOnly } = parts
   const catalogued = new LRUCache<RepositoryName, true>({ max: KNOWN_REPOSITORIES })
 
-  async function read(name: RepositoryName, digest: Digest): Promise<StoredManifest | undefined> {
-    const record = await records.get(RECORD_KEYS.manifest(name, digest))
-    if (record === undefined) return undefined
-    const end = record.bytes.indexOf(LINE_FEED)
-    const mediaType = Buffer.from(record.bytes.subarray(0, end)).toString('latin1')
-    return { mediaType, digest, bytes: record.bytes.subarray(end + 1) }
-  }
-
   const isThere = async (name: RepositoryName, digest: Digest) =>
     (await records.get(RECORD_KEYS.manifest(name, digest))) !== undefined
 
@@ -109,7 +94,7 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
 
   async function get(name: RepositoryName, selector: ManifestSelector): Promise<StoredManifest> {
     const digest = 'digest' in selector ? selector.digest : await tags.resolve(name, selector.tag)
-    const manifest = digest === undefined ? undefined : await read(name, digest)
+    const manifest = digest === undefined ? undefined : await readManifest(records, name, digest)
     if (manifest !== undefined) return manifest
     if (digest !== undefined && 'tag' in selector && !readOnly) {
       await tags.end(taggedManifest(name, digest), selector.tag)
@@ -195,7 +180,7 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
 
   /** Tags go first, so that a crash leaves none that leads nowhere. */
   async function deleteManifest(name: RepositoryName, digest: Digest): Promise<void> {
-    const stored = await read(name, digest)
+    const stored = await readManifest(records, name, digest)
     if (stored === undefined) {
       // An earlier deletion may have broken off.
       await tags.settle(taggedManifest(name, digest))

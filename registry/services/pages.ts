@@ -37,3 +37,13 @@ export async function listPage(
   const page = entries.slice(0, wanted)
   return entries.length > wanted ? { entries: page, next: page.at(-1) } : { entries: page }
 }
+
+/** All keys under `prefix`, without it, read in pages as far as they are wanted. */
+export async function* listAll(records: RecordDriver, prefix: string): AsyncGenerator<string> {
+  let last: string | undefined
+  do {
+    const page: Page<string> = await listPage(records, prefix, { last })
+    yield* page.entries
+    last = page.next
+  } while (last !== undefined)
+}

@@ -7,6 +7,7 @@ import type { RepositoryName, Tag } from '#oci/reference.ts'
  *
  *     catalog/<name>                         the repository has held a manifest
  *     blobs/<name>!/<digest>                 the repository shows this blob
+ *     holders/<digest>/<name>                the repository shows this blob, or once did
  *     manifests/<name>!/<digest>             a manifest: its media type, a line feed, its exact bytes
  *     tags/<name>!/<tag>                     the digest that the tag stands for
  *     tagged/<name>!/<digest>/<tag>          the tag stands, or once stood, for this manifest
@@ -16,6 +17,8 @@ export const RECORD_KEYS = {
   catalog: 'catalog/',
   repository: (name: RepositoryName) => `catalog/${name}`,
   blob: (name: RepositoryName, digest: Digest) => `blobs/${name}!/${digest}`,
+  holders: (digest: Digest) => `holders/${digest}/`,
+  holder: (digest: Digest, name: RepositoryName) => `holders/${digest}/${name}`,
   manifest: (name: RepositoryName, digest: Digest) => `manifests/${name}!/${digest}`,
   tags: (name: RepositoryName) => `tags/${name}!/`,
   tag: (name: RepositoryName, tag: Tag) => `tags/${name}!/${tag}`,

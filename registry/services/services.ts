@@ -3,7 +3,7 @@ import type { RecordDriver } from '../storage/record-driver.ts'
 import { type BlobService, createBlobService } from './blobs.ts'
 import { createManifestService, type ManifestService, type MissingReferences } from './manifests.ts'
 import { createReferrerService, type ReferrerService } from './referrers.ts'
-import type { ImmutableTags } from './tag-rules.ts'
+import { type ImmutableTags, parseImmutableTags } from './tag-rules.ts'
 import { createTagService, type TagService } from './tags.ts'
 import { createUploadService, type UploadService } from './uploads.ts'
 
@@ -30,8 +30,8 @@ export function createServices(
 ): Services {
   const blobs = createBlobService(content, records)
   const uploads = createUploadService(content, blobs)
-  const tags = createTagService(records, immutableTags)
-  const referrers = createReferrerService(records)
+  const tags = createTagService(records, parseImmutableTags(immutableTags))
+  const referrers = createReferrerService(records, tags)
   const manifests = createManifestService({ records, blobs, tags, referrers, ...options })
   return { blobs, uploads, manifests, tags, referrers }
 }

@@ -3,10 +3,10 @@ import { DrayError, isDrayError } from '#oci/error.ts'
 import { parseTag, type RepositoryName, type Tag } from '#oci/reference.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
 import { type Condition, checkCondition, isConditional } from './conditions.ts'
-import { listPage, PAGE_LIMIT, type Page, type PageRequest } from './pages.ts'
+import { listAll, listPage, type Page, type PageRequest } from './pages.ts'
 import { PRESENT, RECORD_KEYS } from './record-keys.ts'
 import { createTagRepair, type TaggedManifest } from './tag-repair.ts'
-import { type ImmutableTags, isImmutable } from './tag-rules.ts'
+import type { IsImmutable } from './tag-rules.ts'
 
 /** A change of a tag that somebody asks for. */
 export interface TagChange {
@@ -49,7 +49,7 @@ export interface TagService {
   list(name: RepositoryName, request: PageRequest): Promise<Page<string>>
 }
 
-export function createTagService(records: RecordDriver, immutable: ImmutableTags): TagService {
+export function createTagService(records: RecordDriver, isImmutable: IsImmutable): TagService {
   const repair = createTagRepair(records)
 
   async function read(name: RepositoryName, tag: Tag) {
@@ -60,7 +60,7 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
   }
 
   const isGuarded = (name: RepositoryName, { tag, condition, mayOverwrite }: TagChange) =>
-    !mayOverwrite || isConditional(condition) || isImmutable(immutable, name, tag)
+    !mayOverwrite || isConditional(condition) || isImmutable(name, tag)
 
   async function check(name: RepositoryName, change: TagChange) {
     const { tag, digest, condition, mayOverwrite } = change
@@ -72,7 +72,7 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
       )
     }
     checkCondition(condition, `tag ${tag}`, found?.digest)
-    if (found !== undefined && found.digest !== digest && isImmutable(immutable, name, tag)) {
+    if (found !== undefined && found.digest !== digest && isImmutable(name, tag)) {
       throw tagImmutable(name, tag, found.digest)
     }
     return found
@@ -100,13 +100,8 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
   }
 
   async function* tagsOf(name: RepositoryName, digest: Digest): AsyncGenerator<Tag> {
-    const prefix = RECORD_KEYS.taggedAs(name, digest)
-    let last: string | undefined
-    do {
-      const page: Page<string> = await listPage(records, prefix, { limit: PAGE_LIMIT, last })
-      yield* page.entries.map(parseTag)
-      last = page.next
-    } while (last !== undefined)
+    for await (const tag of listAll(records, RECORD_KEYS.taggedAs(name, digest)))
+      yield parseTag(tag)
   }
 
   return {
@@ -130,7 +125,7 @@ export function createTagService(records: RecordDriver, immutable: ImmutableTags
     async deleteAllOf(name, digest) {
       const condition = { ifMatch: [digest] }
       for await (const tag of tagsOf(name, digest)) {
-        if (!isImmutable(immutable, name, tag)) continue
+        if (!isImmutable(name, tag)) continue
         const found = await read(name, tag)
         if (found?.digest === digest) throw tagImmutable(name, tag, digest)
       }

@@ -25,6 +25,12 @@ export interface UploadPlace {
   readonly owner?: string | undefined
 }
 
+/** Where a blob may be mounted from: `from`, or, without it, whatever repository holds it, if the client may read it. */
+export interface MountSource {
+  readonly from: RepositoryName | undefined
+  mayRead(name: RepositoryName): boolean
+}
+
 /** Pushing blobs (distribution-spec, "Pushing blobs"). */
 export interface UploadService {
   start(place: UploadPlace, algorithm?: DigestAlgorithm): Promise<UploadId>
@@ -41,8 +47,8 @@ export interface UploadService {
   finish(place: UploadPlace, id: UploadId, digest: Digest, chunk?: Chunk): Promise<void>
   /** Takes a whole blob in one request. @throws DIGEST_INVALID */
   push(name: RepositoryName, digest: Digest, source: ByteSource): Promise<void>
-  /** Shows a blob of one repository in another; false when the first doesn't have it. */
-  mount(name: RepositoryName, digest: Digest, from: RepositoryName): Promise<boolean>
+  /** Shows a blob in a repository that another one shows. False when there is none to take it from. */
+  mount(name: RepositoryName, digest: Digest, source: MountSource): Promise<boolean>
   /** @throws BLOB_UPLOAD_UNKNOWN */
   cancel(place: UploadPlace, id: UploadId): Promise<void>
 }
@@ -106,6 +112,12 @@ export function createUploadService(driver: BlobDriver, blobs: BlobService): Upl
     await blobs.link(place.name, digest)
   }
 
+  async function isMountable(digest: Digest, { from, mayRead }: MountSource): Promise<boolean> {
+    if (from !== undefined) return mayRead(from) && (await blobs.has(from, digest))
+    for await (const holder of blobs.holders(digest)) if (mayRead(holder)) return true
+    return false
+  }
+
   return {
     async start(place, algorithm) {
       const id = randomUUID() as UploadId
@@ -125,8 +137,8 @@ export function createUploadService(driver: BlobDriver, blobs: BlobService): Upl
         if (chunk !== undefined) await discard(chunk.source)
       }
     },
-    async mount(name, digest, from) {
-      if (!(await blobs.has(from, digest))) return false
+    async mount(name, digest, source) {
+      if (!(await isMountable(digest, source))) return false
       await blobs.link(name, digest)
       return true
     },

@@ -110,6 +110,10 @@ describe('the configuration', () => {
       env: { DRAY_IMMUTABLE_TAGS: '{"prod":"v*"}' },
     },
     'an immutable tag of an empty pattern': { env: {}, file: json({ immutableTags: { a: [''] } }) },
+    'an immutable tag of a wrong pattern': {
+      env: {},
+      file: json({ immutableTags: { a: ['v**'] } }),
+    },
     'a list that is no JSON': { env: { DRAY_WARNINGS: 'text' } },
     'warnings of more than a line': { env: {}, file: json({ warnings: ['a\r\nb'] }) },
     'warnings that are too long together': {

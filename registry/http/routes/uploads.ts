@@ -28,11 +28,11 @@ export function addUploadRoutes(
     const mount = digestParameter(ctx, 'mount')
     const from = queryParameter(ctx, 'from')
     const algorithm = algorithmOf(ctx)
-    if (mount !== undefined && from !== undefined) {
-      const source = parseRepositoryName(from)
+    if (mount !== undefined) {
       // A repository that one can't read is like one that lacks the blob.
-      const isReadable = accessOf(ctx).may('pull', source)
-      if (isReadable && (await uploads.mount(name, mount, source)))
+      const mayRead = (source: RepositoryName) => accessOf(ctx).may('pull', source)
+      const source = from === undefined ? undefined : parseRepositoryName(from)
+      if (await uploads.mount(name, mount, { from: source, mayRead }))
         return answerCreated(ctx, name, mount)
     } else if (digest !== undefined) {
       await uploads.push(name, digest, bodyOf(ctx.req, stallTimeoutMs))

@@ -9,7 +9,7 @@ import {
   type StartRegistry,
 } from './fixture.ts'
 
-const IMMUTABLE = { 'fixed/**': ['v*', 'release-[0-9]*'], only: ['**'] }
+const IMMUTABLE = { 'fixed/**': ['v*', 'release-*.*'], only: ['**'] }
 
 /** Registers the tests of tags that are changed under conditions, or never. */
 export function testTags(name: string, start: StartRegistry): void {
@@ -154,7 +154,7 @@ export function testTags(name: string, start: StartRegistry): void {
       const other = digestOf(numbered(2))
       for (const [repository, tag] of [
         ['fixed/app', 'v1'],
-        ['fixed/a/b', 'release-1'],
+        ['fixed/a/b', 'release-1.0'],
         ['only', 'any'],
       ]) {
         const manifests = `/v2/${repository}/manifests`

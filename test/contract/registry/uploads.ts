@@ -164,12 +164,31 @@ export function testUploads(name: string, start: StartRegistry): void {
       assert.equal(refused.status, 202)
       await client.expect(204, 'GET', refused.headers.location ?? '')
       assert.equal((await mount('source', digestOf('never pushed'))).status, 202)
-      await client.expect(202, 'POST', `/v2/target/blobs/uploads/?mount=${digest}`)
       await client.expect(404, 'HEAD', `/v2/target/blobs/${digest}`)
       const mounted = await mount('source')
       assert.equal(mounted.status, 201)
       assert.equal(mounted.headers.location, `/v2/target/blobs/${digest}`)
       await client.expect(200, 'HEAD', `/v2/target/blobs/${digest}`)
+    })
+
+    it('mounts a blob of whatever repository holds it, when none is named', async () => {
+      const digest = await client.pushBlob('holder', randomBytes(100))
+      const mount = (name: string) =>
+        client.send('POST', `/v2/${name}/blobs/uploads/?mount=${digest}`)
+      const mounted = await mount('finder')
+      assert.equal(mounted.status, 201)
+      assert.equal(mounted.headers.location, `/v2/finder/blobs/${digest}`)
+      assert.equal(mounted.headers['docker-content-digest'], digest)
+      await client.expect(200, 'HEAD', `/v2/finder/blobs/${digest}`)
+      await client.expect(202, 'DELETE', `/v2/holder/blobs/${digest}`)
+      assert.equal((await mount('holder')).status, 201)
+      for (const name of ['holder', 'finder']) {
+        await client.expect(202, 'DELETE', `/v2/${name}/blobs/${digest}`)
+      }
+      const refused = await mount('late')
+      assert.equal(refused.status, 202)
+      await client.expect(204, 'DELETE', refused.headers.location ?? '')
+      await client.expect(404, 'HEAD', `/v2/late/blobs/${digest}`)
     })
 
     it('lets exactly one of several requests add bytes at one place', async () => {

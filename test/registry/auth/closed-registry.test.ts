@@ -53,6 +53,15 @@ describe('a registry with repositories of several users', () => {
     await closed.as('bob').expect(201, 'POST', path)
   })
 
+  it('mounts from one that can be read, but from no other, when none is named', async () => {
+    const secret = await closed.as('alice').pushBlob('alice/app', 'held by one alone')
+    const path = '/v2/bob/found/blobs/uploads/?mount='
+    await closed.as('bob').expect(202, 'POST', `${path}${secret}`)
+    const layer = await closed.as('alice').pushBlob('alice/app', 'held by two')
+    await closed.as('alice').pushBlob('public/base', 'held by two')
+    await closed.as('bob').expect(201, 'POST', `${path}${layer}`)
+  })
+
   it('keeps the upload of one user from another one in the same repository', async () => {
     const location = await closed.as('alice').startUpload('shared')
     const bob = closed.as('bob')
