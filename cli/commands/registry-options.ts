@@ -57,5 +57,5 @@ function optionsOf(named: NamedSetting): Option[] {
 
 function defaultOf({ setting }: NamedSetting): string {
   const text = setting.defaultText ?? String(setting.default ?? '')
-  return text === '' || text === 'none' ? '' : ` (default: ${text})`
+  return text === '' || text === 'none' ? '' : ` (default: ${text.replaceAll('`', '')})`
 }

@@ -8,6 +8,8 @@ import { address } from './address.ts'
 import { section, setting } from './setting.ts'
 
 const MINUTE_MS = 60_000
+/** What S3 allows at most. */
+const WEEK_MS = 7 * 24 * 60 * MINUTE_MS
 
 const text = z.string().min(1)
 const duration = z
@@ -21,6 +23,7 @@ const pattern = z.string().superRefine((value, context) => {
     context.addIssue({ code: 'custom', message: errorMessage(error) })
   }
 })
+const url = z.url({ protocol: /^https?$/ })
 
 /** Every option of the registry. */
 export const SETTINGS = {
@@ -45,7 +48,7 @@ export const SETTINGS = {
         details:
           'It must exist. Any number of registries may share it. Credentials are found as the AWS SDK finds them.',
       }),
-      endpoint: setting('text', z.url({ protocol: /^https?$/ }), {
+      endpoint: setting('text', url, {
         argument: 'url',
         defaultText: "Amazon's, of the region",
         summary: "S3 server, where it is not Amazon's",
@@ -74,6 +77,24 @@ export const SETTINGS = {
           details: 'So a bucket can be shared with others. Path components that each end in `/`.',
         },
       ),
+      redirect: setting('boolean', z.boolean(), {
+        default: false,
+        summary: 'send clients to the bucket for the bytes of blobs',
+        details:
+          'By URLs that are signed for one object and a while. Clients must be able to reach `s3.publicEndpoint`; see ' +
+          '[operations](operations.md#redirects).',
+      }),
+      publicEndpoint: setting('text', url, {
+        argument: 'url',
+        defaultText: 'as `s3.endpoint`',
+        summary: 'S3 server as clients reach it',
+      }),
+      redirectTtlMs: setting('number', z.int().min(1000).max(WEEK_MS), {
+        default: 20 * MINUTE_MS,
+        argument: 'ms',
+        summary: 'how long a signed URL is good for',
+        details: 'At most a week. A download that has begun may take longer.',
+      }),
     },
     { needs: ['bucket'] },
   ),

@@ -15,6 +15,8 @@ export interface BlobService {
   read(digest: Digest, range?: ByteRange): Promise<ByteSource>
   /** Every repository that shows a blob, without an order. */
   holders(digest: Digest): AsyncIterable<RepositoryName>
+  /** Where a client can read a blob that `stat` has shown from its store, if it can. */
+  presign(digest: Digest): Promise<string | undefined>
   /** Shows a stored blob in a repository. */
   link(name: RepositoryName, digest: Digest): Promise<void>
   /**
@@ -49,6 +51,7 @@ export function createBlobService(content: BlobContent, records: RecordDriver): 
         records.put(RECORD_KEYS.blob(name, digest), PRESENT),
       ])
     },
+    presign: async (digest) => content.presign?.(digest),
     async delete(name, digest) {
       if (!(await has(name, digest))) throw blobUnknown(digest)
       await records.delete(RECORD_KEYS.blob(name, digest))

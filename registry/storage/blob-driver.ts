@@ -32,6 +32,11 @@ export interface BlobContent {
    * @throws BLOB_UNKNOWN
    */
   read(digest: Digest, range?: ByteRange): Promise<ByteSource>
+  /**
+   * A URL at which anybody can read all or one range of a blob for a while, without the store being asked; undefined
+   * for blobs that have none. Absent where no client is to be sent to the bytes.
+   */
+  presign?(digest: Digest): Promise<string | undefined>
   /** Stores a blob whose digest is known beforehand. Returns its size. @throws DIGEST_INVALID */
   put(digest: Digest, source: ByteSource, options?: Cancellable): Promise<number>
   /**

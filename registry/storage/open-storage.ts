@@ -43,6 +43,7 @@ async function openBucket(options: S3Config, { isChecked }: OpenOptions): Promis
   const { s3Layout } = await import('./s3/layout.ts')
   const { createS3BlobDriver } = await import('./s3/blob-driver.ts')
   const { createS3RecordDriver } = await import('./s3/record-driver.ts')
+  const { createPresigner } = await import('./s3/presign.ts')
   const { probeBucket } = await import('./s3/probe.ts')
   const store = openObjectStore(options)
   const layout = s3Layout(options.prefix)
@@ -52,8 +53,9 @@ async function openBucket(options: S3Config, { isChecked }: OpenOptions): Promis
     store.close()
     throw error
   }
+  const presigner = options.redirect ? createPresigner(options) : undefined
   return {
-    content: createS3BlobDriver(store, layout),
+    content: createS3BlobDriver(store, layout, { presigner }),
     records: createS3RecordDriver(store, layout),
   }
 }

@@ -23,7 +23,7 @@ const STORAGES: readonly {
     },
   },
   {
-    name: 'Ceph S3',
+    name: 'Ceph S3, with redirects to it',
     async start() {
       const ceph = await startCeph()
       const registry = await startRegistryProcess(
@@ -35,6 +35,7 @@ const STORAGES: readonly {
           '--s3-region',
           'us-east-1',
           '--s3-path-style',
+          '--s3-redirect',
         ],
         {
           AWS_ACCESS_KEY_ID: ceph.credentials.accessKeyId,

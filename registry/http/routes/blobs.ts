@@ -9,6 +9,7 @@ import { isNotModified } from '../conditions.ts'
 import { answerEmpty, type Context, digestOfPath, repositoryOf } from '../context.ts'
 import { PATHS } from '../paths.ts'
 import { formatContentRange, parseRanges } from '../ranges.ts'
+import { answerRedirect, canBeRedirected } from '../redirects.ts'
 import { sendBytes } from '../send-bytes.ts'
 
 const BINARY = 'application/octet-stream'
@@ -39,8 +40,10 @@ export function addBlobRoutes(router: Routes, { blobs }: Services, stallTimeoutM
       ctx.status = 304
       return
     }
-    ctx.set('Content-Type', BINARY)
     const ranges = rangesOf(ctx, digest, size)
+    const url = canBeRedirected(ctx) ? await blobs.presign(digest) : undefined
+    if (url !== undefined) return answerRedirect(ctx, url)
+    ctx.set('Content-Type', BINARY)
     const [only] = ranges ?? []
     if (ranges !== undefined && ranges.length > 1) {
       const { boundary, ...bytes } = partsOf(blobs, { digest, size, ranges })

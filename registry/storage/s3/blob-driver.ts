@@ -1,3 +1,4 @@
+import type { Digest } from '#oci/digest.ts'
 import type { BlobDriver } from '../blob-driver.ts'
 import { blobUnknown, outOfOrder } from '../errors.ts'
 import { createRunningHashes, startHash } from '../running-hashes.ts'
@@ -7,7 +8,8 @@ import { expireUploads } from './expire.ts'
 import type { S3Layout } from './layout.ts'
 import type { ObjectStore } from './object-store.ts'
 import { createPartBuffers } from './part-buffers.ts'
-import { createPointers } from './pointers.ts'
+import { createPointers, type Pointers } from './pointers.ts'
+import type { Presigner } from './presign.ts'
 import { putBlob } from './put.ts'
 import { SEGMENT_SIZES, type SegmentSizes } from './segment-writer.ts'
 import { readSegments } from './segments.ts'
@@ -22,6 +24,8 @@ export interface S3BlobDriverOptions {
   readonly holdMs?: number | undefined
   /** How long this process may go on showing a blob that another one has deleted from the bucket. Default: 1 minute. */
   readonly pointerTtlMs?: number | undefined
+  /** Sends clients to the objects themselves. Default: they get everything from this process. */
+  readonly presigner?: Presigner | undefined
 }
 
 /**
@@ -34,6 +38,7 @@ export function createS3BlobDriver(
   options: S3BlobDriverOptions = {},
 ): BlobDriver {
   const { sizes = SEGMENT_SIZES, partBuffers = 16, holdMs, pointerTtlMs = 60_000 } = options
+  const { presigner } = options
   const pointers = createPointers(store, layout, pointerTtlMs)
   const sessions = createSessions(store, layout)
   const hashes = createRunningHashes()
@@ -50,6 +55,9 @@ export function createS3BlobDriver(
       if (pointer === undefined) throw blobUnknown(digest)
       return readSegments(store, pointer.segments, range)
     },
+    ...(presigner === undefined
+      ? {}
+      : { presign: (digest) => presign(pointers, presigner, digest) }),
     put: (digest, source, { signal } = {}) => putBlob(context, pointers, digest, source, signal),
     async delete(digest) {
       const pointer = await pointers.get(digest)
@@ -72,7 +80,18 @@ export function createS3BlobDriver(
     abort,
     expireUploads: (idleMs) => expireUploads(context, abort, new Date(Date.now() - idleMs)),
     async close() {
+      presigner?.close()
       store.close()
     },
   }
+}
+
+/** Only a blob that is one object has a URL. */
+async function presign(
+  pointers: Pointers,
+  presigner: Presigner,
+  digest: Digest,
+): Promise<string | undefined> {
+  const [only, ...more] = (await pointers.recall(digest))?.segments ?? []
+  return only === undefined || more.length > 0 ? undefined : presigner.sign(only.key)
 }

@@ -40,7 +40,8 @@ export function openBucket(options: BucketOptions): Bucket {
   }
 }
 
-function clientConfig(options: BucketOptions): S3ClientConfig {
+/** How clients of any use are set up. */
+export function clientConfig(options: BucketOptions): S3ClientConfig {
   const agent = { maxSockets: SOCKETS }
   return {
     region: options.region,
