@@ -67,6 +67,9 @@ export const ERRORS = {
   ARCHIVE_INVALID: { message: 'invalid docker-archive' },
   STORE_FAILED: { message: 'the local store cannot be used' },
 
+  CONTAINER_UNKNOWN: { message: 'no such container' },
+  CONTAINER_STATE: { message: 'the container is not in the state for this' },
+  NAME_TAKEN: { message: 'the name is taken' },
   RUNTIME_UNAVAILABLE: { message: 'no OCI runtime works on this host' },
   RUN_FAILED: { message: 'the container could not be run' },
   COMMAND_NOT_FOUND: { message: 'command not found in the image' },

@@ -31,7 +31,7 @@ export async function makeBundle(
   const { paths, id } = claim
   const config = rootfs.config.config ?? {}
   commandLine(config, options) // nothing to run: say so before anything is mounted
-  await mountRootfs(paths, rootfs.lowerDirs)
+  await mountRootfs(paths, rootfs.lowerDirs, { volatile: options.autoRemove ?? false })
   prepareMountPoints(paths.merged)
   const volumes = await placeVolumes(paths.merged, options.volumes ?? [])
   const spec = buildSpec(rootfs.config, options, {
@@ -47,11 +47,23 @@ export async function makeBundle(
   return spec
 }
 
-async function mountRootfs(paths: ContainerPaths, lowerDirs: readonly string[]): Promise<void> {
-  for (const dir of [paths.empty, paths.upper, paths.work, paths.merged]) await mkdir(dir)
+/**
+ * Mounts a container's root file system, at `merged`. What an earlier run wrote is there again.
+ *
+ * `volatile` leaves out all waiting for the disk, and with it the right to be mounted a second time.
+ *
+ * @throws MOUNT_FAILED
+ */
+export async function mountRootfs(
+  paths: ContainerPaths,
+  lowerDirs: readonly string[],
+  { volatile = false } = {},
+): Promise<void> {
+  const isNew = (await mkdir(paths.upper, { recursive: true })) !== undefined
+  for (const dir of [paths.empty, paths.work, paths.merged]) await mkdir(dir, { recursive: true })
   const lowers = lowerDirs.length === 0 ? [paths.empty] : lowerDirs
-  await dressUpper(paths.upper, lowers.at(-1) ?? paths.empty)
-  mountOverlay({ ...paths, lowerDirs: lowers, target: paths.merged, volatile: true })
+  if (isNew) await dressUpper(paths.upper, lowers.at(-1) ?? paths.empty)
+  mountOverlay({ ...paths, lowerDirs: lowers, target: paths.merged, volatile })
 }
 
 /** The upper directory's owner and mode are those of / inside: the topmost layer's, for whoever isn't root there. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -58,6 +58,14 @@ export function limitsSwap(cgroups: Cgroups): boolean {
   return cgroups.mode === 'v2' || existsSync(`${CGROUP_ROOT}/memory/memory.memsw.limit_in_bytes`)
 }
 
+/** Whether the processes of a cgroup are frozen. */
+export function isFrozen(path: string): boolean {
+  return (
+    readText(join(CGROUP_ROOT, 'freezer', path, 'freezer.state')).startsWith('FROZEN') ||
+    readText(join(CGROUP_ROOT, path, 'cgroup.freeze')).startsWith('1')
+  )
+}
+
 /**
  * Kills every process in a cgroup and removes it from all hierarchies. `path` is that of the runtime spec
  * (`cgroupsPath`). What is not there is no error.
@@ -97,6 +105,14 @@ async function killAll(dir: string): Promise<void> {
 
 function isController(option: string): boolean {
   return !NO_CONTROLLER.test(option)
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
 }
 
 async function readControllers(mountPoint: string): Promise<string[]> {

@@ -1,15 +1,17 @@
 import { execFile } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
-import { readdir, realpath, rmdir, unlink } from 'node:fs/promises'
+import { readdir, rmdir, unlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
-import { type Cgroups, readCgroups, removeCgroup } from './cgroup.ts'
-import { containersDir, isContainerId } from './layout.ts'
+import { type Cgroups, isFrozen, readCgroups, removeCgroup } from './cgroup.ts'
+import { realContainersDir } from './containers/find.ts'
+import { dropName } from './containers/names.ts'
+import { isContainerId } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
-import { findProcesses, killAndWait } from './processes.ts'
+import { findPrograms, killAndWait } from './processes.ts'
 import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
-import { deleteArguments, KNOWN_RUNTIMES, runArguments } from './runtime.ts'
+import { deleteArguments, KNOWN_RUNTIMES, resumeArguments } from './runtime.ts'
 import { cgroupsPathOf } from './spec.ts'
 import { unmount } from './sys.ts'
 
@@ -27,22 +29,18 @@ export interface CleanUpReport {
 }
 
 /**
- * Removes the containers whose owner died before it could: kills what runs in them, unmounts, removes cgroups and
- * directories. Those with a living owner are left alone; several processes may do this at once.
+ * Removes the containers whose owner died before it could, and those that it didn't live to write down: kills what runs in
+ * them, unmounts, removes cgroups and directories. Containers with a living owner or with a monitor are left alone; several
+ * processes may do this at once.
  */
 export async function cleanUpContainers(root: string): Promise<CleanUpReport> {
   const removed: string[] = []
   const failed: { id: string; reason: string }[] = []
-  const containers = await realpath(containersDir(root)).catch(() => undefined)
+  const containers = realContainersDir(root)
   if (containers === undefined) return { removed, failed }
   for (const id of (await readdir(containers)).filter(isContainerId)) {
     try {
-      const claim = claimExisting(containers, id)
-      if (claim === undefined) continue
-      const record = await readRecord(claim.paths)
-      if (record !== undefined) await endRuntime(claim, record)
-      await removeContainer(claim, record, await readCgroups())
-      removed.push(id)
+      if (await removeAbandoned(root, containers, id)) removed.push(id)
     } catch (error) {
       failed.push({ id, reason: errorMessage(error) })
     }
@@ -50,37 +48,62 @@ export async function cleanUpContainers(root: string): Promise<CleanUpReport> {
   return { removed, failed }
 }
 
+async function removeAbandoned(root: string, containers: string, id: string): Promise<boolean> {
+  const claim = claimExisting(containers, id, { abandoned: true })
+  if (claim === undefined) return false
+  try {
+    const record = await readRecord(claim.paths)
+    if (record?.keeper === 'monitor') return false
+    if (record !== undefined) await endRuntime(record)
+    await removeContainer(root, claim, record, await readCgroups())
+    return true
+  } finally {
+    claim.release()
+  }
+}
+
 /**
- * Kills the runtime that an owner started and didn't survive. It may still be setting the container up, and would go on
- * after all has been removed.
+ * Kills the runtime and the monitor that somebody started and didn't survive. They may still be setting the container up,
+ * and would go on after all has been removed.
  */
-async function endRuntime(claim: Claim, record: ContainerRecord): Promise<void> {
-  const args = runArguments(record.runtimeRoot, claim.id, claim.paths)
-  const pids = await findProcesses([record.runtime, ...args])
+export async function endRuntime(record: ContainerRecord): Promise<void> {
+  const pids = await findPrograms(['conmon', basename(record.runtime)], record.id)
   for (const pid of pids) await killAndWait(pid)
 }
 
 /**
- * Removes everything of a container and ends the claim. A directory is never deleted through a mount: it stays when
- * something below it cannot be unmounted.
+ * Removes everything of a container. A directory is never deleted through a mount: it stays when something below it cannot
+ * be unmounted. The claim is still to be released.
  *
  * @throws RUN_FAILED when something is left
  */
 export async function removeContainer(
+  root: string,
   claim: Claim,
   record: ContainerRecord | undefined,
   cgroups: Cgroups,
 ): Promise<void> {
-  try {
-    const trouble = record === undefined ? undefined : await deleteInRuntime(record)
-    if (!(await removeCgroup(cgroups, cgroupsPathOf(claim.id)))) {
-      throw left(claim, trouble ?? 'its processes do not end')
-    }
-    await unmountUnder(claim)
-    await removeDirectory(claim)
-  } finally {
-    claim.release()
+  await takeDown(claim, record, cgroups)
+  await removeDirectory(claim)
+  if (record !== undefined) dropName(root, record.id, record.name)
+}
+
+/**
+ * Removes what a container has on the host while it runs, whether it still does or not: its processes, cgroups and mounts.
+ * What it wrote stays.
+ *
+ * @throws RUN_FAILED when something is left
+ */
+export async function takeDown(
+  claim: Claim,
+  record: ContainerRecord | undefined,
+  cgroups: Cgroups,
+): Promise<void> {
+  const trouble = record === undefined ? undefined : await deleteInRuntime(record)
+  if (!(await removeCgroup(cgroups, cgroupsPathOf(claim.id)))) {
+    throw left(claim, trouble ?? 'its processes do not end')
   }
+  await unmountUnder(claim)
 }
 
 /** Kills the container and removes the runtime's state. @returns what went wrong, for which the cgroup may still make up */
@@ -88,9 +111,13 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
   const state = join(record.runtimeRoot, record.id)
   const isKnown = KNOWN_RUNTIMES.some((name) => name === basename(record.runtime))
   if (isKnown && !existsSync(state)) return undefined
+  const call = (args: readonly string[]) =>
+    run(record.runtime, args, { timeout: RUNTIME_TIMEOUT_MS })
   try {
-    const args = deleteArguments(record.runtimeRoot, record.id)
-    await run(record.runtime, args, { timeout: RUNTIME_TIMEOUT_MS })
+    // Nothing frozen can be killed.
+    if (isFrozen(cgroupsPathOf(record.id)))
+      await call(resumeArguments(record.runtimeRoot, record.id))
+    await call(deleteArguments(record.runtimeRoot, record.id))
     return undefined
   } catch (error) {
     return `${basename(record.runtime)} cannot delete it: ${errorMessage(error)}`
@@ -106,11 +133,13 @@ async function unmountUnder(claim: Claim): Promise<void> {
 }
 
 /**
- * The lock goes last, so that whoever finds the rest can take over. Containers make names that are no UTF-8 and paths
+ * The record goes first, so that no half of a container is taken for a whole one; the lock last, so that whoever finds the
+ * rest can take over. Containers make names that are no UTF-8 and paths
  * longer than any system call takes; of Node's ways to remove a tree only the synchronous one copes.
  */
 async function removeDirectory(claim: Claim): Promise<void> {
-  const { dir, lock } = claim.paths
+  const { dir, lock, record } = claim.paths
+  rmSync(record, { force: true })
   for (const name of await readdir(dir)) {
     if (name !== basename(lock)) rmSync(join(dir, name), { recursive: true, force: true })
   }

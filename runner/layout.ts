@@ -1,14 +1,18 @@
 import { join } from 'node:path'
 
 /**
- * What a container leaves on the host while it runs. `<root>` is the local store; nothing here outlives the container.
+ * What a container leaves on the host as long as it exists. `<root>` is the local store.
  *
+ *     <root>/container-names/<name>   a symlink that holds the id
  *     <root>/containers/<id>/     the OCI bundle; only root may enter
- *       lock                      held by flock(2) as long as the owner lives
- *       record.json               what is needed to clean up, and who this is
+ *       lock                      held by flock(2) by whoever changes the container; as long as it runs, without a monitor
+ *       record.json               who this is, how it is run, and what became of it
  *       config.json               runtime spec
  *       pid                       of the container's first process, in the host's numbers
  *       runtime.log               what the OCI runtime says, JSON lines
+ *       output.log                what the container says, in the lines of Kubernetes
+ *       exit oom                  the exit code, and that memory ran out, as the monitor writes them
+ *       monitor.pid attach ctl winsz   the monitor's: its pid, its socket and its pipes
  *       hosts hostname resolv.conf   mounted inside, in /etc
  *       empty/                    the only lower directory of an image without layers
  *       upper/ work/              overlay's
@@ -34,6 +38,10 @@ export interface ContainerPaths {
   readonly config: string
   readonly pid: string
   readonly log: string
+  readonly output: string
+  readonly exit: string
+  readonly oom: string
+  readonly monitorPid: string
   readonly empty: string
   readonly upper: string
   readonly work: string
@@ -43,6 +51,11 @@ export interface ContainerPaths {
 /** Where the containers of a store are. */
 export function containersDir(root: string): string {
   return join(root, 'containers')
+}
+
+/** Where the names of a store's containers are. */
+export function namesDir(root: string): string {
+  return join(root, 'container-names')
 }
 
 /** Whether a name in {@link containersDir} is that of a container. */
@@ -60,6 +73,10 @@ export function containerPaths(containers: string, id: string): ContainerPaths {
     config: join(dir, 'config.json'),
     pid: join(dir, 'pid'),
     log: join(dir, 'runtime.log'),
+    output: join(dir, 'output.log'),
+    exit: join(dir, 'exit'),
+    oom: join(dir, 'oom'),
+    monitorPid: join(dir, 'monitor.pid'),
     empty: join(dir, 'empty'),
     upper: join(dir, 'upper'),
     work: join(dir, 'work'),

@@ -18,6 +18,10 @@ export interface PlacedVolume extends Volume {
 
 /** How to run a container; absent means what the image says, then the default. */
 export interface ContainerOptions {
+  /** What the image is called; default: its digest. */
+  readonly image?: string | undefined
+  /** Default: one that is made up. */
+  readonly name?: string | undefined
   /** Replaces the image's Cmd, when it has a word. */
   readonly command?: readonly string[] | undefined
   /** Replaces the image's Entrypoint, and its Cmd too; `['']` or `[]` leaves none. */
@@ -44,6 +48,31 @@ export interface ContainerOptions {
   readonly cpus?: number | undefined
   /** Processes and threads; default 2048, -1 for no limit. */
   readonly pidsLimit?: number | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Whether the container is removed when it ends. */
+  readonly autoRemove?: boolean | undefined
+  /** What {@link parseSignal} takes. Default: the image's, then SIGTERM. */
+  readonly stopSignal?: string | undefined
+  /** How long a container may take to stop before it is killed, in seconds; default 10, -1 for ever. */
+  readonly stopTimeout?: number | undefined
+  readonly restart?: RestartPolicy | undefined
+  readonly log?: LogOptions | undefined
+}
+
+/** When a container that ended is started again. Never, when somebody stopped it. */
+export interface RestartPolicy {
+  /** `always` and `unless-stopped` differ after a boot: what was stopped before it stays so with the latter. */
+  readonly name: 'no' | 'on-failure' | 'always' | 'unless-stopped'
+  /** Most restarts of `on-failure`; 0 for no bound. */
+  readonly maxRetries: number
+}
+
+/** What becomes of a container's output. */
+export interface LogOptions {
+  readonly driver: 'k8s-file' | 'journald' | 'none'
+  /** Bytes, for a file: one that is full begins anew. */
+  readonly maxSize?: number | undefined
+  readonly tag?: string | undefined
 }
 
 /**
@@ -64,6 +93,16 @@ export function parseVolume(text: string): Volume {
     throw usage(`a volume cannot be mounted at ${containerPath}`)
   }
   return { hostPath: normalPath(host), containerPath, readOnly: mode === 'ro' }
+}
+
+/** Parses `no`, `on-failure[:N]`, `always` or `unless-stopped`. @throws USAGE */
+export function parseRestartPolicy(text: string): RestartPolicy {
+  const match = /^(?:(no|always|unless-stopped)|(on-failure)(?::(\d{1,6}))?)$/.exec(text)
+  const name = (match?.[1] ?? match?.[2]) as RestartPolicy['name'] | undefined
+  if (name !== undefined) return { name, maxRetries: Number(match?.[3] ?? 0) }
+  throw usage(
+    `invalid restart policy ${JSON.stringify(text)}: write no, on-failure[:N], always or unless-stopped`,
+  )
 }
 
 /** Checks what the parsers of single values can't see. @throws USAGE */

@@ -1,22 +1,28 @@
+import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
 
 const GONE_WITHIN_MS = 2000
 const POLL_MS = 10
 
-/** The numbers of the processes that were started with exactly these words. */
-export async function findProcesses(words: readonly string[]): Promise<number[]> {
-  const wanted = words.map((word) => `${word}\0`).join('')
-  const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+/** The numbers of the processes that run one of some programs, named by their files, with a word in their command line. */
+export async function findPrograms(names: readonly string[], word: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const lines = await Promise.all(
-    names.map((name) => readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')),
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
   )
-  return names.filter((_, at) => lines[at] === wanted).map(Number)
+  return pids
+    .filter((_, at) => {
+      const [program = '', ...words] = (lines[at] ?? '').split('\0')
+      return names.includes(basename(program)) && words.includes(word)
+    })
+    .map(Number)
 }
 
 /** Sends a signal; that the process is gone is no error. */
-export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+export function sendSignal(pid: number, signal: NodeJS.Signals | number): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
@@ -34,4 +40,39 @@ export async function killAndWait(pid: number): Promise<void> {
 /** A process that only waits for its parent to notice its end doesn't run any more: it has no command line. */
 async function isRunning(pid: number): Promise<boolean> {
   return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')) !== ''
+}
+
+/** When a process was started, in ticks since the boot, which tells it from a later one of the same number. */
+export function startTicks(pid: number): string | undefined {
+  return statFields(pid)?.[19]
+}
+
+/** Whether the process that was started then still runs; one that only waits for its parent to notice its end doesn't. */
+export function isSameProcess(pid: number, ticks: string): boolean {
+  const fields = statFields(pid)
+  return fields !== undefined && fields[0] !== 'Z' && fields[19] === ticks
+}
+
+/** Whether a process's command line holds a word. */
+export function hasWord(pid: number, word: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(word)
+  } catch {
+    return false
+  }
+}
+
+/** Changes with every boot of the host. */
+export function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+}
+
+/** The fields of /proc/PID/stat (proc(5)) from the third on; the second may hold anything. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return undefined
+  }
 }

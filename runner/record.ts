@@ -1,36 +1,82 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, statSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
+import type { Rootfs } from '#oci/rootfs.ts'
 import { check } from '#oci/schema.ts'
 import { type ContainerPaths, containerPaths } from './layout.ts'
+import type { ContainerOptions } from './options.ts'
 import { tryLock } from './sys.ts'
 
-/** What is written down before anything of a container is started: enough to remove it without its owner. */
+/**
+ * What is written down of a container before anything of it is started: who it is, how it is run, and enough to remove
+ * it without its owner. Whether it runs is never read from here alone: `state.ts` asks the kernel too.
+ */
 export interface ContainerRecord {
-  readonly version: 1
+  readonly version: 2
   readonly id: string
+  readonly name: string
   readonly createdAt: string
-  readonly ownerPid: number
-  readonly manifestDigest: string
+  /** The image as it was asked for. */
+  readonly image: string
+  readonly rootfs: Rootfs
+  readonly options: ContainerOptions
   /** The OCI runtime's program and its state directory (`--root`). */
   readonly runtime: string
   readonly runtimeRoot: string
+  /**
+   * Who sees the container's end. `owner`: the process that made it, which holds the lock as long as the container lives and
+   * then removes it. `monitor`: conmon.
+   */
+  readonly keeper: 'owner' | 'monitor'
+  readonly phase: Phase
 }
 
-const RECORD_LIMIT = 64 * 1024
-const ATTEMPTS = 16
+/** How far a container has come. With `owner` it stays at `starting`. */
+export type Phase =
+  | { readonly name: 'created'; readonly error?: string | undefined }
+  | { readonly name: 'starting'; readonly bootId: string; readonly startedAt: string }
+  | ({ readonly name: 'started' } & Run)
+  | ({ readonly name: 'ended' } & Run & RunEnd)
 
-const schema = z.object({
-  version: z.literal(1),
+/** One run of a container that has a monitor. */
+export interface Run {
+  readonly startedAt: string
+  /** Of the container's first process, in the host's numbers, and when it was started, in ticks since the boot. */
+  readonly pid: number
+  readonly ticks: string
+  /** Which boot of the host the numbers belong to. */
+  readonly bootId: string
+  readonly monitorPid: number
+  /** How often it was restarted without being asked. */
+  readonly restarts: number
+  /** Whether somebody asked it to stop, so that no policy starts it again. */
+  readonly stopRequested?: boolean | undefined
+}
+
+/** How a run ended. */
+export interface RunEnd {
+  /** Absent when nobody saw it. */
+  readonly exitCode?: number | undefined
+  readonly finishedAt: string
+  readonly oomKilled: boolean
+}
+
+// An image config has up to 4 MiB.
+const RECORD_LIMIT = 8 * 1024 * 1024
+const ATTEMPTS = 16
+const POLL_MS = 10
+
+/** The rest was written by this program, where only root may write. */
+const schema = z.looseObject({
+  version: z.literal(2),
   id: z.string(),
-  createdAt: z.string(),
-  ownerPid: z.number(),
-  manifestDigest: z.string(),
-  runtime: z.string(),
-  runtimeRoot: z.string(),
+  name: z.string(),
+  keeper: z.enum(['owner', 'monitor']),
+  phase: z.looseObject({ name: z.enum(['created', 'starting', 'started', 'ended']) }),
 })
 
 /** A container's directory, ours alone until {@link Claim.release} or the end of this process, however it ends. */
@@ -47,16 +93,24 @@ export async function claimNew(containers: string): Promise<Claim> {
     const id = randomBytes(32).toString('hex')
     await mkdir(containerPaths(containers, id).dir, { mode: 0o700 })
     // Before the lock is held, another process may take the directory for an abandoned one.
-    const claim = claimExisting(containers, id)
+    const claim = claimExisting(containers, id, { abandoned: true })
     if (claim !== undefined) return claim
   }
   throw new DrayError('RUN_FAILED', `cannot lock a new directory in ${containers}: try again`)
 }
 
-/** Undefined when somebody else holds the container, or removed it. */
-export function claimExisting(containers: string, id: string): Claim | undefined {
+/**
+ * Undefined when somebody else holds the container, or removed it.
+ *
+ * @param options.abandoned also takes a directory without a lock, which whoever made it, or removed it, left so
+ */
+export function claimExisting(
+  containers: string,
+  id: string,
+  { abandoned = false } = {},
+): Claim | undefined {
   const paths = containerPaths(containers, id)
-  const fd = openLock(paths.lock)
+  const fd = openLock(paths.lock, abandoned ? constants.O_CREAT : 0)
   if (fd === undefined) return undefined
   try {
     if (tryLock(fd) && isSameFile(fd, paths.lock)) {
@@ -70,28 +124,54 @@ export function claimExisting(containers: string, id: string): Claim | undefined
   return undefined
 }
 
-/** Replaces the record at once, or not at all. It needs no fsync: after a power cut nothing is left to kill or unmount. */
-export async function writeRecord(paths: ContainerPaths, record: ContainerRecord): Promise<void> {
-  const temporary = `${paths.record}.new`
-  await writeFile(temporary, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600 })
-  await rename(temporary, paths.record)
-}
-
-/** Undefined when there is none, or none that can be read: then the container was never started, or not since the last boot. */
-export async function readRecord(paths: ContainerPaths): Promise<ContainerRecord | undefined> {
-  try {
-    const bytes = await readFile(paths.record)
-    const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
-    return check(schema, value, 'container record', 'STORE_FAILED')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT') || error instanceof DrayError) return undefined
-    throw error
+/** {@link claimExisting}, waiting for whoever holds the container, as long as `withinMs`. */
+export async function claimSoon(
+  containers: string,
+  id: string,
+  withinMs: number,
+): Promise<Claim | undefined> {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    const claim = claimExisting(containers, id)
+    if (claim !== undefined || performance.now() > deadline) return claim
+    if (!existsSync(containerPaths(containers, id).dir)) return undefined
+    await delay(POLL_MS)
   }
 }
 
-function openLock(path: string): number | undefined {
+/**
+ * Replaces the record at once, or not at all. `durable` is for containers that outlive a power cut; of others nothing is
+ * left then but the directory.
+ */
+export async function writeRecord(
+  paths: ContainerPaths,
+  record: ContainerRecord,
+  { durable = record.keeper === 'monitor' && !record.options.autoRemove } = {},
+): Promise<void> {
+  const temporary = `${paths.record}.new`
+  const text = `${JSON.stringify(record, undefined, 2)}\n`
+  await writeFile(temporary, text, { mode: 0o600, flush: durable })
+  await rename(temporary, paths.record)
+}
+
+/**
+ * Undefined when there is none, or an empty one, as a power cut leaves it: then the container was never started since.
+ *
+ * @throws STORE_FAILED for one that can't be read, such as that of a newer version
+ */
+export async function readRecord(paths: ContainerPaths): Promise<ContainerRecord | undefined> {
+  const bytes = await readFile(paths.record).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  })
+  if (bytes === undefined || bytes.length === 0) return undefined
+  const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
+  return check(schema, value, 'container record', 'STORE_FAILED') as unknown as ContainerRecord
+}
+
+function openLock(path: string, flags: number): number | undefined {
   try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    return openSync(path, constants.O_RDWR | flags, 0o600)
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, readFileSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
@@ -89,6 +89,21 @@ export function deleteArguments(runtimeRoot: string, id: string): string[] {
   return ['--root', runtimeRoot, 'delete', '--force', id]
 }
 
+/** Arguments of `start`: lets a created container's command begin. */
+export function startArguments(runtimeRoot: string, id: string): string[] {
+  return ['--root', runtimeRoot, 'start', id]
+}
+
+/** Arguments of `pause`: freezes all processes. */
+export function pauseArguments(runtimeRoot: string, id: string): string[] {
+  return ['--root', runtimeRoot, 'pause', id]
+}
+
+/** Arguments of `resume`, after `pause`. */
+export function resumeArguments(runtimeRoot: string, id: string): string[] {
+  return ['--root', runtimeRoot, 'resume', id]
+}
+
 // How runc and crun say that the command itself could not be started; everything else is the container's set-up.
 const NOT_FOUND =
   /executable file\b.* not found|exec: "[^"]*": .*no such file|exec container process.*: no such file/i
@@ -109,6 +124,30 @@ export function explainFailure(runtime: OciRuntime, log: string): DrayError | un
   if (NOT_FOUND.test(reason)) return new DrayError('COMMAND_NOT_FOUND', reason)
   if (NOT_EXECUTABLE.test(reason)) return new DrayError('COMMAND_NOT_EXECUTABLE', reason)
   return new DrayError('RUN_FAILED', `${runtime.name} could not run the container: ${reason}`)
+}
+
+/**
+ * Why a container was not started, from the runtime's log; undefined when it was.
+ *
+ * @returns COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE or RUN_FAILED
+ */
+export function explainStart(
+  runtime: OciRuntime,
+  logPath: string,
+  process: { readonly args: readonly string[] },
+): DrayError | undefined {
+  const failure = explainFailure(runtime, readIfThere(logPath))
+  if (failure === undefined || failure.code === 'RUN_FAILED') return failure
+  const command = JSON.stringify(process.args[0])
+  return new DrayError(failure.code, `cannot run ${command}: ${failure.message}`)
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 function errorLine(line: string): string | undefined {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import { DrayError } from '#oci/error.ts'
 
 /** Signals that a person or a supervisor sends to a program, and that the container's command should get instead. */
 const FORWARDED = [
@@ -47,6 +48,33 @@ export class SignalCatcher {
   }
 }
 
+/**
+ * Parses a signal as `kill -l` names it, with or without SIG, or its number.
+ *
+ * @throws USAGE
+ */
+export function parseSignal(text: string): number {
+  const upper = text.toUpperCase()
+  const name = upper.startsWith('SIG') ? upper : `SIG${upper}`
+  const realTime = /^SIGRT(MIN|MAX)(?:([+-])(\d{1,2}))?$/.exec(name)
+  const number = /^\d{1,2}$/.test(text)
+    ? Number(text)
+    : realTime === null
+      ? constants.signals[name as NodeJS.Signals]
+      : realTimeSignal(realTime)
+  if (number !== undefined && number > 0 && number <= SIGRTMAX) return number
+  throw new DrayError('USAGE', `invalid signal ${JSON.stringify(text)}: write TERM, SIGTERM or 15`)
+}
+
+// signal(7): libc keeps the first two of the kernel's for itself.
+const SIGRTMIN = 34
+const SIGRTMAX = 64
+
+function realTimeSignal([, end, sign, offset = '0']: RegExpExecArray): number {
+  const distance = sign === '-' ? -Number(offset) : Number(offset)
+  return (end === 'MIN' ? SIGRTMIN : SIGRTMAX) + distance
+}
+
 /** The exit code that stands for an end by a signal. */
 export function exitCodeOfSignal(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal]
@@ -61,6 +89,12 @@ export function isLostOn(signal: NodeJS.Signals, statusText: string): boolean {
   const bit = 1n << BigInt(constants.signals[signal] - 1)
   const masks = ['SigCgt', 'SigIgn'].map((field) => readMask(statusText, field))
   return masks.every((mask) => mask !== undefined && (mask & bit) === 0n)
+}
+
+/** {@link isLostOnProcess} for a signal by its number. */
+export function isLostOnNumber(signal: number, pid: number): boolean {
+  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0]
+  return name !== undefined && isLostOnProcess(name as NodeJS.Signals, pid)
 }
 
 /** {@link isLostOn} of a process of this host; false when it is gone. */

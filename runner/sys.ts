@@ -1,4 +1,4 @@
-import { readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { DrayError } from '#oci/error.ts'
 
@@ -28,6 +28,9 @@ interface Native {
   readonly moveMount: Call
   readonly openat2: Call
   readonly closeRange: Call
+  readonly socket: Call
+  readonly connect: Call
+  readonly shutdown: Call
   errno(): string
 }
 
@@ -52,6 +55,8 @@ const CLOSE_RANGE_CLOEXEC = 4
 const MNT_DETACH = 2
 const UMOUNT_NOFOLLOW = 8
 const LOCK_EX_NB = 2 | 4
+const AF_UNIX = 1
+const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000
 
 const O_CLOEXEC = 0o2000000
 /** open(2): names a file without opening what it holds. */
@@ -128,6 +133,32 @@ export function openat2(dir: number, path: string, flags: number, resolve: numbe
   return checked(sys, 'openat2', sys.openat2(SYS.openat2, dir, path, how, how.length))
 }
 
+/**
+ * Connects to a UNIX socket of packets, the only kind that Node has no class for. One read is one packet.
+ *
+ * @param path at most 107 bytes (unix(7))
+ * @returns a descriptor that the caller closes
+ */
+export function connectPackets(path: string): number {
+  const sys = native()
+  const fd = checked(sys, 'socket', sys.socket(AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0))
+  const address = Buffer.alloc(110) // struct sockaddr_un
+  address.writeUInt16LE(AF_UNIX, 0)
+  address.write(path, 2, 107)
+  try {
+    checked(sys, 'connect', sys.connect(fd, address, address.length))
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+/** Ends one direction of a socket, or both; whoever waits for something from it wakes up. */
+export function shutdownSocket(fd: number, how: 'read' | 'write' | 'both'): void {
+  native().shutdown(fd, ['read', 'write', 'both'].indexOf(how))
+}
+
 /** Marks every descriptor but 0, 1 and 2 of this process to close in the programs it starts. Older than Linux 5.11: does nothing. */
 export function keepDescriptorsPrivate(): void {
   native().closeRange(SYS.closeRange, 3, 0xffffffff, CLOSE_RANGE_CLOEXEC)
@@ -198,6 +229,9 @@ function load(): Native {
       'long fromFd, const char *fromPath, long toFd, const char *toPath, long flags',
     ),
     openat2: syscall('long dir, const char *path, const uint8_t *how, size_t size'),
+    socket: libc.func('int socket(int domain, int type, int protocol)'),
+    connect: libc.func('int connect(int fd, const uint8_t *address, unsigned int length)'),
+    shutdown: libc.func('int shutdown(int fd, int how)'),
     closeRange: syscall('long first, long last, long flags'),
     errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
   }

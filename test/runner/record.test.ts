@@ -6,18 +6,29 @@ import { cleanUpContainers } from '#runner/index.ts'
 import { containerPaths, isContainerId } from '#runner/layout.ts'
 import { optionString } from '#runner/overlay.ts'
 import { distinctLowers } from '#runner/overlay.ts'
-import { claimExisting, claimNew, readRecord, writeRecord } from '#runner/record.ts'
+import {
+  type ContainerRecord,
+  claimExisting,
+  claimNew,
+  readRecord,
+  writeRecord,
+} from '#runner/record.ts'
+import { rootfsOf } from './support/busybox.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const RECORD = {
-  version: 1,
+const RECORD: ContainerRecord = {
+  version: 2,
   id: 'x',
+  name: 'first',
   createdAt: '2026-01-01T00:00:00.000Z',
-  ownerPid: 1,
-  manifestDigest: `sha256:${'0'.repeat(64)}`,
+  image: 'app:1',
+  rootfs: rootfsOf([]),
+  options: {},
   runtime: '/usr/sbin/runc',
   runtimeRoot: '/run/dray/runc',
-} as const
+  keeper: 'owner',
+  phase: { name: 'created' },
+}
 
 describe('a claim', () => {
   it('is on a new directory, and nobody else’s', async (t) => {
@@ -45,25 +56,31 @@ describe('the record of a container', () => {
     const { paths, release } = await claimNew(join(tempDir(t), 'containers'))
     assert.equal(await readRecord(paths), undefined)
     await writeRecord(paths, RECORD)
-    await writeRecord(paths, { ...RECORD, ownerPid: 2 })
-    assert.deepEqual(await readRecord(paths), { ...RECORD, ownerPid: 2 })
+    await writeRecord(paths, { ...RECORD, name: 'second' })
+    assert.deepEqual(
+      await readRecord(paths),
+      JSON.parse(JSON.stringify({ ...RECORD, name: 'second' })),
+    )
     assert.deepEqual(readdirSync(paths.dir).sort(), ['lock', 'record.json'])
     release()
   })
 
-  for (const text of [
-    '',
-    '{',
-    '[]',
-    '{"version":2}',
-    '\xff',
-    JSON.stringify({ ...RECORD, id: 1 }),
-  ]) {
-    it(`is none when it says ${JSON.stringify(text.slice(0, 20))}`, async (t) => {
-      const { paths, release } = await claimNew(join(tempDir(t), 'containers'))
+  it('is none when it is empty, as a power cut leaves it', async (t) => {
+    const { paths, release } = await claimNew(join(tempDir(t), 'containers'))
+    writeFileSync(paths.record, '')
+    assert.equal(await readRecord(paths), undefined)
+    release()
+  })
+
+  for (const text of ['{', '[]', '{"version":3}', '\xff', JSON.stringify({ ...RECORD, id: 1 })]) {
+    it(`is refused, and its container kept, when it says ${JSON.stringify(text.slice(0, 20))}`, async (t) => {
+      const root = tempDir(t)
+      const { paths, release, id } = await claimNew(join(root, 'containers'))
       writeFileSync(paths.record, text, 'latin1')
-      assert.equal(await readRecord(paths), undefined)
       release()
+      await assert.rejects(readRecord(paths), { code: 'STORE_FAILED' })
+      const { removed, failed } = await cleanUpContainers(root)
+      assert.deepEqual([removed, failed.map((each) => each.id)], [[], [id]])
     })
   }
 })

@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { DrayError } from '#oci/error.ts'
+import type { Rootfs } from '#oci/rootfs.ts'
+import { type Cgroups, readCgroups } from '../cgroup.ts'
+import type { RunnerContext } from '../context.ts'
+import { containersDir, DEFAULT_STATE_DIR } from '../layout.ts'
+import { checkOptions, type ContainerOptions } from '../options.ts'
+import { type Claim, type ContainerRecord, claimNew, writeRecord } from '../record.ts'
+import { chooseRuntime, type OciRuntime } from '../runtime.ts'
+import { readBootId } from '../processes.ts'
+import { realContainersDir } from './find.ts'
+import { takeName } from './names.ts'
+import { removeContainer } from '../cleanup.ts'
+
+/** A container's place on the host, ours until its claim is released. */
+export interface NewContainer {
+  readonly claim: Claim
+  readonly record: ContainerRecord
+  readonly runtime: OciRuntime
+  readonly cgroups: Cgroups
+}
+
+/**
+ * Makes the directory and the record of a new container, and gives it its name.
+ *
+ * @throws USAGE, RUNTIME_UNAVAILABLE, NAME_TAKEN, RUN_FAILED
+ */
+export async function newContainer(
+  rootfs: Rootfs,
+  options: ContainerOptions,
+  context: RunnerContext,
+  keeper: ContainerRecord['keeper'],
+): Promise<NewContainer> {
+  checkOptions(options)
+  requireRoot()
+  const cgroups = await readCgroups()
+  const runtime = await chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
+  const runtimeRoot = join(resolve(context.stateDir ?? DEFAULT_STATE_DIR), runtime.name)
+  await mkdir(runtimeRoot, { recursive: true, mode: 0o700 })
+  await mkdir(containersDir(context.root), { recursive: true, mode: 0o700 })
+  const claim = await claimNew(realContainersDir(context.root) ?? '')
+  const createdAt = new Date().toISOString()
+  let record: ContainerRecord | undefined
+  try {
+    record = {
+      version: 2,
+      id: claim.id,
+      name: takeName(context.root, claim.id, options.name),
+      createdAt,
+      image: options.image ?? rootfs.manifestDigest,
+      rootfs,
+      options,
+      runtime: runtime.path,
+      runtimeRoot,
+      keeper,
+      phase:
+        keeper === 'owner'
+          ? { name: 'starting', bootId: readBootId(), startedAt: createdAt }
+          : { name: 'created' },
+    }
+    await writeRecord(claim.paths, record)
+    return { claim, record, runtime, cgroups }
+  } catch (error) {
+    await removeContainer(context.root, claim, record, cgroups)
+    claim.release()
+    throw error
+  }
+}
+
+/** @throws RUN_FAILED for anyone but root */
+export function requireRoot(): void {
+  if (process.geteuid?.() === 0) return
+  throw new DrayError('RUN_FAILED', 'containers are mounted and isolated by root: run as root')
+}

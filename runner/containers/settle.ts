@@ -1,0 +1,82 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { endRuntime, removeContainer, takeDown } from '../cleanup.ts'
+import { readCgroups } from '../cgroup.ts'
+import {
+  type Claim,
+  claimExisting,
+  type ContainerRecord,
+  readRecord,
+  writeRecord,
+} from '../record.ts'
+import { type Container, readEnd } from './state.ts'
+import { realContainersDir } from './find.ts'
+
+/** What the monitor leaves in a container's directory. */
+const MONITOR_FILES = ['exit', 'oom', 'pid', 'monitor.pid', 'attach', 'ctl', 'winsz'] as const
+
+/**
+ * Brings a container whose run is over to rest: takes down what the run had on the host and writes down how it ended, or
+ * removes the container, if it was to be. One that runs, or rests already, is left as it is.
+ *
+ * @returns the record as it is now; undefined when the container is gone
+ * @throws RUN_FAILED when something can't be taken down; the next call tries again
+ */
+export async function settle(
+  root: string,
+  claim: Claim,
+  record: ContainerRecord,
+): Promise<ContainerRecord | undefined> {
+  if (record.keeper === 'owner') {
+    await endRuntime(record)
+    await removeContainer(root, claim, record, await readCgroups())
+    return undefined
+  }
+  const { phase } = record
+  if (phase.name === 'starting') return await abandonStart(claim, record)
+  if (phase.name !== 'started') return record
+  const end = readEnd(record.id, claim.paths, phase)
+  if (end === undefined) return record
+  const cgroups = await readCgroups()
+  if (record.options.autoRemove) {
+    await removeContainer(root, claim, record, cgroups)
+    return undefined
+  }
+  await takeDown(claim, record, cgroups)
+  const settled = { ...record, phase: { ...phase, name: 'ended', ...end } } as const
+  await writeRecord(claim.paths, settled)
+  removeMonitorFiles(claim)
+  return settled
+}
+
+/** Whoever started it was killed on the way. */
+async function abandonStart(claim: Claim, record: ContainerRecord): Promise<ContainerRecord> {
+  await endRuntime(record)
+  await takeDown(claim, record, await readCgroups())
+  const phase = { name: 'created', error: 'its start was cut off' } as const
+  const settled: ContainerRecord = { ...record, phase }
+  await writeRecord(claim.paths, settled)
+  removeMonitorFiles(claim)
+  return settled
+}
+
+/** Removes what a monitor left, so that nothing of it is taken for the next run's. */
+export function removeMonitorFiles(claim: Claim): void {
+  for (const name of MONITOR_FILES) rmSync(join(claim.paths.dir, name), { force: true })
+}
+
+/** {@link settle}, unless somebody else is at it. */
+export async function settleIfFree(
+  root: string,
+  container: Container,
+): Promise<Container | undefined> {
+  const claim = claimExisting(realContainersDir(root) ?? '', container.id)
+  if (claim === undefined) return container
+  try {
+    const record = await readRecord(claim.paths)
+    const settled = record === undefined ? undefined : await settle(root, claim, record)
+    return settled === undefined ? undefined : { ...container, record: settled }
+  } finally {
+    claim.release()
+  }
+}

@@ -1,0 +1,30 @@
+import type { FileHandle } from 'node:fs/promises'
+import { parseLogLine } from './line.ts'
+
+const BLOCK = 64 * 1024
+const NEWLINE = 0x0a
+
+/** Where the last lines of a log begin. A line that came in parts counts once. Reads backwards, no more than it must. */
+export async function startOfTail(file: FileHandle, lines: number): Promise<number> {
+  let position = (await file.stat()).size
+  if (lines === 0) return position
+  let rest: Buffer = Buffer.alloc(0)
+  let found = 0
+  while (position > 0) {
+    const size = Math.min(BLOCK, position)
+    position -= size
+    const { buffer } = await file.read(Buffer.alloc(size), 0, size, position)
+    const text = Buffer.concat([buffer, rest])
+    // Lines from the last to the first; `end` is the newline that ends one.
+    let end = text.lastIndexOf(NEWLINE)
+    while (end >= 0) {
+      const before = end === 0 ? -1 : text.lastIndexOf(NEWLINE, end - 1)
+      if (before < 0 && position > 0) break
+      const isWhole = parseLogLine(text.subarray(before + 1, end))?.isPartial === false
+      if (isWhole && ++found > lines) return position + end + 1
+      end = before
+    }
+    rest = text.subarray(0, end + 1)
+  }
+  return 0
+}

@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { DrayError } from '#oci/error.ts'
+import type { Cgroups } from '../cgroup.ts'
+import type { ContainerPaths } from '../layout.ts'
+import type { LogOptions } from '../options.ts'
+import { findRuntime, type OciRuntime } from '../runtime.ts'
+import { keepDescriptorsPrivate } from '../sys.ts'
+
+/** A container to create, and what its monitor must know. */
+export interface Monitored {
+  readonly id: string
+  readonly name: string
+  readonly paths: ContainerPaths
+  readonly runtime: OciRuntime
+  readonly runtimeRoot: string
+  readonly tty: boolean
+  readonly interactive: boolean
+  readonly log: LogOptions
+  /** Program and arguments that the monitor starts when the container has ended. */
+  readonly whenEnded: readonly string[]
+}
+
+/** Where a container's output goes by default: a file that begins anew when it is full. */
+export const DEFAULT_LOG: LogOptions = { driver: 'k8s-file', maxSize: 16 * 2 ** 20 }
+
+/** @throws RUNTIME_UNAVAILABLE */
+export async function findMonitor(searchPath: string | undefined): Promise<string> {
+  const found = await findRuntime('conmon', searchPath)
+  if (found !== undefined) return found.path
+  throw new DrayError(
+    'RUNTIME_UNAVAILABLE',
+    'conmon, which watches containers, is not installed. Try: apt-get install conmon',
+  )
+}
+
+/** conmon's arguments (conmon(8)). Pure. */
+export function monitorArguments(container: Monitored): string[] {
+  const { id, paths, runtime, log } = container
+  const [program, ...args] = container.whenEnded
+  return [
+    ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', container.name],
+    ...['--bundle', paths.dir, '--persist-dir', paths.dir, '--full-attach'],
+    ...['--container-pidfile', paths.pid, '--conmon-pidfile', paths.monitorPid],
+    ...['--runtime', runtime.path],
+    ...['--root', container.runtimeRoot, '--log', paths.log, '--log-format', 'json'].flatMap(
+      (word) => ['--runtime-arg', word],
+    ),
+    ...logArguments(log, paths),
+    ...(container.tty ? ['--terminal'] : []),
+    ...(container.interactive ? ['--stdin'] : []),
+    ...(program === undefined ? [] : ['--exit-command', program]),
+    ...args.flatMap((arg) => ['--exit-command-arg', arg]),
+  ]
+}
+
+function logArguments(log: LogOptions, paths: ContainerPaths): string[] {
+  if (log.driver === 'none') return ['--log-path', 'none:']
+  const tag = log.tag === undefined ? [] : ['--log-tag', log.tag]
+  if (log.driver === 'journald') return ['--log-path', 'journald:', ...tag]
+  const size = log.maxSize === undefined ? [] : ['--log-size-max', String(log.maxSize)]
+  return ['--log-path', `k8s-file:${paths.output}`, ...size, ...tag]
+}
+
+/**
+ * Has a monitor create a container, which then waits to be started. The monitor lives as long as the container, in a cgroup
+ * of its own, whatever becomes of this process.
+ *
+ * @returns the number of the container's first process
+ * @throws RUN_FAILED with what conmon or the runtime said
+ */
+export async function createMonitored(
+  conmon: string,
+  container: Monitored,
+  options: { readonly env: NodeJS.ProcessEnv; readonly cgroups: Cgroups },
+): Promise<number> {
+  keepDescriptorsPrivate()
+  const child = spawn(conmon, monitorArguments(container), {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    env: { ...options.env, _OCI_SYNCPIPE: '3', _OCI_STARTPIPE: '4' },
+    detached: true,
+  })
+  const failed = once(child, 'error').then(([error]) => {
+    throw new DrayError('RUN_FAILED', `cannot start ${conmon}: ${error.message}`, { cause: error })
+  })
+  const [sync, start] = [child.stdio[3] as Readable, child.stdio[4] as Writable]
+  start.on('error', () => undefined) // it ended before it was told to go on, and says why
+  let said = ''
+  child.stderr?.on('data', (chunk) => {
+    said += String(chunk)
+  })
+  try {
+    if (child.pid !== undefined) moveOut(child.pid, options.cgroups)
+    start.end('\n')
+    const line = await Promise.race([firstLine(sync), failed])
+    return parseReport(line, said)
+  } finally {
+    sync.destroy()
+    child.stderr?.destroy()
+    child.unref()
+  }
+}
+
+/** Out of the cgroup of whoever calls, with which it would be killed: a session that ends, a service that stops. */
+function moveOut(pid: number, cgroups: Cgroups): void {
+  for (const mountPoint of cgroups.mountPoints.filter(hasProcessesOnly(cgroups))) {
+    try {
+      const dir = join(mountPoint, 'dray/monitors')
+      mkdirSync(dir, { recursive: true })
+      writeFileSync(join(dir, 'cgroup.procs'), String(pid))
+    } catch {
+      // Where it stays, it works as well.
+    }
+  }
+}
+
+/** The hierarchies that sort processes: systemd's own, and v2. */
+function hasProcessesOnly({ mode }: Cgroups): (mountPoint: string) => boolean {
+  return (mountPoint) => mode === 'v2' || /\/(?:systemd|unified)$/.test(mountPoint)
+}
+
+async function firstLine(stream: Readable): Promise<string> {
+  let text = ''
+  for await (const chunk of stream) {
+    text += String(chunk)
+    if (text.includes('\n')) break
+  }
+  return text
+}
+
+/** Reads `{"data": PID}` or `{"data": -1, "message": TEXT}`. */
+function parseReport(line: string, said: string): number {
+  const report = parseLine(line)
+  if (report !== undefined && report.pid > 1) return report.pid
+  const reason = report?.message ?? said.trim()
+  throw new DrayError('RUN_FAILED', reason === '' ? 'conmon ended without a word' : reason)
+}
+
+function parseLine(line: string): { pid: number; message?: string } | undefined {
+  try {
+    const { data, pid = data, message } = JSON.parse(line)
+    return { pid: Number(pid), ...(typeof message === 'string' && { message: message.trim() }) }
+  } catch {
+    return undefined
+  }
+}

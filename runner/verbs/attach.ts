@@ -1,0 +1,94 @@
+import type { Readable, Writable } from 'node:stream'
+import { once } from 'node:events'
+import type { Container } from '../containers/state.ts'
+import { DetachDetector } from '../monitor/detach-keys.ts'
+import { openSession, resizeTerminal, type Session } from '../monitor/session.ts'
+
+/** What a container is connected to. */
+export interface AttachStreams {
+  /** Absent: the container's input is left alone. */
+  readonly input?: Readable | undefined
+  readonly output: Writable
+  readonly errors: Writable
+  /** The terminal of whoever looks on; its size is the container's, and what is typed goes there key by key. */
+  readonly terminal?:
+    | { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream }
+    | undefined
+  /** Keys that end this, and not the container. */
+  readonly detachKeys: Buffer
+}
+
+/** A connection that is open: nothing that the container says from now on is missed. */
+export interface Attachment {
+  /** Hands everything on until the container ends (true), or the keys to detach are typed (false). */
+  run(): Promise<boolean>
+}
+
+/** Connects to a container that runs, or is about to. @throws CONTAINER_STATE when nobody listens there */
+export function attachContainer(container: Container, streams: AttachStreams): Attachment {
+  const { dir } = container.paths
+  const session = openSession(dir)
+  return {
+    async run() {
+      let isDetached = false
+      const detach = () => {
+        isDetached = true
+        session.close()
+      }
+      const restore = prepareTerminal(dir, streams)
+      const stopInput = handOnInput(session, streams, detach)
+      try {
+        await handOnOutput(session, streams)
+      } finally {
+        stopInput()
+        restore()
+      }
+      return !isDetached
+    },
+  }
+}
+
+async function handOnOutput(session: Session, streams: AttachStreams): Promise<void> {
+  for await (const { stream, data } of session.output()) {
+    const target = stream === 'stdout' ? streams.output : streams.errors
+    if (!target.write(data)) await once(target, 'drain')
+  }
+}
+
+/** @returns how to stop */
+function handOnInput(session: Session, streams: AttachStreams, detach: () => void): () => void {
+  const { input } = streams
+  if (input === undefined) return () => undefined
+  const detector = new DetachDetector(
+    streams.terminal === undefined ? Buffer.alloc(0) : streams.detachKeys,
+  )
+  const onData = (chunk: Buffer) => {
+    const { pass, isDetach } = detector.feed(chunk)
+    input.pause()
+    const sent = session.send(pass).catch(() => undefined) // it doesn't read: its end is seen elsewhere
+    void sent.then(() => (isDetach ? detach() : input.resume()))
+  }
+  const onEnd = () => session.endInput()
+  input.on('data', onData)
+  input.once('end', onEnd)
+  return () => {
+    input.off('data', onData)
+    input.off('end', onEnd)
+    input.pause()
+    if ('unref' in input && typeof input.unref === 'function') input.unref()
+  }
+}
+
+/** Makes the terminal hand on every key, and tells its size. @returns how to undo it */
+function prepareTerminal(dir: string, { terminal }: AttachStreams): () => void {
+  if (terminal === undefined) return () => undefined
+  const { input, output } = terminal
+  const resize = () => void resizeTerminal(dir, output.rows, output.columns)
+  input.setRawMode(true)
+  output.on('resize', resize)
+  resize()
+  return () => {
+    output.off('resize', resize)
+    input.setRawMode(false)
+  }
+}

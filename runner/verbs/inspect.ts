@@ -1,0 +1,102 @@
+import { imagePorts } from '../containers/image.ts'
+import { labelsOf } from '../containers/filter.ts'
+import { type Container, type ContainerState, isRunning, readState } from '../containers/state.ts'
+import { DEFAULT_LOG } from '../monitor/conmon.ts'
+import { commandLine, hostnameOf } from '../spec.ts'
+import type { ContainerOptions, Volume } from '../options.ts'
+
+/** Go's zero time, which docker gives for what never was. */
+const NEVER = '0001-01-01T00:00:00Z'
+
+/** An exit that nobody saw. */
+export const UNKNOWN_EXIT = -1
+
+/** All that is known of a container, in the words of docker's `inspect` as far as they fit. */
+export function describeContainer(
+  container: Container,
+  state: ContainerState = readState(container),
+) {
+  const { record, paths, id } = container
+  const { options, rootfs } = record
+  const config = rootfs.config.config ?? {}
+  const [path = '', ...args] = commandLine(config, options)
+  return {
+    Id: id,
+    Created: record.createdAt,
+    Path: path,
+    Args: args,
+    State: describeState(state),
+    Image: rootfs.manifestDigest,
+    ImageName: record.image,
+    Name: record.name,
+    RestartCount: state.restarts,
+    Driver: 'overlay',
+    OCIRuntime: record.runtime,
+    Keeper: record.keeper,
+    OCIConfigPath: paths.config,
+    LogPath: (options.log ?? DEFAULT_LOG).driver === 'k8s-file' ? paths.output : '',
+    GraphDriver: {
+      Name: 'overlay',
+      Data: {
+        LowerDir: rootfs.lowerDirs.toReversed().join(':'),
+        UpperDir: paths.upper,
+        WorkDir: paths.work,
+        MergedDir: isRunning(state) ? paths.merged : '',
+      },
+    },
+    Mounts: (options.volumes ?? []).map(describeMount),
+    Config: {
+      Hostname: hostnameOf(id, options),
+      User: options.user ?? config.User ?? '',
+      Env: [...(config.Env ?? []), ...(options.env ?? [])],
+      Cmd: options.command?.length ? options.command : (config.Cmd ?? []),
+      Entrypoint: options.entrypoint ?? config.Entrypoint ?? [],
+      Image: record.image,
+      WorkingDir: options.workdir ?? config.WorkingDir ?? '/',
+      Labels: labelsOf(container),
+      Tty: options.tty ?? false,
+      OpenStdin: options.interactive ?? false,
+      StopSignal: options.stopSignal ?? config.StopSignal ?? 'SIGTERM',
+      StopTimeout: options.stopTimeout ?? 10,
+      ExposedPorts: Object.fromEntries(imagePorts(config).map((port) => [port, {}])),
+    },
+    HostConfig: describeHostConfig(options),
+  }
+}
+
+function describeState(state: ContainerState) {
+  return {
+    Status: state.status,
+    Running: isRunning(state),
+    Paused: state.status === 'paused',
+    OOMKilled: state.oomKilled,
+    Pid: state.pid ?? 0,
+    ExitCode: state.status === 'exited' ? (state.exitCode ?? UNKNOWN_EXIT) : 0,
+    Error: state.error ?? '',
+    StartedAt: state.startedAt ?? NEVER,
+    FinishedAt: state.finishedAt ?? NEVER,
+  }
+}
+
+function describeMount(volume: Volume) {
+  return {
+    Type: 'bind',
+    Source: volume.hostPath,
+    Destination: volume.containerPath,
+    RW: !volume.readOnly,
+  }
+}
+
+function describeHostConfig(options: ContainerOptions) {
+  const { memory = 0, cpus = 0, pidsLimit = 0, restart } = options
+  return {
+    NetworkMode: options.network ?? 'none',
+    AutoRemove: options.autoRemove ?? false,
+    RestartPolicy: { Name: restart?.name ?? 'no', MaximumRetryCount: restart?.maxRetries ?? 0 },
+    LogConfig: { Type: (options.log ?? DEFAULT_LOG).driver },
+    ReadonlyRootfs: options.readOnly ?? false,
+    Memory: memory,
+    NanoCpus: Math.round(cpus * 1e9),
+    PidsLimit: pidsLimit,
+  }
+}

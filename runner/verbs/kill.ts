@@ -1,0 +1,30 @@
+import { DrayError } from '#oci/error.ts'
+import { type Container, isRunning, readState } from '../containers/state.ts'
+import { sendSignal } from '../processes.ts'
+import { parseSignal } from '../signals.ts'
+import { killNow } from './stop.ts'
+
+/**
+ * Sends a signal to a container's first process. After SIGKILL, waits until it has ended.
+ *
+ * @throws CONTAINER_STATE when it doesn't run, USAGE for what is no signal
+ */
+export async function killContainer(
+  root: string,
+  container: Container,
+  signal = 'KILL',
+): Promise<void> {
+  const number = parseSignal(signal)
+  const pid = requireRunning(container)
+  if (number === parseSignal('KILL')) await killNow(root, container, pid)
+  else sendSignal(pid, number)
+}
+
+/** The number of a running container's first process. @throws CONTAINER_STATE */
+export function requireRunning(container: Container): number {
+  const state = readState(container)
+  if (isRunning(state)) return state.pid
+  const { name } = container.record
+  const what = `container ${name} is not running (${state.status})`
+  throw new DrayError('CONTAINER_STATE', `${what}: dray start ${name} starts it`)
+}

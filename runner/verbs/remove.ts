@@ -1,0 +1,49 @@
+import { DrayError } from '#oci/error.ts'
+import { readCgroups } from '../cgroup.ts'
+import { removeContainer as removeAll } from '../cleanup.ts'
+import { changeContainer } from '../containers/change.ts'
+import { type Container, isRunning, readState } from '../containers/state.ts'
+import { waitForEnd } from '../containers/wait.ts'
+import { isDrayError } from '#oci/error.ts'
+import { sendSignal } from '../processes.ts'
+
+/** An owner removes its container itself when that was killed. */
+const OWNER_REMOVES_WITHIN_MS = 10_000
+
+/**
+ * Removes a container, and what it wrote.
+ *
+ * @throws CONTAINER_STATE when it runs, unless `force` kills it first
+ */
+export async function removeContainer(
+  root: string,
+  container: Container,
+  options: { readonly force?: boolean | undefined } = {},
+): Promise<void> {
+  const state = readState(container)
+  const { record } = container
+  if (isRunning(state) && !options.force) {
+    const message = `container ${record.name} is ${state.status}: stop it first, or remove it with --force`
+    throw new DrayError('CONTAINER_STATE', message)
+  }
+  if (record.keeper === 'owner') return await removeOwned(root, container, state.pid)
+  try {
+    await changeContainer(root, container, async (claim, current) => {
+      await removeAll(root, claim, current, await readCgroups())
+    })
+  } catch (error) {
+    // With --rm, it removed itself.
+    if (!isDrayError(error, 'CONTAINER_UNKNOWN')) throw error
+  }
+}
+
+async function removeOwned(
+  root: string,
+  container: Container,
+  pid: number | undefined,
+): Promise<void> {
+  if (pid !== undefined) sendSignal(pid, 'SIGKILL')
+  const left = await waitForEnd(root, container, { withinMs: OWNER_REMOVES_WITHIN_MS })
+  if (left === undefined) return
+  throw new DrayError('CONTAINER_STATE', `container ${container.record.name} does not end`)
+}

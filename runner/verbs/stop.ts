@@ -1,0 +1,75 @@
+import { DrayError } from '#oci/error.ts'
+import { changeContainer } from '../containers/change.ts'
+import { settleIfFree } from '../containers/settle.ts'
+import { type Container, isRunning, readState } from '../containers/state.ts'
+import { waitForEnd } from '../containers/wait.ts'
+import { sendSignal } from '../processes.ts'
+import { writeRecord } from '../record.ts'
+import { isLostOnNumber, parseSignal } from '../signals.ts'
+import { resumeContainer } from './pause.ts'
+
+const STOP_TIMEOUT_S = 10
+/** A killed process ends at once, unless it waits for a disk. */
+const KILLED_WITHIN_MS = 10_000
+
+/**
+ * Asks a container to stop, and kills it when it doesn't in time; at once when its first process would never see the signal.
+ * One that doesn't run is left as it is, and isn't restarted any more.
+ *
+ * @param options.timeoutSeconds negative for ever; default: the container's own
+ * @throws CONTAINER_STATE when it doesn't end
+ */
+export async function stopContainer(
+  root: string,
+  container: Container,
+  options: {
+    readonly timeoutSeconds?: number | undefined
+    readonly signal?: string | undefined
+  } = {},
+): Promise<void> {
+  await keepStopped(root, container)
+  const state = readState(container)
+  if (isRunning(state)) await end(root, container, state.pid, options)
+  await settleIfFree(root, container)
+}
+
+async function end(
+  root: string,
+  container: Container,
+  pid: number,
+  options: { readonly timeoutSeconds?: number | undefined; readonly signal?: string | undefined },
+): Promise<void> {
+  const { record } = container
+  const name =
+    options.signal ?? record.options.stopSignal ?? record.rootfs.config.config?.StopSignal
+  const number = parseSignal(name ?? 'TERM')
+  const seconds = options.timeoutSeconds ?? record.options.stopTimeout ?? STOP_TIMEOUT_S
+  if (!isLostOnNumber(number, pid)) {
+    sendSignal(pid, number)
+    if (readState(container).status === 'paused') await resumeContainer(container)
+    const withinMs = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000
+    const after = await waitForEnd(root, container, { withinMs })
+    if (after === undefined || !isRunning(after)) return
+  }
+  await killNow(root, container, pid)
+}
+
+/** Kills a container and waits until it has ended. @throws CONTAINER_STATE when it doesn't */
+export async function killNow(root: string, container: Container, pid: number): Promise<void> {
+  sendSignal(pid, 'SIGKILL')
+  if (readState(container).status === 'paused') await resumeContainer(container)
+  const after = await waitForEnd(root, container, { withinMs: KILLED_WITHIN_MS })
+  if (after === undefined || !isRunning(after)) return
+  const message = `container ${container.record.name} was killed and does not end: see dmesg`
+  throw new DrayError('CONTAINER_STATE', message)
+}
+
+/** Notes that no policy is to start it again. */
+async function keepStopped(root: string, container: Container): Promise<void> {
+  if (container.record.keeper === 'owner') return
+  await changeContainer(root, container, async (claim, record) => {
+    const { phase } = record
+    if (phase.name !== 'started' && phase.name !== 'ended') return
+    await writeRecord(claim.paths, { ...record, phase: { ...phase, stopRequested: true } })
+  })
+}
