@@ -1,43 +1,25 @@
 import { Command, CommanderError } from 'commander'
 import { isDrayError } from '#oci/error.ts'
-import { imagesCommand } from './commands/images.ts'
-import { importCommand } from './commands/import.ts'
-import { infoCommand } from './commands/info.ts'
-import { pullCommand } from './commands/pull.ts'
-import { pushCommand } from './commands/push.ts'
-import { registryCommand } from './commands/registry.ts'
-import { runCommand } from './commands/run.ts'
-import { serveCommand } from './commands/serve.ts'
+import { COMMANDS } from './commands/index.ts'
 import { Interrupted } from './interrupt.ts'
 import { say } from './output/print.ts'
 import { version } from './version.ts'
 
-/** Commands whose options come of the table of a registry's settings. */
-const OF_REGISTRY = ['serve']
-
-/** What `words` don't name may lack its options: those of a registry cost a tenth of a second. */
-export async function createProgram(words: readonly string[]): Promise<Command> {
+/** The program, with the commands that a command line may mean: the one that it names, or else all. */
+export async function createProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command('dray')
     .description('Container images, from a push to a running process')
     .version(`dray ${version()}`, '-v, --version', 'print the version')
     .option('--debug', 'print where errors come from')
     .enablePositionalOptions()
     .showHelpAfterError('(dray --help tells more)')
-  for (const command of [
-    serveCommand(),
-    registryCommand(),
-    importCommand(),
-    pushCommand(),
-    pullCommand(),
-    imagesCommand(),
-    runCommand(),
-    infoCommand(),
-  ]) {
-    program.addCommand(command.copyInheritedSettings(program))
-    if (OF_REGISTRY.includes(command.name()) && words.includes(command.name())) {
-      const { addRegistryOptions } = await import('./commands/registry-options.ts')
-      addRegistryOptions(command)
-    }
+  const named = argv.slice(2).find((word) => !word.startsWith('-')) ?? ''
+  const names = Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS)
+  for (const command of await Promise.all(names.map((name) => COMMANDS[name]?.(argv)))) {
+    if (command === undefined) continue
+    program.addCommand(command.copyInheritedSettings(program), {
+      hidden: command.name() === 'ended',
+    })
   }
   return program
 }

@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sh scripts/setup.sh runc crun skopeo podman umoci mmdebstrap busybox-static attr acl libcap2-bin zstd curl \
+sh scripts/setup.sh runc crun conmon skopeo podman umoci mmdebstrap busybox-static attr acl libcap2-bin zstd curl \
   libisal2 ceph-mon ceph-osd radosgw docker-compose
 
 PATH=$PWD/node_modules/.bin:$PATH

@@ -15,7 +15,13 @@ const TIERS: Readonly<Record<string, Tier>> = {
   root: {
     files: 'test/**/*.root.test.ts',
     needsRoot: true,
-    programs: { runc: 'runc', busybox: 'busybox-static', setfattr: 'attr', setfacl: 'acl' },
+    programs: {
+      runc: 'runc',
+      conmon: 'conmon',
+      busybox: 'busybox-static',
+      setfattr: 'attr',
+      setfacl: 'acl',
+    },
   },
   s3: {
     files: 'test/**/*.s3.test.ts',

@@ -19,6 +19,25 @@ export function withStoreOptions(command: Command): Command {
   )
 }
 
+/** Collects what is given more than once. */
+export const collect = (value: string, before: readonly string[]) => [...before, value]
+
+/** Appends examples to a command's help: what to type, and what it does. */
+export function withExamples(
+  command: Command,
+  examples: readonly (readonly [line: string, meaning: string])[],
+): Command {
+  const width = Math.max(...examples.map(([line]) => line.length))
+  const lines = examples.map(([line, meaning]) => `  ${line.padEnd(width)}   # ${meaning}`)
+  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`)
+}
+
+/** Whole seconds; negative for ever. */
+export function seconds(text: string): number {
+  if (/^-?\d{1,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('write a number of seconds')
+}
+
 export function withTransferOptions(command: Command): Command {
   return withStoreOptions(command)
     .addOption(
@@ -28,6 +47,15 @@ export function withTransferOptions(command: Command): Command {
     )
     .option('-q, --quiet', 'print nothing but the digest')
     .option('--plain-http', 'speak HTTP without TLS (registries on this machine need no such flag)')
+}
+
+/** Where an image comes from: {@link withTransferOptions}, the platform and when to pull. */
+export function withImageOptions(command: Command): Command {
+  return withPlatformOption(withTransferOptions(command)).addOption(
+    new Option('--pull <when>', 'when to ask the registry')
+      .choices(['missing', 'always', 'never'])
+      .default('missing'),
+  )
 }
 
 export function withPlatformOption(command: Command): Command {

@@ -20,6 +20,31 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)}m${String(seconds % 60).padStart(2, '0')}s`
 }
 
+const AGES = [
+  [60, 'second'],
+  [60, 'minute'],
+  [24, 'hour'],
+  [7, 'day'],
+  [4.345, 'week'],
+  [12, 'month'],
+] as const
+
+/** A span of time in words, as docker has it: `5 seconds`, `About a minute`, `3 weeks`. */
+export function formatAge(ms: number): string {
+  let value = Math.max(0, ms) / 1000
+  if (value < 1) return 'Less than a second'
+  for (const [size, unit] of AGES) {
+    if (value < size) return inWords(Math.floor(value), unit)
+    value /= size
+  }
+  return inWords(Math.floor(value), 'year')
+}
+
+function inWords(count: number, unit: string): string {
+  if (count > 1) return `${count} ${unit}s`
+  return unit === 'second' ? '1 second' : `About ${unit === 'hour' ? 'an' : 'a'} ${unit}`
+}
+
 /** The first 12 hex digits of a digest, as docker shows it. */
 export function shortDigest(digest: string): string {
   return digest.slice(digest.indexOf(':') + 1).slice(0, 12)

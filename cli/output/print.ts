@@ -7,3 +7,11 @@ export function print(text: string): void {
 export function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }
+
+/** Writes bytes, and waits until they are on their way. */
+export function writeTo(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.write(bytes)) resolve()
+    else stream.once('drain', resolve)
+  })
+}

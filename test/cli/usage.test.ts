@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { COMMANDS } from '#cli/commands/index.ts'
 import { dray } from '../support/dray.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -74,17 +75,8 @@ describe('dray', () => {
   it('prints its version, and help for every command', async () => {
     assert.match((await dray(['--version'])).stdout, /^dray [0-9]+\.[0-9]+\.[0-9]+\n$/)
     const { stdout } = await dray(['--help'])
-    for (const command of [
-      'serve',
-      'registry',
-      'import',
-      'push',
-      'pull',
-      'images',
-      'run',
-      'info',
-    ]) {
-      assert.match(stdout, new RegExp(`^ {2}${command}`, 'm'))
+    for (const command of Object.keys(COMMANDS).filter((name) => name !== 'ended')) {
+      assert.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'))
       const help = await dray([command, '--help'])
       assert.equal(help.code, 0)
       assert.match(help.stdout, new RegExp(`^Usage: dray ${command}`))

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
-const LAUNCHER = join(import.meta.dirname, '../../bin/dray')
+export const LAUNCHER = join(import.meta.dirname, '../../bin/dray')
 
 export interface Outcome {
   readonly code: number

@@ -1,0 +1,35 @@
+import { Command } from 'commander'
+import { openContainer, runnerContext } from '../containers.ts'
+import { lookOn } from '../foreground.ts'
+import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+
+interface AttachOptions extends StoreOptions {
+  readonly detachKeys?: string
+  readonly stdin: boolean
+  readonly sigProxy: string
+}
+
+export function attachCommand(): Command {
+  const command = new Command('attach')
+    .description('Look on at a container that runs, until it ends, with its exit code')
+    .argument('<container>', 'name or id')
+    .option('--detach-keys <keys>', 'keys that end looking on (default: ctrl-p,ctrl-q)')
+    .option('--no-stdin', 'leave standard input alone')
+    .option('--sig-proxy <true|false>', 'hand signals on to the container', 'true')
+  return withExamples(withStoreOptions(command), [
+    ['dray attach shell', 'Ctrl-P Ctrl-Q leaves it running'],
+    ['dray attach --no-stdin web', 'only look'],
+  ]).action(attach)
+}
+
+async function attach(reference: string, options: AttachOptions): Promise<void> {
+  const { attachInForeground } = await import('#runner/verbs/foreground.ts')
+  const { requireRunning } = await import('#runner/verbs/kill.ts')
+  const context = runnerContext(options)
+  const container = await openContainer(context.root, reference)
+  requireRunning(container)
+  const interactive = options.stdin && container.record.options.interactive === true
+  await lookOn(container, { ...options, interactive }, (streams) =>
+    attachInForeground(container, context, streams, { passSignals: options.sigProxy !== 'false' }),
+  )
+}

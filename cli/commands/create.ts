@@ -1,0 +1,31 @@
+import { Command } from 'commander'
+import { writeIdFile } from '../cidfile.ts'
+import { type ContainerFlags, containerOptions, withContainerFlags } from '../container-options.ts'
+import { runnerContext } from '../containers.ts'
+import { print } from '../output/print.ts'
+import { type ImageOptions, openRootfs } from '../rootfs.ts'
+import { withExamples, withImageOptions } from './options.ts'
+
+export function createCommand(): Command {
+  const command = new Command('create')
+    .description('Make a container to be started later, and print its id')
+    .argument('<image>', '[registry/]name[:tag][@digest]; pulled when it is not in the local store')
+    .argument('[command...]', 'command and arguments instead of those of the image')
+    .passThroughOptions()
+  return withExamples(withImageOptions(withContainerFlags(command)), [
+    ['dray create --name db -v /srv/db:/data db:1', 'then: dray start db'],
+  ]).action(create)
+}
+
+async function create(
+  image: string,
+  command: readonly string[],
+  options: ContainerFlags & ImageOptions,
+): Promise<void> {
+  const { createContainer } = await import('#runner/verbs/create.ts')
+  const settings = await containerOptions(image, command, options)
+  const rootfs = await openRootfs(image, options)
+  const { id } = await createContainer(rootfs, settings, runnerContext(options))
+  await writeIdFile(options.cidfile, id)
+  print(id)
+}

@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+
+/** Every command by its name, in the order of the help. Each is loaded when it is needed, for a command line's words. */
+export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Promise<Command>>> = {
+  serve: async (words) => {
+    const command = (await import('./serve.ts')).serveCommand()
+    // Its options come of the table of a registry's settings, which costs a tenth of a second.
+    if (words.includes('serve')) {
+      const { addRegistryOptions } = await import('./registry-options.ts')
+      addRegistryOptions(command)
+    }
+    return command
+  },
+  registry: async () => (await import('./registry.ts')).registryCommand(),
+  import: async () => (await import('./import.ts')).importCommand(),
+  push: async () => (await import('./push.ts')).pushCommand(),
+  pull: async () => (await import('./pull.ts')).pullCommand(),
+  images: async () => (await import('./images.ts')).imagesCommand(),
+  run: async () => (await import('./run.ts')).runCommand(),
+  create: async () => (await import('./create.ts')).createCommand(),
+  start: async () => (await import('./start.ts')).startCommand(),
+  stop: async () => (await import('./stop.ts')).stopCommand(),
+  restart: async () => (await import('./restart.ts')).restartCommand(),
+  kill: async () => (await import('./kill.ts')).killCommand(),
+  pause: async () => (await import('./pause.ts')).pauseCommand(),
+  unpause: async () => (await import('./unpause.ts')).unpauseCommand(),
+  rm: async () => (await import('./rm.ts')).rmCommand(),
+  ps: async () => (await import('./ps.ts')).psCommand(),
+  logs: async () => (await import('./logs.ts')).logsCommand(),
+  attach: async () => (await import('./attach.ts')).attachCommand(),
+  wait: async () => (await import('./wait.ts')).waitCommand(),
+  inspect: async () => (await import('./inspect.ts')).inspectCommand(),
+  info: async () => (await import('./info.ts')).infoCommand(),
+  ended: async () => (await import('./ended.ts')).endedCommand(),
+}

@@ -1,0 +1,52 @@
+import { errorMessage, isDrayError } from '#oci/error.ts'
+import type { RunnerContext } from '#runner/context.ts'
+import type { Container } from '#runner/containers/state.ts'
+import { print, say } from './output/print.ts'
+import { rootDir } from './root-dir.ts'
+
+/** What the runner must know of this program. */
+export function runnerContext(options: {
+  readonly root?: string
+  readonly runtime?: string
+}): RunnerContext {
+  const root = rootDir(options.root)
+  return {
+    root,
+    hostEnv: process.env,
+    runtime: options.runtime,
+    whenEnded: [process.execPath, process.argv[1] ?? '', 'ended', '--root', root],
+    onWarning: (message) => say(`dray: ${message}`),
+  }
+}
+
+/** Finds a container by name, id or the beginning of its id. @throws CONTAINER_UNKNOWN */
+export async function openContainer(root: string, reference: string): Promise<Container> {
+  const { findContainer } = await import('#runner/containers/find.ts')
+  return await findContainer(root, reference)
+}
+
+/** Does the same to several containers at once and prints the name of each when it is done; the exit code tells of failures. */
+export async function forEachContainer(
+  root: string,
+  references: readonly string[],
+  work: (container: Container, reference: string) => Promise<void>,
+): Promise<void> {
+  await forEachName(references, async (reference) => {
+    await work(await openContainer(root, reference), reference)
+    print(reference)
+  })
+}
+
+/** Does something for several names at once; what fails is said, and doesn't stop the others. */
+export async function forEachName(
+  names: readonly string[],
+  work: (name: string) => Promise<void>,
+): Promise<void> {
+  const results = await Promise.allSettled(names.map(work))
+  for (const result of results) {
+    if (result.status === 'fulfilled') continue
+    if (!isDrayError(result.reason)) throw result.reason
+    say(`dray: ${errorMessage(result.reason)}`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,35 @@
+import { DrayError } from '#oci/error.ts'
+import type { Container } from '#runner/containers/state.ts'
+import type { AttachStreams } from '#runner/verbs/attach.ts'
+import type { ForegroundEnd } from '#runner/verbs/foreground.ts'
+import { say } from './output/print.ts'
+
+/** Connects a container with this process's standard streams, and ends as the container does. */
+export async function lookOn(
+  container: Container,
+  options: { readonly interactive?: boolean; readonly detachKeys?: string },
+  work: (streams: AttachStreams) => Promise<ForegroundEnd>,
+): Promise<void> {
+  const { parseDetachKeys, DEFAULT_DETACH_KEYS } = await import('#runner/monitor/detach-keys.ts')
+  const { stdin, stdout, stderr } = process
+  const isTerminal = container.record.options.tty === true && options.interactive === true
+  if (isTerminal && !(stdin.isTTY && stdout.isTTY)) {
+    throw new DrayError(
+      'USAGE',
+      'the container has a terminal (-t), but standard input and output are none',
+    )
+  }
+  const { exitCode, isDetached } = await work({
+    input: options.interactive ? stdin : undefined,
+    output: stdout,
+    errors: stderr,
+    terminal: isTerminal ? { input: stdin, output: stdout } : undefined,
+    detachKeys: parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS),
+  })
+  if (isDetached) return
+  if (exitCode === undefined) say('dray: nobody saw how the container ended')
+  process.exitCode = exitCode ?? UNKNOWN_EXIT
+}
+
+/** What a shell gives for a number out of range: an exit that nobody saw is no success. */
+const UNKNOWN_EXIT = 255

@@ -1,0 +1,54 @@
+import { labelsOf, type Seen } from '#runner/containers/filter.ts'
+import type { ContainerState } from '#runner/containers/state.ts'
+import { commandLine } from '#runner/spec.ts'
+import { formatAge } from './format.ts'
+import type { Row } from './rows.ts'
+
+const SHORT_ID = 12
+const SHORT_COMMAND = 20
+
+/** A container as `ps` shows it, in docker's words. */
+export function containerRow(
+  { container, state }: Seen,
+  { whole, now }: { readonly whole: boolean; readonly now: number },
+): Row {
+  const { record, id } = container
+  const words = commandLine(record.rootfs.config.config ?? {}, record.options)
+  const command = words.join(' ')
+  const shortened =
+    whole || command.length <= SHORT_COMMAND ? command : `${command.slice(0, SHORT_COMMAND - 1)}…`
+  const since = formatAge(now - Date.parse(record.createdAt))
+  return {
+    ID: whole ? id : id.slice(0, SHORT_ID),
+    Image: record.image,
+    Command: JSON.stringify(shortened),
+    CreatedAt: record.createdAt,
+    RunningFor: `${since} ago`,
+    Status: statusText(state, now),
+    State: state.status,
+    Ports: '',
+    Names: record.name,
+    Labels: Object.entries(labelsOf(container))
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    Mounts: (record.options.volumes ?? []).map(({ hostPath }) => hostPath).join(','),
+    Networks: record.options.network ?? 'none',
+    Pid: state.pid ?? 0,
+  }
+}
+
+function statusText(state: ContainerState, now: number): string {
+  const age = (time: string | undefined) => formatAge(now - Date.parse(time ?? ''))
+  switch (state.status) {
+    case 'created':
+      return 'Created'
+    case 'starting':
+      return 'Starting'
+    case 'running':
+      return `Up ${age(state.startedAt)}`
+    case 'paused':
+      return `Up ${age(state.startedAt)} (Paused)`
+    case 'exited':
+      return `Exited (${state.exitCode ?? 'unknown'}) ${age(state.finishedAt)} ago`
+  }
+}

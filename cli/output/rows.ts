@@ -1,0 +1,46 @@
+import { formatTable } from './format.ts'
+import { print } from './print.ts'
+import { fillTemplate } from './template.ts'
+
+/** A line of a listing: facts by their names in templates. */
+export type Row = Readonly<Record<string, unknown>>
+
+/**
+ * Prints a listing as a table, as JSON (one object a line), by a Go template a line, or as a table of a template's columns
+ * (`table {{.A}}\t{{.B}}`).
+ */
+export function printRows(
+  rows: readonly Row[],
+  options: {
+    readonly format?: string | undefined
+    /** Heading and fact of each column. */
+    readonly columns: readonly (readonly [heading: string, name: string])[]
+  },
+): void {
+  const { format = 'table', columns } = options
+  if (format === 'json') {
+    for (const row of rows) print(JSON.stringify(row))
+  } else if (format === 'table') {
+    const names = columns.map(([, name]) => name)
+    const lines = rows.map((row) => names.map((name) => String(row[name] ?? '')))
+    print(formatTable([columns.map(([heading]) => heading), ...lines]))
+  } else if (format.startsWith('table ')) {
+    const template = unescaped(format.slice('table '.length))
+    const headings = Object.fromEntries(columns.map(([heading, name]) => [name, heading]))
+    const names = Object.keys(rows[0] ?? {})
+    const first = Object.fromEntries(
+      [...names, ...Object.keys(headings)].map((name) => [
+        name,
+        headings[name] ?? name.toUpperCase(),
+      ]),
+    )
+    print(formatTable([first, ...rows].map((row) => fillTemplate(template, row).split('\t'))))
+  } else {
+    for (const row of rows) print(fillTemplate(unescaped(format), row))
+  }
+}
+
+/** A shell hands `\t` on as it is written. */
+function unescaped(template: string): string {
+  return template.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
+}

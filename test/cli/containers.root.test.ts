@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { containerStore } from '../support/container-store.ts'
+import { until } from '../runner/support/run.ts'
+
+const store = containerStore()
+const { ok } = store
+
+const monitorOf = async (name: string) => {
+  const dir = `${store.root}/containers/${await store.inspect(name, '{{.Id}}')}`
+  return Number(readFileSync(`${dir}/monitor.pid`, 'latin1'))
+}
+
+describe('a container in the background', () => {
+  it('goes on without any process of ours, and is found by name, id and the beginning of its id', async () => {
+    const id = await ok(
+      'run',
+      '-d',
+      '--name',
+      'web',
+      'busybox:1',
+      'sh',
+      '-c',
+      'echo up; sleep 1000',
+    )
+    assert.match(id, /^[0-9a-f]{64}$/)
+    for (const reference of ['web', id, id.slice(0, 8)]) {
+      assert.equal(await store.inspect(reference, '{{.Name}} {{.State.Running}}'), 'web true')
+    }
+    assert.equal(await ok('ps', '-q'), id.slice(0, 12))
+    assert.equal(await ok('logs', 'web'), 'up')
+    assert.match((await store.dray('inspect', 'nosuch')).stderr, /no container is called "nosuch"/)
+  })
+
+  it('keeps its name to itself until it is removed', async () => {
+    const { code, stderr } = await store.dray('create', '--name', 'web', 'busybox:1')
+    assert.equal(code, 1)
+    assert.match(stderr, /the name web is that of container [0-9a-f]{12}/)
+    assert.equal((await store.dray('rm', 'web')).code, 1)
+    assert.equal(await ok('rm', '-f', 'web'), 'web')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  it('is stopped, started again with what it wrote, and says both times what it said', async () => {
+    const script =
+      'trap "exit 3" TERM; echo run >> /root/runs; cat /root/runs; while :; do sleep 0.1; done'
+    await ok('run', '-d', '--name', 'app', 'busybox:1', 'sh', '-c', script)
+    await ok('stop', 'app')
+    assert.equal(await store.inspect('app', '{{.State.Status}} {{.State.ExitCode}}'), 'exited 3')
+    await ok('start', 'app')
+    await ok('restart', 'app')
+    assert.equal(await ok('kill', 'app'), 'app')
+    assert.equal(await ok('wait', 'app'), '137')
+    assert.equal(await ok('logs', 'app'), 'run\nrun\nrun\nrun\nrun\nrun')
+    await ok('rm', 'app')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  it('that does not listen is stopped at once, since it never would', async () => {
+    await ok('run', '-d', '--name', 'deaf', 'busybox:1', 'sleep', '1000')
+    const started = performance.now()
+    await ok('stop', '-t', '60', 'deaf')
+    assert.ok(performance.now() - started < 50_000)
+    assert.equal(await store.inspect('deaf', '{{.State.ExitCode}}'), '137')
+    await ok('rm', 'deaf')
+  })
+
+  it('with --rm leaves nothing when it ends', async () => {
+    await ok('run', '-d', '--rm', '--name', 'brief', 'busybox:1', 'sleep', '0.2')
+    await until('it is gone', () => store.leftovers().length === 0)
+  })
+
+  it('is paused and goes on', async () => {
+    await ok('run', '-d', '--name', 'still', 'busybox:1', 'sleep', '1000')
+    await ok('pause', 'still')
+    assert.equal(await ok('ps', '--filter', 'status=paused', '--format', '{{.Names}}'), 'still')
+    assert.equal((await store.dray('pause', 'still')).code, 1)
+    await ok('unpause', 'still')
+    await ok('pause', 'still')
+    await ok('rm', '-f', 'still')
+    assert.deepEqual(store.leftovers(), [])
+  })
+})
+
+describe('a container in the foreground', () => {
+  it('has its output, input and exit code here, and stays to be looked at', async () => {
+    const child = store.start('run', '-i', '--name', 'cat', 'busybox:1', 'sh', '-c', 'cat; exit 5')
+    let text = ''
+    child.stdout?.on('data', (chunk) => {
+      text += String(chunk)
+    })
+    child.stdin?.end('through\n')
+    assert.deepEqual(await once(child, 'exit'), [5, null])
+    assert.equal(text, 'through\n')
+    assert.equal(await ok('logs', 'cat'), 'through')
+    assert.equal(await ok('ps', '-a', '--filter', 'exited=5', '--format', '{{.Names}}'), 'cat')
+    await ok('rm', 'cat')
+  })
+
+  it('with --rm is seen by others, who may stop it', async () => {
+    const child = store.start(
+      'run',
+      '--rm',
+      '--name',
+      'here',
+      'busybox:1',
+      'sh',
+      '-c',
+      'echo up; sleep 1000',
+    )
+    await once(child.stdout ?? child, 'data')
+    assert.equal(await ok('ps', '--format', '{{.Names}} {{.State}}'), 'here running')
+    const exit = once(child, 'exit')
+    await ok('stop', 'here')
+    assert.deepEqual(await exit, [137, null])
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  it('goes on when whoever looked on is killed, and can be looked on at again', async () => {
+    const script = 'echo up; read word; echo "got $word"; exit 4'
+    const child = store.start('run', '-i', '--name', 'kept', 'busybox:1', 'sh', '-c', script)
+    await once(child.stdout ?? child, 'data')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    // Its input ended with whoever gave it.
+    assert.equal(await ok('wait', 'kept'), '4')
+    assert.equal(await ok('logs', 'kept'), 'up\ngot')
+    await ok('rm', 'kept')
+  })
+})
+
+describe('a policy to restart', () => {
+  it('starts a container again that failed, as often as it says', async () => {
+    await ok(
+      'run',
+      '-d',
+      '--name',
+      'again',
+      '--restart',
+      'on-failure:2',
+      'busybox:1',
+      'sh',
+      '-c',
+      'echo try; exit 1',
+    )
+    await until('it was tried three times', () => triesOf('again') === 3)
+    await ok('wait', 'again')
+    assert.equal(await store.inspect('again', '{{.RestartCount}} {{.State.ExitCode}}'), '2 1')
+    await ok('rm', '-f', 'again')
+  })
+
+  it('leaves alone what was stopped', async () => {
+    await ok('run', '-d', '--name', 'stopped', '--restart', 'always', 'busybox:1', 'sleep', '1000')
+    await ok('stop', 'stopped')
+    assert.equal(await store.inspect('stopped', '{{.State.Status}}'), 'exited')
+    await ok('rm', 'stopped')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  const triesOf = (name: string) => {
+    try {
+      const id = readlinkSync(`${store.root}/container-names/${name}`)
+      const log = readFileSync(`${store.root}/containers/${id}/output.log`, 'utf8')
+      return log.split('\n').filter((line) => line.endsWith(' try')).length
+    } catch {
+      return 0
+    }
+  }
+})
+
+describe('a monitor that was killed', () => {
+  it('leaves an end that nobody saw, which is never taken for success', async () => {
+    await ok('run', '-d', '--name', 'orphan', 'busybox:1', 'sleep', '1000')
+    process.kill(await monitorOf('orphan'), 'SIGKILL')
+    assert.equal(await store.inspect('orphan', '{{.State.Status}}'), 'running')
+    await ok('kill', 'orphan')
+    assert.equal(await ok('wait', 'orphan'), 'unknown')
+    assert.match(await ok('ps', '-a', '--format', '{{.Status}}'), /^Exited \(unknown\)/)
+    assert.equal(await store.inspect('orphan', '{{.State.ExitCode}}'), '-1')
+    await ok('start', 'orphan')
+    await ok('rm', '-f', 'orphan')
+    assert.deepEqual(store.leftovers(), [])
+  })
+})

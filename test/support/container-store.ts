@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before } from 'node:test'
+import { makeBusyboxTree } from '../runner/support/busybox.ts'
+import { dray, LAUNCHER, type Outcome } from './dray.ts'
+
+/** A local store with the image `busybox:1`, for all tests of a file, driven by the program as users have it. */
+export interface ContainerStore {
+  readonly root: string
+  /** Runs a command on the store. */
+  dray(...args: readonly string[]): Promise<Outcome>
+  /** Runs a command that must succeed. @returns what it prints, without white space around */
+  ok(...args: readonly string[]): Promise<string>
+  /** What `inspect` says of a container. */
+  inspect(name: string, template: string): Promise<string>
+  /** Starts a command and leaves it running. */
+  start(...args: readonly string[]): ReturnType<typeof spawn>
+  /** What containers have left on the host. */
+  leftovers(): string[]
+}
+
+/** Makes the store before the tests of a file, and removes it with all its containers after them. */
+export function containerStore(): ContainerStore {
+  let dir = ''
+  const env = () => ({ DRAY_ROOT: join(dir, 'store') })
+  const store: ContainerStore = {
+    get root() {
+      return join(dir, 'store')
+    },
+    dray: (...args) => dray(args, { env: env() }),
+    async ok(...args) {
+      const { code, stdout, stderr } = await store.dray(...args)
+      if (code !== 0) throw new Error(`dray ${args.join(' ')}: ${code} ${stderr}`)
+      return stdout.trim()
+    },
+    inspect: (name, template) => store.ok('inspect', '-f', template, name),
+    start: (...args) =>
+      spawn(LAUNCHER, [...args], {
+        env: { ...process.env, ...env() },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      }),
+    leftovers: () => leftovers(store.root),
+  }
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'dray-test-'))
+    const tree = makeBusyboxTree(join(dir, 'tree'))
+    await store.ok('import', tree, 'busybox:1', '--cmd', '["sh"]')
+  })
+  after(async () => {
+    const ids = await store.ok('ps', '-aq')
+    if (ids !== '') await store.ok('rm', '-f', ...ids.split('\n'))
+    rmSync(dir, { recursive: true, force: true })
+  })
+  return store
+}
+
+function leftovers(root: string): string[] {
+  const names = (dir: string) => (existsSync(dir) ? readdirSync(dir) : [])
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
+  return [
+    ...names(join(root, 'containers')).map((name) => `container ${name}`),
+    ...names(join(root, 'container-names'))
+      .filter((name) => name !== '.lock')
+      .map((name) => `name ${name}`),
+    ...mounts.filter((line) => line.includes(` ${root}/containers`)),
+  ]
+}
