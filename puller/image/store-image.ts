@@ -1,26 +1,25 @@
 import { availableParallelism } from 'node:os'
 import { getuid } from 'node:process'
-import pLimit from 'p-limit'
 import type { Digest } from '#oci/digest.ts'
 import { isNonDistributable } from '#oci/media-types.ts'
 import type { OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
+import { createDirectReader } from '../registry/direct.ts'
+import { STALL_TIMEOUT_MS } from '../registry/http.ts'
 import type { Store } from '../store/store.ts'
+import { type ConnectionOptions, createConnections } from '../transfer/connections.ts'
 import { type LayerTask, storeLayers } from '../transfer/store-layers.ts'
 import { createWorkerPool } from '../transfer/worker-pool.ts'
 import { ensureFixup } from './fixup.ts'
 import type { ResolvedImage } from './resolve.ts'
 
-/** Requests under way at once by default. */
-const MAX_CONNECTIONS = 8
-
-export interface StoreImageOptions {
+export interface StoreImageOptions extends ConnectionOptions {
   /** Undefined when every blob is in the store. */
   readonly client: RepositoryClient | undefined
   readonly signal: AbortSignal
   readonly onProgress: OnProgress
-  /** Requests under way at once. Default 8. */
-  readonly maxConnections?: number | undefined
+  /** Hears what a person would like to know when a pull is slow. */
+  readonly debug?: ((message: string) => void) | undefined
 }
 
 /**
@@ -41,15 +40,17 @@ export async function storeImage(
       inflater: store.inflater,
       beside: tasks.length < cores,
     })
+    const direct = createDirectReader(STALL_TIMEOUT_MS)
     try {
-      const limit = pLimit(options.maxConnections ?? MAX_CONNECTIONS)
       transferred = await storeLayers(store, tasks, {
         ...options,
         pool,
-        limit,
+        connections: createConnections(options),
+        direct,
         asRoot: getuid?.() === 0,
       })
     } finally {
+      direct.close()
       await pool.close()
     }
   }

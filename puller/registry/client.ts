@@ -7,6 +7,7 @@ import { MANIFEST_MEDIA_TYPES } from '#oci/media-types.ts'
 import type { RepositoryName } from '#oci/reference.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
 import { parseChallenge } from './challenge.ts'
+import type { RangeSource } from './direct.ts'
 import { resolveEndpoint } from './endpoint.ts'
 import { createHttpClient, failure, type HttpRequest, type HttpResponse, readBody } from './http.ts'
 import { fetchToken } from './token.ts'
@@ -24,6 +25,8 @@ export interface BlobResponse {
   /** Whether the registry sent the whole blob although a range was asked for. */
   readonly whole: boolean
   readonly body: Readable
+  /** Where the next ranges of this blob can be asked for directly, as long as it answers. */
+  readonly source: RangeSource
 }
 
 /** One repository of one registry. Every method throws REGISTRY_UNREACHABLE and REGISTRY_FAILED. */
@@ -128,7 +131,12 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const response = await request(new URL(`blobs/${blob.digest}`, base), { headers, signal })
       if (response.status !== 200 && response.status !== 206) throw await failure(response, what)
       try {
-        return { ...checkRange(what, blob, range, response), body: response.body }
+        const own = token !== undefined && new URL(response.url).origin === origin.origin
+        const source = {
+          url: response.url,
+          headers: own ? { authorization: `Bearer ${token}` } : {},
+        }
+        return { ...checkRange(what, blob, range, response), body: response.body, source }
       } catch (error) {
         response.body.destroy()
         throw error
@@ -214,7 +222,7 @@ function checkRange(
   blob: Descriptor,
   range: ByteRange | undefined,
   response: HttpResponse,
-): Omit<BlobResponse, 'body'> {
+): Pick<BlobResponse, 'start' | 'whole'> {
   const mismatch = (why: string, retryable = false) =>
     new DrayError('CONTENT_MISMATCH', `${what}: ${why}`, { retryable })
   const encoding = response.headers['content-encoding']

@@ -4,7 +4,7 @@ import got, { type Got, RequestError } from 'got'
 import { DrayError } from '#oci/error.ts'
 
 /** Longest silence of a server before a request counts as dead, in ms. */
-const STALL_TIMEOUT_MS = 30_000
+export const STALL_TIMEOUT_MS = 30_000
 const CONNECT_TIMEOUT_MS = 15_000
 
 /** Most of an error body that is read, in bytes. */

@@ -1,45 +1,37 @@
-import { writeSync } from 'node:fs'
-import type { LimitFunction } from 'p-limit'
+import type { Readable } from 'node:stream'
 import type { Descriptor } from '#oci/descriptor.ts'
-import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
+import { errorMessage, isDrayError } from '#oci/error.ts'
 import type { BlobResponse, RepositoryClient } from '../registry/client.ts'
-import { type ByteRange, missingRanges } from './ranges.ts'
+import type { DirectReader, OnBytes, RangeSource } from '../registry/direct.ts'
+import type { Connections } from './connections.ts'
+import { type BlobSink, createRangeWriter } from './range-writer.ts'
+import { type ByteRange, gapsIn } from './ranges.ts'
 import { type RetryOptions, withRetries } from './retry.ts'
+import { settleAll } from './settle.ts'
 
 const MiB = 1024 * 1024
 
-/** Size of one range request, in bytes: big enough that a round trip is small beside it. */
-export const RANGE_SIZE = 8 * MiB
-
-/** Range requests of one blob in flight at once. */
-const LANES = 4
-
-/** Where the bytes of a blob go; an ingest of the store. */
-export interface BlobSink {
-  readonly fd: number
-  /** What is there already. */
-  present(): readonly ByteRange[]
-  /** Notes that these bytes have been written. */
-  wrote(range: ByteRange): void
-  /** Notes that a range is whole, so that it outlives this process. */
-  completed(range: ByteRange): void
-}
+/** A try that brought this many bytes was no failure: the tries are counted anew. */
+const PROGRESS = MiB / 4
 
 export interface FetchOptions {
   readonly signal: AbortSignal
-  /** Shared by all blobs of a pull: how many requests are under way at once. */
-  readonly limit: LimitFunction
-  readonly rangeSize?: number
+  /** Shared by all blobs that come from the same host. */
+  readonly connections: Connections
+  readonly direct: DirectReader
   readonly retry?: Omit<RetryOptions, 'signal'>
+  /** Hears what a person would like to know when a pull is slow. */
+  readonly debug?: ((message: string) => void) | undefined
 }
 
 /**
  * Fetches what a sink lacks of a blob: closed ranges in parallel, each written at its offset and tried again alone
- * when it breaks. A registry that sends the whole blob whatever is asked gets one request.
+ * when it breaks. A registry that sends the whole blob whatever is asked, or that gets ranges wrong, gets one request.
+ * Bytes that are there are never written again: they may have been read and hashed.
  *
  * The bytes are not verified here: whoever reads the sink does.
  *
- * @throws REGISTRY_UNREACHABLE, REGISTRY_FAILED, CONTENT_MISMATCH
+ * @throws REGISTRY_UNREACHABLE, REGISTRY_FAILED, CONTENT_MISMATCH, STORE_FAILED
  */
 export async function fetchBlob(
   client: RepositoryClient,
@@ -47,107 +39,138 @@ export async function fetchBlob(
   sink: BlobSink,
   options: FetchOptions,
 ): Promise<void> {
-  const [first, ...rest] = missingRanges(blob.size, sink.present(), options.rangeSize ?? RANGE_SIZE)
-  if (first === undefined) return
-  const stop = new AbortController()
-  const signal = AbortSignal.any([options.signal, stop.signal])
-  const fetchOne = (range: ByteRange) =>
-    options.limit(() => fetchRange(client, blob, range, sink, { ...options, signal }))
-
-  // The first answer tells whether this registry knows ranges.
-  if (await fetchOne(first)) return
-  const lanes = Array.from({ length: Math.min(LANES, rest.length) }, async () => {
-    for (let range = rest.shift(); range !== undefined; range = rest.shift()) {
-      if (await fetchOne(range)) rest.length = 0
-    }
-  })
-  const results = await Promise.allSettled(
-    lanes.map((lane) =>
-      lane.catch((error: unknown) => {
-        stop.abort(error)
-        throw error
-      }),
-    ),
-  )
-  const failed = results.find((result) => result.status === 'rejected')
-  options.signal.throwIfAborted()
-  if (failed !== undefined) throw stop.signal.reason
-}
-
-/** Fetches one range, going on where it broke. @returns whether the registry sent the whole blob instead */
-async function fetchRange(
-  client: RepositoryClient,
-  blob: Descriptor,
-  range: ByteRange,
-  sink: BlobSink,
-  { signal, retry }: FetchOptions,
-): Promise<boolean> {
-  let { start } = range
-  const wanted = () =>
-    start === 0 && range.end === blob.size ? undefined : { start, end: range.end }
-  return await withRetries(
-    async () => {
-      const response = await client.openBlob(blob, wanted(), signal)
-      if (response.whole) {
-        await copyBody(response, { start: 0, end: blob.size }, sink, () => undefined)
-        sink.completed({ start: 0, end: blob.size })
-        return true
-      }
-      await copyBody(response, { start, end: range.end }, sink, (at) => {
-        start = at
-      })
-      sink.completed(range)
-      return false
-    },
-    { ...retry, signal },
-  )
-}
-
-/** Writes a body at its offset. @throws CONTENT_MISMATCH, REGISTRY_UNREACHABLE, both retryable */
-async function copyBody(
-  response: BlobResponse,
-  range: ByteRange,
-  sink: BlobSink,
-  advance: (at: number) => void,
-): Promise<void> {
-  let at = range.start
+  const whole = { start: 0, end: blob.size }
+  if (gapsIn(whole, sink.present()).length === 0) return
+  const transfer: Transfer = { client, blob, sink, ...options }
   try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
-      if (at + chunk.length > range.end) throw mismatch('more', range)
-      writeAll(sink.fd, chunk, at)
-      sink.wrote({ start: at, end: at + chunk.length })
-      at += chunk.length
-      advance(at)
-    }
+    await fetchRanges(transfer)
   } catch (error) {
-    if (isDrayError(error)) throw error
-    throw new DrayError(
-      'REGISTRY_UNREACHABLE',
-      `the connection broke at byte ${at} of a blob: ${errorMessage(error)}`,
-      { cause: error, retryable: true },
-    )
-  } finally {
-    response.body.destroy()
+    if (!isRangeTrouble(error)) throw error
+    options.debug?.(`${blob.digest}: fetched in one stream, for ${errorMessage(error)}`)
+    await options.connections.run(() => fetchPart(transfer, whole, { how: 'blob' }))
   }
-  if (at < range.end) throw mismatch('fewer', range)
 }
 
-function writeAll(fd: number, chunk: Buffer, position: number): void {
-  try {
-    for (let done = 0; done < chunk.length; ) {
-      done += writeSync(fd, chunk, done, chunk.length - done, position + done)
+interface Transfer extends FetchOptions {
+  readonly client: RepositoryClient
+  readonly blob: Descriptor
+  readonly sink: BlobSink
+}
+
+async function fetchRanges(transfer: Transfer): Promise<void> {
+  const { blob, sink, connections, debug } = transfer
+  const pending = gapsIn({ start: 0, end: blob.size }, sink.present())
+  // The first answer tells whether this registry knows ranges, and where more of them are.
+  const answered = Promise.withResolvers<void>()
+  let source: RangeSource | undefined
+  const onAnswer = (response: BlobResponse) => {
+    if (response.whole && pending.length > 0) {
+      pending.length = 0
+      debug?.(`${blob.digest}: fetched in one stream, for the registry sends no ranges`)
     }
-  } catch (error) {
-    throw new DrayError('STORE_FAILED', `cannot write to the local store: ${errorMessage(error)}`, {
-      cause: error,
+    source = response.source
+    answered.resolve()
+  }
+  const fetchNext = async (signal: AbortSignal) => {
+    const left = pending.reduce((sum, { start, end }) => sum + end - start, 0)
+    const size = source === undefined ? connections.firstRange : connections.rangeSize(left)
+    const range = takeRange(pending, size)
+    if (range === undefined) return
+    await fetchPart({ ...transfer, signal }, range, {
+      how: 'range',
+      source: () => source,
+      onAnswer,
     })
   }
+  await settleAll(transfer.signal, (signal) => {
+    const lane = async () => {
+      while (pending.length > 0) await connections.run(() => fetchNext(signal))
+    }
+    const others = Array.from({ length: connections.most - 1 }, () => answered.promise.then(lane))
+    return [lane().finally(answered.resolve), ...others]
+  })
 }
 
-function mismatch(what: 'more' | 'fewer', range: ByteRange): DrayError {
-  return new DrayError(
-    'CONTENT_MISMATCH',
-    `the registry sent ${what} bytes than the ${range.end - range.start} asked for`,
-    { retryable: true },
+/** Takes the next bytes off a list of ranges. */
+function takeRange(pending: ByteRange[], size: number): ByteRange | undefined {
+  const first = pending[0]
+  if (first === undefined) return undefined
+  const end = Math.min(first.end, first.start + size)
+  if (end === first.end) pending.shift()
+  else pending[0] = { start: end, end: first.end }
+  return { start: first.start, end }
+}
+
+interface Part {
+  /** Whether the range is asked for, or the blob. */
+  readonly how: 'range' | 'blob'
+  /** Where a range can be read directly, once that is known. */
+  readonly source?: () => RangeSource | undefined
+  readonly onAnswer?: (response: BlobResponse) => void
+}
+
+/** Fetches a range, or the blob without asking for a range, going on where it broke. */
+async function fetchPart(transfer: Transfer, range: ByteRange, part: Part): Promise<void> {
+  const { client, direct, blob, sink, connections, signal, retry } = transfer
+  let isWhole = part.how === 'blob' || (range.start === 0 && range.end === blob.size)
+  let { start } = range
+  let fresh = 0
+  const writing = async (to: ByteRange, read: (onBytes: OnBytes) => Promise<boolean>) => {
+    const writer = createRangeWriter(sink, to, (at, length) => {
+      start = at
+      fresh += length
+      return connections.received(length, signal)
+    })
+    return await writer.writeAll(read)
+  }
+  const tryDirectly = async (source: RangeSource) => {
+    const rest = { start, end: range.end }
+    return await writing(rest, (onBytes) => direct.read(source, rest, onBytes, signal))
+  }
+  const tryOnce = async () => {
+    fresh = 0
+    const source = isWhole ? undefined : part.source?.()
+    if (source !== undefined && (await tryDirectly(source))) return
+    const wanted = isWhole ? undefined : { start, end: range.end }
+    const response = await client.openBlob(blob, wanted, signal)
+    isWhole ||= response.whole
+    part.onAnswer?.(response)
+    const body = isWhole ? { start: 0, end: blob.size } : { start, end: range.end }
+    await writing(body, (onBytes) => readBody(response.body, onBytes))
+  }
+  await withRetries(
+    async () => {
+      try {
+        await tryOnce()
+      } catch (error) {
+        if (isBusy(error)) connections.easeOff()
+        throw error
+      }
+    },
+    { ...retry, signal, madeProgress: () => fresh >= PROGRESS },
   )
+}
+
+async function readBody(body: Readable, onBytes: OnBytes): Promise<true> {
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) await onBytes(chunk)
+    return true
+  } finally {
+    body.destroy()
+  }
+}
+
+/** Whether a registry wants fewer requests. */
+function isBusy(error: unknown): boolean {
+  return [429, 503].includes(statusOf(error) ?? 0)
+}
+
+/** Whether a registry can't be trusted with ranges, but perhaps with a whole blob. */
+function isRangeTrouble(error: unknown): boolean {
+  return statusOf(error) === 416 || (isDrayError(error, 'CONTENT_MISMATCH') && error.retryable)
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (!isDrayError(error, 'REGISTRY_FAILED')) return undefined
+  return (error.detail as { readonly status?: number } | undefined)?.status
 }

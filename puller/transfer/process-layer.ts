@@ -7,6 +7,8 @@ import { type UnpackResult, unpackLayer } from '../layers/unpack.ts'
 import { type Prefix, waitBeyond } from './prefix.ts'
 
 const CHUNK_SIZE = 1024 * 1024
+/** Fewer bytes are read only at the end: inflating little by little costs more. */
+const LEAST_CHUNK = CHUNK_SIZE / 4
 
 /** A blob to verify, and to unpack if it is a layer. */
 export interface LayerJob {
@@ -78,17 +80,23 @@ export async function processLayer(
 
 type NextChunk = () => Promise<Buffer | undefined>
 
-/** The chunks of the blob in order, hashed, each as soon as it is there. */
+/**
+ * The chunks of the blob in order, hashed, each as soon as it is there. A chunk is valid until the second one after it is
+ * asked for: reading into fresh memory takes twice as long.
+ */
 function arrivingChunks(fd: number, job: LayerJob, hash: Hash): NextChunk {
+  const size = Math.min(CHUNK_SIZE, job.size)
+  let [buffer, other] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)]
   let at = 0
   return async () => {
     if (at >= job.size) return undefined
-    const available = await waitBeyond(job.prefix, at)
+    const available = await waitBeyond(job.prefix, Math.min(at + LEAST_CHUNK, job.size) - 1)
     if (available === undefined) {
       throw new DrayError('CONTENT_MISMATCH', `blob ${job.digest} did not arrive`)
     }
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_SIZE, available - at))
-    const chunk = buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, at))
+    ;[buffer, other] = [other, buffer]
+    const length = Math.min(size, available - at)
+    const chunk = buffer.subarray(0, readSync(fd, buffer, 0, length, at))
     if (chunk.length === 0) {
       throw new DrayError('CONTENT_MISMATCH', `blob ${job.digest} has ${at} bytes, not ${job.size}`)
     }

@@ -18,21 +18,17 @@ export function mergeRanges(ranges: Iterable<ByteRange>): ByteRange[] {
   return merged
 }
 
-/** What is not yet there of a blob, in order, cut into pieces of at most `pieceSize` bytes. */
-export function missingRanges(
-  size: number,
-  present: Iterable<ByteRange>,
-  pieceSize: number,
-): ByteRange[] {
-  const missing: ByteRange[] = []
-  let at = 0
-  for (const range of [...mergeRanges(present), { start: size, end: size }]) {
-    for (; at < range.start; at = Math.min(at + pieceSize, range.start)) {
-      missing.push({ start: at, end: Math.min(at + pieceSize, range.start) })
-    }
-    at = Math.max(at, range.end)
+/** What of a range is not there yet, in order. */
+export function gapsIn(range: ByteRange, present: Iterable<ByteRange>): ByteRange[] {
+  const gaps: ByteRange[] = []
+  let at = range.start
+  for (const { start, end } of mergeRanges(present)) {
+    if (start >= range.end) break
+    if (start > at) gaps.push({ start: at, end: start })
+    at = Math.max(at, end)
   }
-  return missing
+  if (at < range.end) gaps.push({ start: at, end: range.end })
+  return gaps
 }
 
 /** How many bytes are present from the start without a gap. */

@@ -7,6 +7,8 @@ export interface RetryOptions {
   readonly tries?: number
   /** Delay before the second try, doubled for each further one, in ms. */
   readonly baseDelayMs?: number
+  /** Whether the try that just failed was worth it all the same; the tries are counted anew then. */
+  readonly madeProgress?: () => boolean
 }
 
 const MAX_DELAY_MS = 30_000
@@ -17,13 +19,14 @@ const MAX_DELAY_MS = 30_000
  */
 export async function withRetries<T>(
   work: (attempt: number) => Promise<T>,
-  { signal, tries = 5, baseDelayMs = 200 }: RetryOptions = {},
+  { signal, tries = 5, baseDelayMs = 200, madeProgress = () => false }: RetryOptions = {},
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work(attempt)
     } catch (error) {
       signal?.throwIfAborted()
+      if (madeProgress()) attempt = 1
       if (!isDrayError(error) || !error.retryable || attempt >= tries) throw error
       const backOff = Math.min(MAX_DELAY_MS, baseDelayMs * 2 ** (attempt - 1)) * Math.random()
       await sleep(Math.max(backOff, retryAfterMs(error.detail)), undefined, { signal })

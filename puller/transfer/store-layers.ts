@@ -1,17 +1,18 @@
-import type { LimitFunction } from 'p-limit'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, isDrayError } from '#oci/error.ts'
 import type { OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
+import type { DirectReader } from '../registry/direct.ts'
 import { publish } from '../store/files.ts'
 import { Ingest } from '../store/ingest.ts'
 import { finishStagedLayer, hasLayer, publishLayer, stageLayer } from '../store/layers.ts'
 import type { Stage, Store } from '../store/store.ts'
 import { startSyncing } from '../store/sync.ts'
-import { settleAll } from './settle.ts'
+import type { Connections } from './connections.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import { createPrefix } from './prefix.ts'
+import { settleAll } from './settle.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
 /** A blob that must be in the store, and the layer it must unpack to, if it is one. */
@@ -24,11 +25,13 @@ export interface StoreLayersOptions {
   /** Undefined when every blob is in the store. */
   readonly client: RepositoryClient | undefined
   readonly pool: WorkerPool
-  readonly limit: LimitFunction
+  readonly connections: Connections
+  readonly direct: DirectReader
   /** Whether layers keep their owners and devices. */
   readonly asRoot: boolean
   readonly onProgress: OnProgress
   readonly signal: AbortSignal
+  readonly debug?: ((message: string) => void) | undefined
 }
 
 /** What is verified, but not visible yet. */
@@ -151,7 +154,7 @@ async function transferAndUnpack(
   const fetching =
     ingest === undefined || client === undefined
       ? Promise.resolve()
-      : fetchBlob(client, blob, ingest, { signal, limit: work.limit })
+      : fetchBlob(client, blob, ingest, { ...work, signal })
   const verifying = work.pool.run({
     path: ingest?.path ?? store.pathOf(blob),
     prefix: ingest?.prefix ?? createPrefix(blob.size),

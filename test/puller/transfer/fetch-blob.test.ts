@@ -4,12 +4,14 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import pLimit from 'p-limit'
 import { describe as describeBytes } from '#oci/descriptor.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { parseRepositoryName } from '#oci/reference.ts'
 import { openRepository } from '#puller/registry/client.ts'
-import { type BlobSink, fetchBlob } from '#puller/transfer/fetch-blob.ts'
+import { createDirectReader } from '#puller/registry/direct.ts'
+import { createConnections } from '#puller/transfer/connections.ts'
+import { fetchBlob } from '#puller/transfer/fetch-blob.ts'
+import type { BlobSink } from '#puller/transfer/range-writer.ts'
 import { type ByteRange, mergeRanges, totalLength } from '#puller/transfer/ranges.ts'
 import { startServer } from '../../support/http-server.ts'
 import { tempDir } from '../../support/temp-dir.ts'
@@ -59,7 +61,7 @@ async function fetchInto(t: TestContext, { answer, present = [] }: Fetch) {
   let written: ByteRange[] = present
   const sink: BlobSink = {
     fd,
-    present: () => present,
+    present: () => written,
     wrote: (range) => {
       written = mergeRanges([...written, range])
     },
@@ -70,17 +72,22 @@ async function fetchInto(t: TestContext, { answer, present = [] }: Fetch) {
     repository: parseRepositoryName('a/b'),
     access: 'pull',
   })
+  const direct = createDirectReader(1000)
+  t.after(() => direct.close())
+  const notes: string[] = []
   const done = fetchBlob(client, BLOB, sink, {
     signal: new AbortController().signal,
-    limit: pLimit(4),
-    rangeSize: RANGE_SIZE,
+    connections: createConnections({ maxConnections: 4, rangeSize: RANGE_SIZE }),
+    direct,
     retry: { baseDelayMs: 1 },
+    debug: (note) => notes.push(note),
   })
   const blobRequests = () => server.requests.filter(({ url }) => url.includes('/blobs/'))
   return {
     done,
     completed,
     blobRequests,
+    notes,
     bytes: () => readFileSync(path),
     missing: () => BLOB.size - totalLength(written),
   }

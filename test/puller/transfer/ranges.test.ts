@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
   type ByteRange,
+  gapsIn,
   mergeRanges,
-  missingRanges,
   prefixLength,
   totalLength,
 } from '#puller/transfer/ranges.ts'
@@ -37,18 +37,17 @@ describe('byte ranges', () => {
     )
   })
 
-  it('that are missing and those present make up the blob, without overlap, in pieces of the size asked for', () => {
+  it('that are missing of a range are in order and, with those present, make it up', () => {
     fc.assert(
-      fc.property(ranges, fc.integer({ min: 1, max: 50 }), (present, pieceSize) => {
-        const missing = missingRanges(SIZE, present, pieceSize)
+      fc.property(ranges, ranges, (present, [range = { start: 0, end: SIZE }]) => {
+        const gaps = gapsIn(range, present)
         const have = bytesOf(present)
-        for (const byte of bytesOf(missing)) assert.ok(!have.has(byte))
-        assert.equal(bytesOf(missing).size + have.size, SIZE)
-        assert.ok(missing.every(({ start, end }) => end > start && end - start <= pieceSize))
-        assert.equal(
-          missing.reduce((sum, { start, end }) => sum + end - start, 0),
-          bytesOf(missing).size,
+        const expected = [...bytesOf([range])].filter((byte) => !have.has(byte))
+        assert.deepEqual(
+          gaps.flatMap((gap) => [...bytesOf([gap])]),
+          expected,
         )
+        assert.ok(gaps.every(({ start, end }) => start < end))
       }),
     )
   })

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createConnections } from '#puller/transfer/connections.ts'
+
+const MiB = 1024 * 1024
+const { signal } = new AbortController()
+
+describe('createConnections', () => {
+  it('sends no more requests at once than it may', async () => {
+    const connections = createConnections({ maxConnections: 3 })
+    let [now, most] = [0, 0]
+    const request = async () => {
+      most = Math.max(most, ++now)
+      await new Promise(setImmediate)
+      now--
+    }
+    await Promise.all(Array.from({ length: 20 }, () => connections.run(request)))
+    assert.equal(most, 3)
+  })
+
+  it('cuts ranges smaller towards the end of a blob, so that all end together', () => {
+    const connections = createConnections()
+    const sizes: number[] = []
+    for (let left = 100 * MiB; left > 0; ) {
+      const size = Math.min(left, connections.rangeSize(left))
+      sizes.push(size)
+      left -= size
+    }
+    assert.deepEqual(
+      sizes,
+      sizes.toSorted((a, b) => b - a),
+    )
+    assert.ok(sizes.slice(0, -1).every((size) => size >= MiB))
+    assert.ok((sizes[0] ?? 0) <= 32 * MiB)
+  })
+
+  it('asks to wait when bytes come faster than the rate allows', () => {
+    const connections = createConnections({ limitRate: 10 * MiB })
+    assert.notEqual(connections.received(MiB, signal), undefined)
+    assert.equal(createConnections().received(MiB, signal), undefined)
+  })
+
+  it('takes one connection for a rate that is not worth more', () => {
+    assert.equal(createConnections({ limitRate: 1000 }).most, 1)
+    assert.equal(createConnections({ limitRate: 100 * MiB, maxConnections: 2 }).most, 2)
+  })
+})
