@@ -35,16 +35,20 @@ const REGISTRY = new RegExp(
   `^(?:${HOST_COMPONENT}(?:\\.${HOST_COMPONENT})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]{1,5})?$`,
 )
 
+export function isRepositoryName(value: string): value is RepositoryName {
+  return value.length <= REPOSITORY_NAME_LIMIT && REPOSITORY_NAME.test(value)
+}
+
 /** @throws NAME_INVALID */
 export function parseRepositoryName(value: string): RepositoryName {
-  if (value.length > REPOSITORY_NAME_LIMIT || !REPOSITORY_NAME.test(value)) {
+  if (!isRepositoryName(value)) {
     throw new DrayError(
       'NAME_INVALID',
       `invalid repository name ${quote(value)}: at most ${REPOSITORY_NAME_LIMIT} characters, lower-case letters, ` +
         'digits and single separators (. _ __ -), with / between components',
     )
   }
-  return value as RepositoryName
+  return value
 }
 
 /** @throws TAG_INVALID */

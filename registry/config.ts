@@ -3,7 +3,7 @@ import { DrayError } from '#oci/error.ts'
 import { type ConfigOf, type DocumentOf, isSection, type NamedSetting } from './config/setting.ts'
 import { SETTINGS } from './config/settings.ts'
 import { fromDocument, fromEnvironment, NAMED_SETTINGS, parseDocument } from './config/sources.ts'
-import { checkExposure } from './exposure.ts'
+import { checkConfig } from './config/checks.ts'
 
 /** Where a registry listens, keeps its content, and how it behaves. Complete and frozen. */
 export interface RegistryConfig extends ConfigOf<typeof SETTINGS> {}
@@ -42,7 +42,7 @@ export function parseConfig({ env, file, flags = {} }: ConfigSources): RegistryC
     }
   }
   const config = Object.freeze(assembled(given)) as unknown as RegistryConfig
-  checkExposure(config)
+  checkConfig(config)
   return config
 }
 

@@ -50,10 +50,10 @@ export async function startRegistry(
   config: RegistryConfig,
   { logger = pino({ level: 'silent' }), storage: given, isLead = true }: RegistryOptions = {},
 ): Promise<Registry> {
-  const authority = createAuthority(config.auth, { logger })
   const { stallTimeoutMs, uploadTtlMs, shutdownTimeoutMs, readOnly, warnings } = config
   // Checking the storage writes to it; a registry that never does needs no rights to.
   const storage = given ?? (await openStorage(config, { isChecked: isLead && !readOnly }))
+  const authority = createAuthority(config.auth, { records: storage.records, logger })
   const services = createServices(storage.content, storage.records, config)
   const app = createApp(services, { logger, authority, stallTimeoutMs, readOnly, warnings })
   const handle = app.callback()

@@ -37,9 +37,6 @@ const IMPORTS = FILES.flatMap((file) =>
   importsOf(readFileSync(join(ROOT, file), 'utf8')).map((specifier) => ({ file, specifier })),
 )
 
-/** A dependency that was decided on before what needs it: tokens. */
-const AWAITED = ['jose']
-
 describe('the modules', () => {
   it('import one another along the arrows only', () => {
     none(IMPORTS.filter((each) => !followsArrows(each)))
@@ -70,7 +67,7 @@ describe('the modules', () => {
   })
 
   it('need every dependency of package.json', () => {
-    const needed = new Set([...IMPORTS.map(packageOf), ...AWAITED])
+    const needed = new Set(IMPORTS.map(packageOf))
     const unused = Object.keys(dependencies).filter((name) => !needed.has(name))
     assert.deepEqual(unused, [])
   })

@@ -1,15 +1,19 @@
+import type { JWK } from 'jose'
 import type { Logger } from 'pino'
 import { DrayError } from '#oci/error.ts'
 import type { RepositoryName } from '#oci/reference.ts'
-import { createPasswordThread, type PasswordThread } from '../password-thread.ts'
+import { createPasswordThread } from '../password-thread.ts'
+import type { RecordDriver } from '../storage/record-driver.ts'
+import { type Challenge, formatChallenge } from './challenge.ts'
 import type { AuthConfig } from './config.ts'
 import { parseCredentials } from './credentials.ts'
-import { type Passwords, readHtpasswd } from './htpasswd.ts'
-import { ANONYMOUS, type Identity } from './identity.ts'
-import { createLogInBrake } from './log-in-brake.ts'
-import { createPasswordCheck, type PasswordCheck } from './password-check.ts'
-import { type Action, type Decision, decide, parseRules, type Rules } from './rules.ts'
-import { watchFiles } from './watched-file.ts'
+import { ANONYMOUS } from './identity.ts'
+import { createLogIn } from './log-in.ts'
+import { type Action, type Decision, decide, hasRule } from './rules.ts'
+import { openSources, type Sources } from './sources.ts'
+import type { Subject } from './subject.ts'
+import { covers } from './tokens/scopes.ts'
+import { issueToken, type TokenAnswer, type TokenRequest } from './tokens/token-request.ts'
 
 /** What a request shows of who makes it. */
 export interface Presented {
@@ -28,70 +32,29 @@ export interface Authority {
    *
    * @throws UNAUTHORIZED when credentials came that aren't right, TOOMANYREQUESTS
    */
-  identify(presented: Presented): Promise<Identity>
-  decide(identity: Identity, action: Action, repository: RepositoryName): Decision
+  identify(presented: Presented): Promise<Subject>
+  decide(subject: Subject, action: Action, repository: RepositoryName): AccessDecision
   /** Whether there can be anything that they may do so. */
-  mayAnywhere(identity: Identity, action: Action): boolean
+  mayAnywhere(subject: Subject, action: Action): boolean
   /** The `WWW-Authenticate` that asks a client to log in. */
-  challenge(): string
+  challenge(challenge: Challenge): string
+  /** A token for what a client asks and its user may. @throws UNAUTHORIZED, TOOMANYREQUESTS, UNSUPPORTED, REQUEST_INVALID */
+  token(request: TokenRequest, presented: Presented): Promise<TokenAnswer>
+  /** The public keys of tokens (RFC 7517). @throws UNSUPPORTED */
+  publicKeys(): Promise<readonly JWK[]>
   /** Takes another configuration, or none of it. @throws CONFIG_INVALID, and stays as it was */
   reload(config: AuthConfig | undefined): void
   close(): Promise<void>
 }
 
-interface State {
-  readonly config: AuthConfig
-  readonly rules: Rules
-  readonly passwords: () => Passwords
-  readonly isPassword: PasswordCheck
+export interface AccessDecision extends Decision {
+  /** Whether it is the token alone that doesn't allow it: another one would. */
+  readonly needsScope?: boolean | undefined
 }
 
-/** @throws CONFIG_INVALID */
-export function createAuthority(
-  initial: AuthConfig | undefined,
-  { logger }: { readonly logger: Logger },
-): Authority {
-  const thread = createPasswordThread()
-  const brake = createLogInBrake()
-  let state = openState(initial, thread, logger)
-
-  async function logIn(user: string, password: string, address: string): Promise<Identity> {
-    const waitMs = brake.waitMs(user, address)
-    if (waitMs > 0) throw tooManyLogIns(waitMs)
-    if (state === undefined || !(await state.isPassword(user, password))) {
-      brake.failed(user, address)
-      // People type passwords in the place of names: only names that exist may be logged.
-      const cause = state?.passwords().has(user) ? { user } : undefined
-      throw new DrayError('UNAUTHORIZED', 'wrong user name or password', { cause })
-    }
-    brake.succeeded(user, address)
-    return { name: user, groups: groupsOf(state.config, user) }
-  }
-
-  return {
-    get isClosed() {
-      return state !== undefined
-    },
-    async identify({ authorization, address }) {
-      if (state === undefined || authorization === '') return ANONYMOUS
-      const credentials = parseCredentials(authorization)
-      if (credentials?.scheme !== 'basic') {
-        throw new DrayError('UNAUTHORIZED', 'log in with a user name and a password')
-      }
-      return logIn(credentials.user, credentials.password, address)
-    },
-    decide(identity, action, repository) {
-      if (state === undefined) return EVERYTHING
-      return decide(state.rules, identity, action, repository)
-    },
-    mayAnywhere: (identity, action) =>
-      state === undefined || hasRule(state.rules, identity, action),
-    challenge: () => 'Basic realm="Dray registry", charset="UTF-8"',
-    reload(config) {
-      state = openState(config, thread, logger)
-    },
-    close: () => thread.close(),
-  }
+export interface AuthorityParts {
+  readonly records: RecordDriver
+  readonly logger: Logger
 }
 
 const EVERYTHING: Decision = {
@@ -99,43 +62,69 @@ const EVERYTHING: Decision = {
   why: 'everybody may do everything: there is no auth',
 }
 
-const NO_PASSWORDS: Passwords = new Map()
+/** @throws CONFIG_INVALID */
+export function createAuthority(
+  initial: AuthConfig | undefined,
+  { records, logger }: AuthorityParts,
+): Authority {
+  const thread = createPasswordThread()
+  const logIn = createLogIn()
+  const open = (config: AuthConfig | undefined) =>
+    config === undefined ? undefined : openSources(config, { thread, records, logger })
+  let sources = open(initial)
 
-function openState(
-  config: AuthConfig | undefined,
-  thread: PasswordThread,
-  logger: Logger,
-): State | undefined {
-  if (config === undefined) return undefined
-  const { htpasswd } = config
-  const passwords =
-    htpasswd === undefined
-      ? () => NO_PASSWORDS
-      : watchFiles([htpasswd], () => readHtpasswd(htpasswd), { logger })
-  return {
-    config,
-    rules: parseRules(config.rules),
-    passwords,
-    isPassword: createPasswordCheck(passwords, thread),
+  async function identify({ authorization, address }: Presented): Promise<Subject> {
+    if (sources === undefined || authorization === '') return { identity: ANONYMOUS }
+    const credentials = parseCredentials(authorization)
+    if (credentials === undefined) {
+      throw new DrayError('UNAUTHORIZED', 'log in with a user name and a password, or a token')
+    }
+    if (credentials.scheme === 'bearer') return sources.bearer(credentials.token)
+    return { identity: await logIn(sources, { ...credentials, address }) }
   }
-}
 
-/** The groups that the configuration puts a user in. */
-export function groupsOf({ groups }: AuthConfig, name: string): string[] {
-  return Object.keys(groups).filter((group) => groups[group]?.includes(name))
-}
+  const tokenSources = (): Sources => {
+    if (sources?.config.challenge === 'bearer') return sources
+    throw new DrayError('UNSUPPORTED', 'this registry issues no tokens')
+  }
 
-function hasRule({ rules }: Rules, identity: Identity, action: Action): boolean {
-  return rules.some(
-    ({ actions, subjects }) => actions.has(action) && subjects.some((matches) => matches(identity)),
-  )
-}
-
-function tooManyLogIns(waitMs: number): DrayError {
-  const retryAfterSeconds = Math.ceil(waitMs / 1000)
-  return new DrayError(
-    'TOOMANYREQUESTS',
-    `too many failed log-ins: try again in ${retryAfterSeconds} s`,
-    { detail: { retryAfterSeconds }, retryable: true },
-  )
+  return {
+    get isClosed() {
+      return sources !== undefined
+    },
+    identify,
+    decide(subject, action, repository) {
+      if (sources === undefined) return EVERYTHING
+      const { identity, grants } = subject
+      const decision = decide(sources.rules, identity, action, repository)
+      if (!decision.isAllowed || grants === undefined || covers(grants, action, repository)) {
+        return decision
+      }
+      const why = `the token was not issued to ${action} ${repository}`
+      return { isAllowed: false, needsScope: true, why }
+    },
+    mayAnywhere: ({ identity, grants }, action) =>
+      sources === undefined ||
+      (hasRule(sources.rules, identity, action) &&
+        (grants === undefined || action !== 'list' || grants.catalog)),
+    challenge: (challenge) => formatChallenge(sources?.config ?? { challenge: 'basic' }, challenge),
+    token: (request, presented) =>
+      issueToken(tokenSources(), request, {
+        async identify() {
+          const { identity, grants } = await identify(presented)
+          // Else a token that was issued for little could get one for more.
+          if (grants === undefined) return identity
+          throw new DrayError('UNAUTHORIZED', 'a token for the registry gets no other ones')
+        },
+        logIn: async (user, password) =>
+          logIn(tokenSources(), { user, password, address: presented.address }),
+      }),
+    async publicKeys() {
+      return (await tokenSources().keys.all()).map(({ publicJwk }) => publicJwk)
+    },
+    reload(config) {
+      sources = open(config)
+    },
+    close: () => thread.close(),
+  }
 }

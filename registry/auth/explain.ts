@@ -1,5 +1,5 @@
 import type { RepositoryName } from '#oci/reference.ts'
-import { groupsOf } from './authority.ts'
+import { groupsOf } from './log-in.ts'
 import type { AuthConfig } from './config.ts'
 import { ANONYMOUS, type Claims } from './identity.ts'
 import { type Action, type Decision, decide, parseRules } from './rules.ts'

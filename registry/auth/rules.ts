@@ -89,6 +89,13 @@ export function decide(
   return { isAllowed: false, why: `no rule lets ${nameOf(identity)} ${action} ${repository}` }
 }
 
+/** Whether some rule lets somebody do something, somewhere. */
+export function hasRule({ rules }: Rules, identity: Identity, action: Action): boolean {
+  return rules.some(
+    ({ actions, subjects }) => actions.has(action) && subjects.some((matches) => matches(identity)),
+  )
+}
+
 function parseSubject(subject: SubjectDocument): Subject {
   if (subject === 'anyone') return () => true
   if (subject === 'users') return ({ name }) => name !== undefined

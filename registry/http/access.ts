@@ -28,6 +28,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { path: PATHS.blob, needs: { GET: 'pull', DELETE: 'delete' } },
   { path: PATHS.uploads, needs: { POST: 'push' } },
   { path: PATHS.upload, needs: { GET: 'push', PATCH: 'push', PUT: 'push', DELETE: 'push' } },
+  // Who asks for a token shows there who they are.
+  { path: PATHS.token, needs: { GET: 'open', POST: 'open' } },
+  { path: PATHS.keys, needs: { GET: 'open' } },
 ]
 
 export type Handler = (ctx: Context) => unknown

@@ -13,6 +13,7 @@ import { createGuard } from './guard.ts'
 import { addBlobRoutes } from './routes/blobs.ts'
 import { addDiscoveryRoutes } from './routes/discovery.ts'
 import { addManifestRoutes } from './routes/manifests.ts'
+import { addTokenRoutes } from './routes/token.ts'
 import { addUploadRoutes } from './routes/uploads.ts'
 import { formatWarning } from './warnings.ts'
 
@@ -47,6 +48,7 @@ export function createApp(services: Services, options: AppOptions): Koa {
   addManifestRoutes(routes, services, stallTimeoutMs)
   addUploadRoutes(routes, services, stallTimeoutMs)
   addBlobRoutes(routes, services, stallTimeoutMs)
+  addTokenRoutes(routes, authority, stallTimeoutMs)
   app.use(router.routes())
   app.use((ctx) => {
     const methods = (ctx.matched ?? []).flatMap((layer: { methods: string[] }) => layer.methods)

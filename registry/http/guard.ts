@@ -1,11 +1,14 @@
-import { DrayError } from '#oci/error.ts'
-import type { RepositoryName } from '#oci/reference.ts'
-import type { Authority } from '../auth/authority.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
+import { isRepositoryName, type RepositoryName } from '#oci/reference.ts'
+import type { Authority, Presented } from '../auth/authority.ts'
+import { BASIC_CHALLENGE, type Challenge } from '../auth/challenge.ts'
 import { ANONYMOUS, type Identity } from '../auth/identity.ts'
 import type { Action } from '../auth/rules.ts'
+import type { Subject } from '../auth/subject.ts'
 import type { Handler, Requirement } from './access.ts'
 import type { Audit } from './audit.ts'
 import { type Context, repositoryOf } from './context.ts'
+import { publicUrl } from './public-url.ts'
 
 /** Lets a request reach its route if it may. @throws UNAUTHORIZED, DENIED, TOOMANYREQUESTS */
 export type Guard = (ctx: Context, requirement: Requirement, handler: Handler) => Promise<void>
@@ -19,27 +22,27 @@ export interface Access {
 type Guarded = Exclude<Requirement, 'open'>
 
 const ACCESS = 'access'
+const NOBODY: Access = { identity: ANONYMOUS, may: () => false }
 
 /** Of a request that the guard has let in. */
 export function accessOf(ctx: Context): Access {
   return ctx.state[ACCESS] ?? NOBODY
 }
 
-const NOBODY: Access = { identity: ANONYMOUS, may: () => false }
+/** What a request shows of who makes it. */
+export function presentedBy(ctx: Context): Presented {
+  return { authorization: ctx.get('Authorization'), address: ctx.ip }
+}
 
 export function createGuard(authority: Authority, audit: Audit): Guard {
   return async (ctx, requirement, handler) => {
-    if (requirement !== 'open') {
-      try {
-        await admit(authority, ctx, requirement)
-      } catch (error) {
-        audit.refused(ctx, requirement, error)
-        throw error
-      }
-    }
     try {
+      if (requirement !== 'open') await admit(authority, ctx, requirement)
       await handler(ctx)
     } catch (error) {
+      if (requirement === 'open' && isDrayError(error, 'UNAUTHORIZED')) {
+        ctx.set('WWW-Authenticate', BASIC_CHALLENGE)
+      }
       audit.refused(ctx, requirement, error)
       throw error
     }
@@ -48,40 +51,75 @@ export function createGuard(authority: Authority, audit: Audit): Guard {
 }
 
 async function admit(authority: Authority, ctx: Context, requirement: Guarded): Promise<void> {
-  const identity = await identify(authority, ctx)
+  const subject = await identify(authority, ctx, requirement)
+  const { identity } = subject
   ctx.state[ACCESS] = {
     identity,
-    may: (action, repository) => authority.decide(identity, action, repository).isAllowed,
+    may: (action, repository) => authority.decide(subject, action, repository).isAllowed,
   } satisfies Access
   if (!authority.isClosed) return
+  const refuse = (why: string, error?: Challenge['error']) =>
+    unauthorized(authority, ctx, requirement, { why, error })
   const isAnonymous = identity.name === undefined
   if (requirement === 'user') {
     // Docker sends credentials only to registries that ask for them here, whatever they let anybody pull.
-    if (isAnonymous) throw unauthorized(authority, ctx, 'log in first')
+    if (isAnonymous && subject.grants === undefined) throw refuse('log in first')
   } else if (requirement === 'catalog') {
-    if (isAnonymous && !authority.mayAnywhere(identity, 'list')) {
-      throw unauthorized(authority, ctx, 'log in to list repositories')
+    if (authority.mayAnywhere(subject, 'list')) return
+    if (isAnonymous) throw refuse('log in to list repositories')
+    if (subject.grants !== undefined) {
+      throw refuse('the token was not issued to list repositories', 'insufficient_scope')
     }
   } else {
-    const { isAllowed, why } = authority.decide(identity, requirement, repositoryOf(ctx))
-    if (isAllowed) return
-    if (isAnonymous) throw unauthorized(authority, ctx, `${why}: log in`)
-    throw new DrayError('DENIED', why)
+    const decision = authority.decide(subject, requirement, repositoryOf(ctx))
+    if (decision.isAllowed) return
+    if (decision.needsScope) throw refuse(decision.why, 'insufficient_scope')
+    if (isAnonymous) throw refuse(`${decision.why}: log in`)
+    throw new DrayError('DENIED', decision.why)
   }
 }
 
-async function identify(authority: Authority, ctx: Context): Promise<Identity> {
+async function identify(
+  authority: Authority,
+  ctx: Context,
+  requirement: Guarded,
+): Promise<Subject> {
   try {
-    return await authority.identify({ authorization: ctx.get('Authorization'), address: ctx.ip })
+    return await authority.identify(presentedBy(ctx))
   } catch (error) {
-    if (error instanceof DrayError && error.code === 'UNAUTHORIZED') {
-      throw unauthorized(authority, ctx, error.message)
-    }
-    throw error
+    if (!isDrayError(error, 'UNAUTHORIZED')) throw error
+    const { message: why, cause } = error
+    const isBearer = /^bearer /i.test(ctx.get('Authorization'))
+    const challenge = isBearer ? 'invalid_token' : undefined
+    throw unauthorized(authority, ctx, requirement, { why, cause, error: challenge })
   }
 }
 
-function unauthorized(authority: Authority, ctx: Context, why: string): DrayError {
-  ctx.set('WWW-Authenticate', authority.challenge())
-  return new DrayError('UNAUTHORIZED', why)
+interface Refusal {
+  readonly why: string
+  readonly cause?: unknown
+  readonly error?: Challenge['error']
+}
+
+function unauthorized(
+  authority: Authority,
+  ctx: Context,
+  requirement: Guarded,
+  { why, cause, error }: Refusal,
+): DrayError {
+  const scope = scopeOf(ctx, requirement)
+  const challenge = authority.challenge({ tokenUrl: `${publicUrl(ctx)}/token`, scope, error })
+  ctx.set('WWW-Authenticate', challenge)
+  return new DrayError('UNAUTHORIZED', why, { cause })
+}
+
+/** The scopes with which a token would let the request through. */
+function scopeOf(ctx: Context, requirement: Guarded): string | undefined {
+  if (requirement === 'user') return undefined
+  if (requirement === 'catalog') return 'registry:catalog:*'
+  const actions = requirement === 'push' ? 'pull,push' : requirement
+  const scope = `repository:${repositoryOf(ctx)}:${actions}`
+  const { from } = ctx.query
+  const isMount = typeof from === 'string' && isRepositoryName(from)
+  return isMount ? `${scope} repository:${from}:pull` : scope
 }

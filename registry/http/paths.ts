@@ -11,4 +11,6 @@ export const PATHS = {
   blob: /^\/v2\/(.+)\/blobs\/([^/]+)$/,
   uploads: /^\/v2\/(.+)\/blobs\/uploads\/?$/,
   upload: /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/,
+  token: /^\/token$/,
+  keys: /^\/\.well-known\/jwks\.json$/,
 } as const

@@ -12,6 +12,7 @@ import type { RepositoryName, Tag } from '#oci/reference.ts'
  *     tags/<name>!/<tag>                     the digest that the tag stands for
  *     tagged/<name>!/<digest>/<tag>          the tag stands, or once stood, for this manifest
  *     referrers/<name>!/<subject>/<digest>   descriptor of a manifest whose subject this is
+ *     token-keys/<period>                    a private key that tokens are signed with, as JWK
  */
 export const RECORD_KEYS = {
   catalog: 'catalog/',
@@ -27,6 +28,8 @@ export const RECORD_KEYS = {
   referrers: (name: RepositoryName, subject: Digest) => `referrers/${name}!/${subject}/`,
   referrer: (name: RepositoryName, subject: Digest, digest: Digest) =>
     `referrers/${name}!/${subject}/${digest}`,
+  tokenKeys: 'token-keys/',
+  tokenKey: (period: number) => `token-keys/${String(period).padStart(12, '0')}`,
 } as const
 
 /** Stands in records that say all by their key; a record isn't empty. */

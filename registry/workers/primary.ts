@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { checkAuthFiles } from '../auth/config.ts'
+import { checkSources } from '../auth/sources.ts'
 import type { RegistryConfig } from '../config.ts'
 import type { Registry } from '../server.ts'
 import { startWorker, type WorkerProcess } from './worker-process.ts'
@@ -46,7 +46,7 @@ export async function startWorkers(
     url,
     port,
     reload(next) {
-      checkAuthFiles(next.auth)
+      checkSources(next.auth)
       current = next
       for (const worker of living) worker.reload(next)
     },

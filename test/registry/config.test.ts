@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { authSchema } from '#registry/auth/config.ts'
 import { NAMED_SETTINGS } from '#registry/config/sources.ts'
 import { type ConfigSources, loadConfig, parseConfig } from '#registry/index.ts'
 import { suitableWorkers } from '#registry/workers/count.ts'
@@ -76,7 +77,7 @@ describe('the configuration', () => {
       immutableTags: ['{"a/*":["v*"]}', { 'a/*': ['v*'] }],
       warnings: ['["text"]', ['text']],
       workers: ['7', 7],
-      auth: ['{"htpasswd":"/h"}', { htpasswd: '/h', groups: {}, rules: [] }],
+      auth: ['{"challenge":"basic"}', authSchema.parse({ challenge: 'basic' })],
       openToAnyone: ['true', true],
       plainHttp: ['true', true],
       logLevel: ['debug', 'debug'],
@@ -134,6 +135,9 @@ describe('the configuration', () => {
       env: { DRAY_LISTEN: '[::]:5000', DRAY_OPEN_TO_ANYONE: 'true' },
     },
     'a name that others can reach': { env: { DRAY_LISTEN: 'registry.example.org:5000' } },
+    'a read-only registry that would have to keep keys': {
+      env: { DRAY_READ_ONLY: 'true', DRAY_AUTH: '{}' },
+    },
     'a key of auth that does not exist': { env: { DRAY_AUTH: '{"users":{}}' } },
     'a rule without actions': {
       env: { DRAY_AUTH: '{"rules":[{"name":"a","subjects":["anyone"],"repositories":["**"]}]}' },

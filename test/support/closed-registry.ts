@@ -18,6 +18,8 @@ export interface ClosedRegistry {
   /** Everything that was logged, by line. */
   readonly lines: Record<string, unknown>[]
   readonly htpasswd: string
+  /** A client that shows a token with each request. */
+  bearing(token: string): RegistryClient
   /** A client that logs in with each request; without a name, one that doesn't. */
   as(user?: string, password?: string): RegistryClient
   stop(): Promise<void>
@@ -29,6 +31,8 @@ export interface ClosedRegistryOptions {
   readonly rules: readonly object[]
   /** Other keys of `auth`. */
   readonly auth?: object
+  /** Default: in memory. */
+  readonly storage?: Storage
   /** Other keys of the configuration. */
   readonly config?: object
 }
@@ -36,12 +40,12 @@ export interface ClosedRegistryOptions {
 /** A registry in memory that asks who is there. */
 export async function startClosedRegistry(options: ClosedRegistryOptions): Promise<ClosedRegistry> {
   const { users = { alice: 'alice-secret', bob: 'bob-secret' }, rules, auth, config } = options
+  const storage = options.storage ?? inMemory()
   const dir = mkdtempSync(join(tmpdir(), 'dray-auth-'))
   const htpasswd = join(dir, 'htpasswd')
   writeFileSync(htpasswd, htpasswdOf(users))
   const lines: Record<string, unknown>[] = []
   const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
-  const storage = { content: createMemoryBlobDriver(), records: createMemoryRecordDriver() }
   const flags = { listen: '127.0.0.1:0', auth: { htpasswd, rules, ...auth }, ...config } as never
   const registry = await startRegistry(parseConfig({ env: {}, flags }), { storage, logger })
   return {
@@ -51,11 +55,16 @@ export async function startClosedRegistry(options: ClosedRegistryOptions): Promi
         [registry.url],
         user === undefined ? {} : { authorization: basic(user, password ?? '') },
       ),
+    bearing: (token) => createRegistryClient([registry.url], { authorization: `Bearer ${token}` }),
     async stop() {
       await registry.close()
       rmSync(dir, { recursive: true })
     },
   }
+}
+
+export function inMemory(): Storage {
+  return { content: createMemoryBlobDriver(), records: createMemoryRecordDriver() }
 }
 
 /** An htpasswd file. */

@@ -242,7 +242,8 @@ describe('a registry that asks who is there', () => {
     }
     return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
       for (const { path, needs } of ENDPOINTS) {
-        for (const method of Object.keys(needs)) {
+        for (const [method, requirement] of Object.entries(needs)) {
+          if (requirement === 'open') continue
           assert.ok(tried.has(`${method} ${path.source}`), `${method} ${path}`)
         }
       }
@@ -277,7 +278,8 @@ describe('a registry that asks who is there', () => {
         const { method, path, options } = await request(place)
         const answer = await client.send(method, path, options)
         assert.ok([401, 429].includes(answer.status), String(answer.status))
-        if (answer.status === 401) assert.match(answer.headers['www-authenticate'] ?? '', /^Basic /)
+        if (answer.status === 401)
+          assert.match(answer.headers['www-authenticate'] ?? '', /^Bearer realm=/)
       }
     })
   }

@@ -1,18 +1,30 @@
 import { BlockList, isIP } from 'node:net'
 import { DrayError } from '#oci/error.ts'
-import type { RegistryConfig } from './config.ts'
+import type { RegistryConfig } from '../config.ts'
 
 const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
+/** Checks what must hold between keys. @throws CONFIG_INVALID */
+export function checkConfig(config: RegistryConfig): void {
+  checkExposure(config)
+  checkKeys(config)
+}
+
+function checkKeys({ readOnly, auth }: RegistryConfig): void {
+  if (!readOnly || auth?.challenge !== 'bearer' || auth.token.keys.length > 0) return
+  throw new DrayError(
+    'CONFIG_INVALID',
+    'a registry that is readOnly cannot keep the keys of its tokens: name files in auth.token.keys',
+  )
+}
+
 /**
  * A registry that others can reach knows who they are and encrypts what they say, unless its operator has said in so
  * many words that it need not.
- *
- * @throws CONFIG_INVALID
  */
-export function checkExposure(config: RegistryConfig): void {
+function checkExposure(config: RegistryConfig): void {
   const { host } = config.listen
   if (isLoopback(host)) return
   if (config.auth === undefined && !config.openToAnyone) {

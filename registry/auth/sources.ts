@@ -1,0 +1,63 @@
+import type { Logger } from 'pino'
+import type { PasswordThread } from '../password-thread.ts'
+import type { RecordDriver } from '../storage/record-driver.ts'
+import type { AuthConfig } from './config.ts'
+import { type Passwords, readHtpasswd } from './htpasswd.ts'
+import { createPasswordCheck, type PasswordCheck } from './password-check.ts'
+import { parseRules, type Rules } from './rules.ts'
+import type { Subject } from './subject.ts'
+import { readKeyRing } from './tokens/file-keys.ts'
+import { createTokenIssuer, type TokenIssuer } from './tokens/issuer.ts'
+import type { KeyRing } from './tokens/keys.ts'
+import { createStoredKeys } from './tokens/stored-keys.ts'
+import { createTokenVerifier, type TokenVerifier } from './tokens/verifier.ts'
+import { createTokenCheck } from './tokens/verified-tokens.ts'
+import { watchFiles } from './watched-file.ts'
+
+/** Everything that one configuration names, ready to be asked. */
+export interface Sources {
+  readonly config: AuthConfig
+  readonly rules: Rules
+  readonly passwords: () => Passwords
+  readonly isPassword: PasswordCheck
+  readonly keys: KeyRing
+  readonly issuer: TokenIssuer
+  readonly verifier: TokenVerifier
+  /** Whose token it is. @throws UNAUTHORIZED */
+  readonly bearer: (token: string) => Promise<Subject>
+}
+
+export interface SourceParts {
+  readonly thread: PasswordThread
+  readonly records: RecordDriver
+  readonly logger: Logger
+}
+
+const NO_PASSWORDS: Passwords = new Map()
+
+/** Reads what the configuration names. @throws CONFIG_INVALID */
+export function openSources(config: AuthConfig, { thread, records, logger }: SourceParts): Sources {
+  const { htpasswd, token } = config
+  const passwords =
+    htpasswd === undefined
+      ? () => NO_PASSWORDS
+      : watchFiles([htpasswd], () => readHtpasswd(htpasswd), { logger })
+  const rules = parseRules(config.rules)
+  const keys =
+    token.keys.length > 0
+      ? readKeyRing(token.keys)
+      : createStoredKeys(records, { ...token, keepMs: token.refreshLifetimeMs })
+  const verifier = createTokenVerifier(keys, token)
+  return {
+    ...{ config, rules, passwords, keys, verifier },
+    isPassword: createPasswordCheck(passwords, thread),
+    issuer: createTokenIssuer(keys, token, rules),
+    bearer: createTokenCheck(new Map([[token.issuer, verifier.access]])),
+  }
+}
+
+/** Whether what the configuration names can be used. @throws CONFIG_INVALID */
+export function checkSources(config: AuthConfig | undefined): void {
+  if (config?.htpasswd !== undefined) readHtpasswd(config.htpasswd)
+  if (config !== undefined) readKeyRing(config.token.keys)
+}
