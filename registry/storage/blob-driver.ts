@@ -3,7 +3,10 @@ import type { Digest, DigestAlgorithm } from '#oci/digest.ts'
 /** Names one upload session in a {@link BlobDriver}: lower-case letters, digits and `-`, at most 100. */
 export type UploadKey = string & { readonly __brand: 'UploadKey' }
 
-/** Bytes on their way in. When they break off with an error, what came before it counts. */
+/**
+ * Bytes on their way. The memory of a chunk is used for something else once the next one is asked for. When bytes break
+ * off with an error, what came before it counts.
+ */
 export type ByteSource = AsyncIterable<Uint8Array>
 
 /** An inclusive range of bytes, inside of the blob that it is taken from. */
@@ -26,8 +29,8 @@ export interface BlobContent {
   /** The size of a blob, or undefined when the store doesn't hold it. */
   stat(digest: Digest): Promise<{ readonly size: number } | undefined>
   /**
-   * The bytes of a blob, or of one range of it. Nothing is read ahead of the reader but a bounded buffer. The memory of
-   * a chunk is used again once the reader asks for the next one. The source has to be read, or its iterator returned.
+   * The bytes of a blob, or of one range of it. Nothing is read ahead of the reader but a bounded buffer.
+   * The source has to be read, or its iterator returned.
    *
    * @throws BLOB_UNKNOWN
    */

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Digest, digestOf } from '#oci/digest.ts'
 import type { BlobDriver, UploadKey } from '#registry/storage/blob-driver.ts'
-import { breakingAfter, collect, piecesOf } from '../support/streams.ts'
+import { breakingAfter, collect, overwriting, piecesOf } from '../support/streams.ts'
 
 /** One store under test. */
 export interface BlobStoreFixture {
@@ -46,6 +46,19 @@ export function testBlobDriver(name: string, createStore: () => Promise<BlobStor
       const range = start === undefined || end === undefined ? undefined : { start, end }
       return collect(await driver.read(digest, range))
     }
+
+    it('is done with a chunk when it asks for the next one', async () => {
+      const bytes = randomBytes(MiB + 17)
+      const digest = digestOf(bytes)
+      await driver.put(digest, overwriting(piecesOf(bytes)))
+      assert.ok(bytes.equals(await read(digest)))
+      await driver.delete(digest)
+      const key = await begin()
+      const at = await driver.append(key, 0, overwriting(piecesOf(bytes.subarray(0, 100_000))))
+      await driver.append(key, at, overwriting(piecesOf(bytes.subarray(at))))
+      await driver.commit(key, digest)
+      assert.ok(bytes.equals(await read(digest)))
+    })
 
     it('gives back a blob that was uploaded in pieces, whole and by range', async () => {
       const bytes = randomBytes(3 * MiB + 17)

@@ -13,3 +13,12 @@ export async function* breakingAfter(bytes: Buffer): AsyncGenerator<Uint8Array> 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(source, (chunk) => Buffer.from(chunk)))
 }
+
+/** A source that overwrites each chunk once the next one is asked for, as it may. */
+export async function* overwriting(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    const copy = Buffer.from(chunk)
+    yield copy
+    copy.fill(0)
+  }
+}

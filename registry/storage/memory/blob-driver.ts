@@ -34,7 +34,7 @@ export function createMemoryBlobDriver(): BlobDriver {
       return chunksOf(range === undefined ? blob : blob.subarray(range.start, range.end + 1))
     },
     async put(digest, source) {
-      const bytes = Buffer.concat(await Array.fromAsync(source))
+      const bytes = Buffer.concat(await Array.fromAsync(source, (chunk) => Buffer.from(chunk)))
       checkDigest(digest, digestOf(bytes, digestAlgorithm(digest)))
       blobs.set(digest, bytes)
       return bytes.length
@@ -54,7 +54,7 @@ export function createMemoryBlobDriver(): BlobDriver {
       upload.busy = true
       const chunks: Uint8Array[] = []
       try {
-        for await (const chunk of source) chunks.push(chunk)
+        for await (const chunk of source) chunks.push(Buffer.from(chunk))
       } finally {
         upload.bytes = Buffer.concat([upload.bytes, ...chunks])
         upload.touched = Date.now()
