@@ -20,7 +20,9 @@ export interface OpenOptions {
  * @throws CONFIG_INVALID, STORAGE_FAILED
  */
 export function openStorage(config: RegistryConfig, options: OpenOptions): Promise<Storage> {
-  return config.s3 === undefined ? openFiles(config.dataDir) : openBucket(config.s3, options)
+  return config.s3 === undefined
+    ? openFiles(config.dataDir)
+    : openBucket(config, config.s3, options)
 }
 
 async function openFiles(dataDir: string): Promise<Storage> {
@@ -38,7 +40,16 @@ async function openFiles(dataDir: string): Promise<Storage> {
   }
 }
 
-async function openBucket(options: S3Config, { isChecked }: OpenOptions): Promise<Storage> {
+/** Parts on their way to S3 in the memory of all workers: 60 MiB. */
+const PART_BUFFERS = 12
+/** What one upload at full speed has use for: one that fills and two on their way. */
+const LEAST_PART_BUFFERS = 3
+
+async function openBucket(
+  { workers }: RegistryConfig,
+  options: S3Config,
+  { isChecked }: OpenOptions,
+): Promise<Storage> {
   const { openObjectStore } = await import('./s3/object-store.ts')
   const { s3Layout } = await import('./s3/layout.ts')
   const { createS3BlobDriver } = await import('./s3/blob-driver.ts')
@@ -55,7 +66,10 @@ async function openBucket(options: S3Config, { isChecked }: OpenOptions): Promis
   }
   const presigner = options.redirect ? createPresigner(options) : undefined
   return {
-    content: createS3BlobDriver(store, layout, { presigner }),
+    content: createS3BlobDriver(store, layout, {
+      presigner,
+      partBuffers: Math.max(LEAST_PART_BUFFERS, Math.floor(PART_BUFFERS / workers)),
+    }),
     records: createS3RecordDriver(store, layout),
   }
 }

@@ -18,7 +18,7 @@ import { createSessions } from './sessions.ts'
 export interface S3BlobDriverOptions {
   /** Default: as few objects and as little memory as S3 allows. */
   readonly sizes?: SegmentSizes | undefined
-  /** Parts in memory at any time, over all uploads of this process. Default: 16, which are 80 MiB. */
+  /** Parts in memory at any time, over all uploads of this process. Default: 12, which are 60 MiB. */
   readonly partBuffers?: number | undefined
   /** How long a slow upload may keep memory that others wait for. Default: 5 s. */
   readonly holdMs?: number | undefined
@@ -37,7 +37,7 @@ export function createS3BlobDriver(
   layout: S3Layout,
   options: S3BlobDriverOptions = {},
 ): BlobDriver {
-  const { sizes = SEGMENT_SIZES, partBuffers = 16, holdMs, pointerTtlMs = 60_000 } = options
+  const { sizes = SEGMENT_SIZES, partBuffers = 12, holdMs, pointerTtlMs = 60_000 } = options
   const { presigner } = options
   const pointers = createPointers(store, layout, pointerTtlMs)
   const sessions = createSessions(store, layout)
