@@ -19,16 +19,21 @@ import { storeImage } from './image/store-image.ts'
 import type { OnProgress } from './progress.ts'
 import { openRepository, type RepositoryClient } from './registry/client.ts'
 import { readBody } from './registry/http.ts'
+import type { ConnectionOptions } from './transfer/connections.ts'
 import { withRetries } from './transfer/retry.ts'
 import type { Store } from './store/store.ts'
 
-export interface PullOptions {
+export interface PullOptions extends Pick<ConnectionOptions, 'maxConnections' | 'limitRate'> {
   /** Default: this machine's. */
   readonly platform?: Platform | undefined
   /** Speak HTTP without TLS to hosts other than this one too. */
   readonly plainHttp?: boolean | undefined
-  /** Requests under way at once. Default 8. */
-  readonly maxConnections?: number | undefined
+  /** Whether layers are unpacked too, ready to run, not only verified and kept. Default true. */
+  readonly unpack?: boolean | undefined
+  /** Longest silence of a server, in ms, before a range is asked for again. Default 30,000. */
+  readonly stallTimeoutMs?: number | undefined
+  /** Hears what a person would like to know when a pull is slow. */
+  readonly debug?: ((message: string) => void) | undefined
   readonly onProgress?: OnProgress | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -45,7 +50,7 @@ export interface PullResult {
 }
 
 /**
- * Pulls an image into the local store, ready to run. Nothing is visible before every byte is verified; what is
+ * Pulls an image into the local store, ready to run unless told otherwise. Nothing is visible before every byte is verified; what is
  * there already isn't fetched again, not even from a pull that was killed.
  *
  * @throws IMAGE_UNKNOWN, PLATFORM_UNKNOWN, CONTENT_MISMATCH, DIFF_ID_MISMATCH, LAYER_INVALID, TAR_INVALID,
@@ -63,6 +68,7 @@ export async function pullImage(
     repository: wanted.repository,
     access: 'pull',
     plainHttp: options.plainHttp,
+    stallTimeoutMs: options.stallTimeoutMs,
     signal,
   })
   const source = documentSource(store, client, signal)
@@ -77,10 +83,10 @@ export async function pullImage(
   })
 
   const transferred = await storeImage(store, image, {
+    ...options,
     client,
     signal,
     onProgress,
-    maxConnections: options.maxConnections,
   })
   await store.name({ name, descriptor: top.descriptor })
   return {

@@ -26,6 +26,8 @@ interface Native {
   readonly utimensat: Call
   readonly futimens: Call
   readonly flock: Call
+  readonly sched_setscheduler: Call
+  readonly syscall: Call
   readonly syncfs: Call & {
     async(fd: number, done: (error: unknown, result: number) => void): void
   }
@@ -37,6 +39,11 @@ const AT_SYMLINK_NOFOLLOW = 0x100
 const LOCK_SHARED = 1
 const LOCK_EXCLUSIVE = 2
 const LOCK_NONBLOCKING = 4
+const SCHED_IDLE = 5
+const IOPRIO_WHO_PROCESS = 1
+const IOPRIO_IDLE = 3 << 13
+/** Its number by architecture: glibc has no function for it. */
+const IOPRIO_SET: Readonly<Record<string, number>> = { x64: 251, arm64: 30 }
 const XATTR_LIST_MAX = 65536 // linux/limits.h
 const XATTR_SIZE_MAX = 65536
 
@@ -94,6 +101,16 @@ export function setTimes(path: Buffer, seconds: number, nanoseconds: number): vo
 export function setTimesOf(fd: number, seconds: number, nanoseconds: number): void {
   const sys = native()
   check(sys, 'futimens', sys.futimens(fd, timespecs(seconds, nanoseconds)))
+}
+
+/** Gives a thread only the CPU and disk time that nobody else wants, and so the threads that it starts. */
+export function idleThread(tid: number): void {
+  const sys = native()
+  const priority = Buffer.alloc(4)
+  check(sys, 'sched_setscheduler', sys.sched_setscheduler(tid, SCHED_IDLE, priority))
+  const number = IOPRIO_SET[process.arch]
+  if (number === undefined) return
+  check(sys, 'ioprio_set', sys.syscall(number, IOPRIO_WHO_PROCESS, tid, IOPRIO_IDLE))
 }
 
 /** Locks an open file without waiting; false when another process or descriptor holds it. The lock ends with the descriptor. */
@@ -208,6 +225,10 @@ function load(): Native {
       'int utimensat(int dirfd, const uint8_t *path, const uint8_t *times, int flags)',
     ),
     futimens: libc.func('int futimens(int fd, const uint8_t *times)'),
+    sched_setscheduler: libc.func(
+      'int sched_setscheduler(int pid, int policy, const uint8_t *param)',
+    ),
+    syscall: libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)'),
     flock: libc.func('int flock(int fd, int operation)'),
     syncfs: libc.func('int syncfs(int fd)') as Native['syncfs'],
     errno,

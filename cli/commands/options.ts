@@ -32,6 +32,20 @@ export function withExamples(
   return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`)
 }
 
+/** A number of 1 or more. */
+export function count(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('write a number from 1 to 9999')
+}
+
+/** Bytes per second, with k, m or g for powers of 1024. */
+export function rate(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)([kmg]?)$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(number) * 1024 ** ' kmg'.indexOf(unit.toLowerCase() || ' '))
+  if (bytes >= 1) return bytes
+  throw new InvalidArgumentError('write bytes per second, such as 500k or 20m')
+}
+
 /** Whole seconds; negative for ever. */
 export function seconds(text: string): number {
   if (/^-?\d{1,9}$/.test(text)) return Number(text)

@@ -4,23 +4,38 @@ import { parseReference } from '#oci/reference.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { createProgressView } from '../output/progress.ts'
-import { print } from '../output/print.ts'
+import { print, say } from '../output/print.ts'
 import { openLocalStore } from '../store.ts'
-import { type TransferOptions, withPlatformOption, withTransferOptions } from './options.ts'
+import {
+  count,
+  rate,
+  type TransferOptions,
+  withPlatformOption,
+  withTransferOptions,
+} from './options.ts'
 
 interface PullOptions extends TransferOptions {
   readonly platform?: Platform
+  readonly unpack: boolean
+  readonly maxConnections?: number
+  readonly limitRate?: number
+  readonly lowPriority?: true
 }
 
 export function pullCommand(): Command {
   const command = new Command('pull')
     .description('Fetch an image into the local store, verified and unpacked')
     .argument('<image>', '[registry/]name[:tag][@digest]')
+    .option('--no-unpack', 'only verify and keep the layers; dray run unpacks them')
+    .option('--max-connections <n>', 'requests at once, at the most (default: 8)', count)
+    .option('--limit-rate <bytes>', 'bytes per second, at the most, such as 20m', rate)
+    .option('--low-priority', 'take only the CPU and disk time that nobody else wants')
   return withPlatformOption(withTransferOptions(command)).action(pull)
 }
 
-async function pull(image: string, options: PullOptions): Promise<void> {
-  const { pullImage } = await import('#puller/index.ts')
+async function pull(image: string, options: PullOptions, command: Command): Promise<void> {
+  const { lowerPriority, pullImage } = await import('#puller/index.ts')
+  if (options.lowPriority) lowerPriority()
   const reference = parseReference(image)
   const store = await openLocalStore(options.root)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
@@ -29,6 +44,10 @@ async function pull(image: string, options: PullOptions): Promise<void> {
     pullImage(store, reference, {
       platform: options.platform,
       plainHttp: options.plainHttp,
+      unpack: options.unpack,
+      maxConnections: options.maxConnections,
+      limitRate: options.limitRate,
+      debug: command.optsWithGlobals().debug === true ? say : undefined,
       onProgress: view.show,
       signal,
     }),

@@ -18,12 +18,16 @@ export interface StoreImageOptions extends ConnectionOptions {
   readonly client: RepositoryClient | undefined
   readonly signal: AbortSignal
   readonly onProgress: OnProgress
+  /** Whether layers are unpacked too, not only verified. Default true. */
+  readonly unpack?: boolean | undefined
+  /** Longest silence of a server, in ms, before a range is asked for again. Default 30,000. */
+  readonly stallTimeoutMs?: number | undefined
   /** Hears what a person would like to know when a pull is slow. */
   readonly debug?: ((message: string) => void) | undefined
 }
 
 /**
- * Brings the layers and documents of an image into the store, unpacked and ready to run.
+ * Brings the layers and documents of an image into the store, unpacked and ready to run unless told otherwise.
  *
  * @returns bytes fetched
  */
@@ -32,7 +36,8 @@ export async function storeImage(
   image: ResolvedImage,
   options: StoreImageOptions,
 ): Promise<number> {
-  const tasks = planLayers(image)
+  const { unpack = true, stallTimeoutMs = STALL_TIMEOUT_MS } = options
+  const tasks = planLayers(image, unpack)
   let transferred = 0
   if (tasks.length > 0) {
     const cores = availableParallelism()
@@ -40,7 +45,7 @@ export async function storeImage(
       inflater: store.inflater,
       beside: tasks.length < cores,
     })
-    const direct = createDirectReader(STALL_TIMEOUT_MS)
+    const direct = createDirectReader(stallTimeoutMs)
     try {
       transferred = await storeLayers(store, tasks, {
         ...options,
@@ -57,16 +62,19 @@ export async function storeImage(
   for (const { descriptor, bytes } of image.documents) {
     if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)
   }
-  if (image.config !== undefined) await ensureFixup(store, image.config.rootfs.diff_ids)
+  if (unpack && image.config !== undefined) {
+    await ensureFixup(store, image.config.rootfs.diff_ids)
+  }
   return transferred
 }
 
 /** The distinct layers of an image, biggest first: the longest work must not start last. */
-function planLayers({ manifest, config }: ResolvedImage): LayerTask[] {
+function planLayers({ manifest, config }: ResolvedImage, unpack: boolean): LayerTask[] {
   const tasks = new Map<Digest, LayerTask>()
   for (const [at, layer] of manifest.layers.entries()) {
     if (config === undefined && isNonDistributable(layer.mediaType)) continue
-    tasks.set(layer.digest, { blob: layer, diffId: config?.rootfs.diff_ids[at] })
+    const diffId = unpack ? config?.rootfs.diff_ids[at] : undefined
+    tasks.set(layer.digest, { blob: layer, diffId })
   }
   return [...tasks.values()].sort((a, b) => b.blob.size - a.blob.size)
 }

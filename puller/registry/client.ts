@@ -60,12 +60,14 @@ export interface RepositoryOptions {
   /** What the client will do: decides the token that is asked for. */
   readonly access: 'pull' | 'push'
   readonly plainHttp?: boolean | undefined
+  /** Longest silence of the server, in ms. Default 30,000. */
+  readonly stallTimeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** Finds out how the registry is reached, and speaks to it. @throws REGISTRY_UNREACHABLE */
 export async function openRepository(options: RepositoryOptions): Promise<RepositoryClient> {
-  const http = createHttpClient()
+  const http = createHttpClient(options.stallTimeoutMs)
   const origin = await resolveEndpoint(http, options.registry, {
     plainHttp: options.plainHttp ?? false,
     signal: options.signal,

@@ -34,13 +34,13 @@ export type HttpClient = (url: URL, request: HttpRequest) => Promise<HttpRespons
  *
  * @throws REGISTRY_UNREACHABLE (retryable) when there is no answer
  */
-export function createHttpClient(): HttpClient {
+export function createHttpClient(stallTimeoutMs = STALL_TIMEOUT_MS): HttpClient {
   const client = got.extend({
     throwHttpErrors: false,
     decompress: false,
     retry: { limit: 0 },
     maxRedirects: 5,
-    timeout: { connect: CONNECT_TIMEOUT_MS, socket: STALL_TIMEOUT_MS },
+    timeout: { connect: CONNECT_TIMEOUT_MS, socket: stallTimeoutMs },
     headers: { 'user-agent': 'dray', 'accept-encoding': 'identity' },
   })
   return (url, request) => send(client, url, request)

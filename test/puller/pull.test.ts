@@ -64,6 +64,15 @@ describe('pullImage', () => {
     assert.deepEqual(readdirSync(join(store.layout.root, 'ingest')), [])
   })
 
+  it('keeps layers without unpacking them, which is done when they are run', async (t) => {
+    const { store, reference } = await setUp(t, IMAGE)
+    await pullImage(store, reference, { platform: PLATFORM, unpack: false })
+    assert.ok(visible(store).every((path) => path.startsWith('content/blobs/')))
+    assert.equal(visible(store).length, IMAGE.blobs.size)
+    const { lowerDirs } = await prepareRootfs(store, reference, { platform: PLATFORM })
+    assert.equal(readFileSync(join(lowerDirs[1] ?? '', 'hello'), 'utf8'), 'upper')
+  })
+
   it('fetches nothing that is there', async (t) => {
     const { server, pull } = await setUp(t, IMAGE)
     await pull()
