@@ -45,6 +45,11 @@ export const ERRORS = {
   READ_ONLY: { status: 405, wire: 'UNSUPPORTED', message: 'the registry is read-only' },
   ROUTE_UNKNOWN: { status: 404, wire: 'UNSUPPORTED', message: 'no such endpoint' },
   STORAGE_FAILED: { status: 503, wire: 'UNSUPPORTED', message: 'the storage did not answer' },
+  ISSUER_UNREACHABLE: {
+    status: 503,
+    wire: 'UNSUPPORTED',
+    message: 'the issuer of the token did not answer',
+  },
   INTERNAL: { status: 500, wire: 'UNSUPPORTED', message: 'internal error' },
 
   RECORD_CONFLICT: { message: 'the record was changed by another writer' },

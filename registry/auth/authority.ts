@@ -7,7 +7,7 @@ import type { RecordDriver } from '../storage/record-driver.ts'
 import { type Challenge, formatChallenge } from './challenge.ts'
 import type { AuthConfig } from './config.ts'
 import { parseCredentials } from './credentials.ts'
-import { ANONYMOUS } from './identity.ts'
+import { ANONYMOUS, nameOf } from './identity.ts'
 import { createLogIn } from './log-in.ts'
 import { type Action, type Decision, decide, hasRule } from './rules.ts'
 import { openSources, type Sources } from './sources.ts'
@@ -34,8 +34,8 @@ export interface Authority {
    */
   identify(presented: Presented): Promise<Subject>
   decide(subject: Subject, action: Action, repository: RepositoryName): AccessDecision
-  /** Whether there can be anything that they may do so. */
-  mayAnywhere(subject: Subject, action: Action): boolean
+  /** Whether there can be repositories that they may list. */
+  mayList(subject: Subject): boolean
   /** The `WWW-Authenticate` that asks a client to log in. */
   challenge(challenge: Challenge): string
   /** A token for what a client asks and its user may. @throws UNAUTHORIZED, TOOMANYREQUESTS, UNSUPPORTED, REQUEST_INVALID */
@@ -84,7 +84,9 @@ export function createAuthority(
   }
 
   const tokenSources = (): Sources => {
-    if (sources?.config.challenge === 'bearer') return sources
+    const config = sources?.config
+    if (config?.challenge === 'bearer' && config.tokenServer === undefined)
+      return sources as Sources
     throw new DrayError('UNSUPPORTED', 'this registry issues no tokens')
   }
 
@@ -95,7 +97,8 @@ export function createAuthority(
     identify,
     decide(subject, action, repository) {
       if (sources === undefined) return EVERYTHING
-      const { identity, grants } = subject
+      const { identity, grants, isGranted } = subject
+      if (isGranted) return decideByGrants(subject, action, repository)
       const decision = decide(sources.rules, identity, action, repository)
       if (!decision.isAllowed || grants === undefined || covers(grants, action, repository)) {
         return decision
@@ -103,11 +106,10 @@ export function createAuthority(
       const why = `the token was not issued to ${action} ${repository}`
       return { isAllowed: false, needsScope: true, why }
     },
-    mayAnywhere: ({ identity, grants }, action) =>
+    mayList: ({ identity, grants, isGranted }) =>
       sources === undefined ||
-      (hasRule(sources.rules, identity, action) &&
-        (grants === undefined || action !== 'list' || grants.catalog)),
-    challenge: (challenge) => formatChallenge(sources?.config ?? { challenge: 'basic' }, challenge),
+      ((isGranted || hasRule(sources.rules, identity, 'list')) && grants?.catalog !== false),
+    challenge: (challenge) => formatChallenge(sources?.config, challenge),
     token: (request, presented) =>
       issueToken(tokenSources(), request, {
         async identify() {
@@ -127,4 +129,20 @@ export function createAuthority(
     },
     close: () => thread.close(),
   }
+}
+
+/** By what a token server has granted. */
+function decideByGrants(
+  { identity, grants }: Subject,
+  action: Action,
+  repository: RepositoryName,
+): AccessDecision {
+  if (grants !== undefined && covers(grants, action, repository)) {
+    return {
+      isAllowed: true,
+      why: `the token server lets ${nameOf(identity)} ${action} ${repository}`,
+    }
+  }
+  const why = `the token was not issued to ${action} ${repository}`
+  return { isAllowed: false, needsScope: true, why }
 }

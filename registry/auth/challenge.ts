@@ -12,13 +12,14 @@ export interface Challenge {
   readonly error?: 'invalid_token' | 'insufficient_scope' | undefined
 }
 
-type Config = Pick<AuthConfig, 'challenge'> & Partial<Pick<AuthConfig, 'token'>>
+type Config = Pick<AuthConfig, 'challenge' | 'token' | 'tokenServer'>
 
 /** The header `WWW-Authenticate` (RFC 9110, section 11.6.1; distribution, "Token Authentication Specification"). */
-export function formatChallenge({ challenge, token }: Config, asked: Challenge): string {
-  if (challenge === 'basic' || token === undefined) return BASIC_CHALLENGE
+export function formatChallenge(config: Config | undefined, asked: Challenge): string {
+  if (config === undefined || config.challenge === 'basic') return BASIC_CHALLENGE
   const { tokenUrl, scope, error } = asked
-  const parameters = { realm: token.realm ?? tokenUrl, service: token.service, scope, error }
+  const { realm = tokenUrl, service } = config.tokenServer ?? config.token
+  const parameters = { realm, service, scope, error }
   return `Bearer ${Object.entries(parameters)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}="${value}"`)

@@ -1,18 +1,25 @@
 import { z } from 'zod'
 import { errorMessage } from '#oci/error.ts'
+import {
+  headerText,
+  issuerSchema,
+  obstacleOf,
+  realmUrl,
+  tokenServerSchema,
+} from './external/config.ts'
 import { parseRules, ruleSchema } from './rules.ts'
 import { TOKEN_ALGORITHMS } from './tokens/keys.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
 
-/** Printable ASCII without quotes: it stands in headers. */
-const headerText = z.string().regex(/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,200}$/)
+/** Sources whose users begin with these names. */
+const RESERVED_NAMES = ['cert', 'token-server']
 
 /** Tokens that the registry issues itself. */
 const tokenSchema = z.strictObject({
   /** Where clients get tokens; by default `/token` of the address that they use. */
-  realm: z.url({ protocol: /^https?$/ }).optional(),
+  realm: realmUrl.optional(),
   service: headerText.default('dray'),
   issuer: headerText.default('dray'),
   lifetimeMs: z
@@ -44,12 +51,32 @@ export const authSchema = z
     /** How clients are asked to log in: by tokens, which mix public and private repositories, or by a password each time. */
     challenge: z.enum(['bearer', 'basic']).default('bearer'),
     token: tokenSchema.prefault({}),
+    issuers: z.array(issuerSchema).max(100).default([]),
+    /** Has clients get their tokens elsewhere; then it alone decides who may do what. */
+    tokenServer: tokenServerSchema.optional(),
   })
-  .superRefine(({ rules }, context) => {
+  .superRefine(({ rules, issuers, token, tokenServer }, context) => {
+    const refuse = (message: string, ...path: (string | number)[]) =>
+      context.addIssue({ code: 'custom', message, path })
     try {
       parseRules(rules)
     } catch (error) {
-      context.addIssue({ code: 'custom', message: errorMessage(error), path: ['rules'] })
+      refuse(errorMessage(error), 'rules')
+    }
+    for (const [i, issuer] of issuers.entries()) {
+      const obstacle = obstacleOf(issuer)
+      if (obstacle !== undefined) refuse(obstacle, 'issuers', i)
+    }
+    const obstacle = tokenServer === undefined ? undefined : obstacleOf(tokenServer)
+    if (obstacle !== undefined) refuse(obstacle, 'tokenServer')
+    const servers = tokenServer === undefined ? [] : [tokenServer]
+    const urls = [token, ...issuers, ...servers].map(({ issuer }) => issuer)
+    const names = issuers.map(({ name }) => name)
+    if (new Set(urls).size < urls.length || new Set(names).size < names.length) {
+      refuse('every issuer must have a name and an issuer of its own', 'issuers')
+    }
+    if (names.some((name) => RESERVED_NAMES.includes(name))) {
+      refuse(`no issuer may be called ${RESERVED_NAMES.join(' or ')}`, 'issuers')
     }
   })
 

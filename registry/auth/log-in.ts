@@ -2,6 +2,7 @@ import { DrayError } from '#oci/error.ts'
 import type { AuthConfig } from './config.ts'
 import type { Identity } from './identity.ts'
 import { createLogInBrake } from './log-in-brake.ts'
+import { isSignedText } from './tokens/verified-tokens.ts'
 import type { Sources } from './sources.ts'
 
 export interface LogInRequest {
@@ -17,6 +18,8 @@ export type LogIn = (sources: Sources, request: LogInRequest) => Promise<Identit
 export function createLogIn(): LogIn {
   const brake = createLogInBrake()
   return async (sources, { user, password, address }) => {
+    // A workload has no password, but a token by which its platform says who it is.
+    if (isSignedText(password)) return (await sources.external(password)).identity
     const waitMs = brake.waitMs(user, address)
     if (waitMs > 0) throw tooManyLogIns(waitMs)
     if (!(await sources.isPassword(user, password))) {

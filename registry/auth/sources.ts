@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { PasswordThread } from '../password-thread.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
 import type { AuthConfig } from './config.ts'
+import { createIssuerCheck, createTokenServerCheck } from './external/verify.ts'
 import { type Passwords, readHtpasswd } from './htpasswd.ts'
 import { createPasswordCheck, type PasswordCheck } from './password-check.ts'
 import { parseRules, type Rules } from './rules.ts'
@@ -23,7 +24,9 @@ export interface Sources {
   readonly keys: KeyRing
   readonly issuer: TokenIssuer
   readonly verifier: TokenVerifier
-  /** Whose token it is. @throws UNAUTHORIZED */
+  /** Who it is by the token of an issuer elsewhere. @throws UNAUTHORIZED */
+  readonly external: (token: string) => Promise<Subject>
+  /** Whose token it is, of whichever issuer. @throws UNAUTHORIZED */
   readonly bearer: (token: string) => Promise<Subject>
 }
 
@@ -37,7 +40,7 @@ const NO_PASSWORDS: Passwords = new Map()
 
 /** Reads what the configuration names. @throws CONFIG_INVALID */
 export function openSources(config: AuthConfig, { thread, records, logger }: SourceParts): Sources {
-  const { htpasswd, token } = config
+  const { htpasswd, token, tokenServer } = config
   const passwords =
     htpasswd === undefined
       ? () => NO_PASSWORDS
@@ -48,16 +51,26 @@ export function openSources(config: AuthConfig, { thread, records, logger }: Sou
       ? readKeyRing(token.keys)
       : createStoredKeys(records, { ...token, keepMs: token.refreshLifetimeMs })
   const verifier = createTokenVerifier(keys, token)
+  const issuers = new Map(config.issuers.map((each) => [each.issuer, createIssuerCheck(each)]))
+  const ours = new Map(
+    tokenServer === undefined
+      ? [[token.issuer, verifier.access]]
+      : [[tokenServer.issuer, createTokenServerCheck(tokenServer)]],
+  )
   return {
     ...{ config, rules, passwords, keys, verifier },
     isPassword: createPasswordCheck(passwords, thread),
     issuer: createTokenIssuer(keys, token, rules),
-    bearer: createTokenCheck(new Map([[token.issuer, verifier.access]])),
+    external: createTokenCheck(issuers),
+    bearer: createTokenCheck(new Map([...issuers, ...ours])),
   }
 }
 
 /** Whether what the configuration names can be used. @throws CONFIG_INVALID */
 export function checkSources(config: AuthConfig | undefined): void {
-  if (config?.htpasswd !== undefined) readHtpasswd(config.htpasswd)
-  if (config !== undefined) readKeyRing(config.token.keys)
+  if (config === undefined) return
+  if (config.htpasswd !== undefined) readHtpasswd(config.htpasswd)
+  readKeyRing(config.token.keys)
+  for (const issuer of config.issuers) createIssuerCheck(issuer)
+  if (config.tokenServer !== undefined) createTokenServerCheck(config.tokenServer)
 }

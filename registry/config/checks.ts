@@ -13,7 +13,8 @@ export function checkConfig(config: RegistryConfig): void {
 }
 
 function checkKeys({ readOnly, auth }: RegistryConfig): void {
-  if (!readOnly || auth?.challenge !== 'bearer' || auth.token.keys.length > 0) return
+  if (!readOnly || auth?.challenge !== 'bearer' || auth.tokenServer !== undefined) return
+  if (auth.token.keys.length > 0) return
   throw new DrayError(
     'CONFIG_INVALID',
     'a registry that is readOnly cannot keep the keys of its tokens: name files in auth.token.keys',

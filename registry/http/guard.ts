@@ -65,7 +65,7 @@ async function admit(authority: Authority, ctx: Context, requirement: Guarded): 
     // Docker sends credentials only to registries that ask for them here, whatever they let anybody pull.
     if (isAnonymous && subject.grants === undefined) throw refuse('log in first')
   } else if (requirement === 'catalog') {
-    if (authority.mayAnywhere(subject, 'list')) return
+    if (authority.mayList(subject)) return
     if (isAnonymous) throw refuse('log in to list repositories')
     if (subject.grants !== undefined) {
       throw refuse('the token was not issued to list repositories', 'insufficient_scope')

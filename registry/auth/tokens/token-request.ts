@@ -20,6 +20,8 @@ export interface TokenRequest {
 export type TokenGrant =
   | { readonly type: 'password'; readonly user: string; readonly password: string }
   | { readonly type: 'refresh_token'; readonly token: string }
+  /** Of an issuer elsewhere (RFC 8693). */
+  | { readonly type: 'exchange'; readonly token: string }
 
 export interface TokenAnswer {
   readonly token: string
@@ -62,6 +64,7 @@ async function identityOf(
 ): Promise<Identity> {
   if (grant === undefined) return identify()
   if (grant.type === 'password') return logIn(grant.user, grant.password)
+  if (grant.type === 'exchange') return (await sources.external(grant.token)).identity
   return refusing(grant.token, async () => {
     const { user, fingerprint } = await sources.verifier.refresh(grant.token)
     if (fingerprintOf(sources, user) !== fingerprint) {

@@ -49,16 +49,21 @@ export function createTokenCheck(
   }
 }
 
-/** Runs a check of a token. @throws UNAUTHORIZED for whatever the check throws, but for failures of the storage */
+/** Runs a check of a token. @throws UNAUTHORIZED for whatever the check throws, but for failures of what it needs */
 export async function refusing<T>(token: string, check: () => T | Promise<T>): Promise<T> {
   if (token.length > TOKEN_LIMIT) throw invalidToken('it is too long')
-  if (!JWS.test(token)) throw invalidToken('it is not signed text in three parts')
+  if (!isSignedText(token)) throw invalidToken('it is not signed text in three parts')
   try {
     return await check()
   } catch (error) {
-    if (isDrayError(error, 'STORAGE_FAILED')) throw error
+    if (isDrayError(error, 'STORAGE_FAILED', 'ISSUER_UNREACHABLE')) throw error
     throw invalidToken(errorMessage(error))
   }
+}
+
+/** Whether a text has the form of a token. */
+export function isSignedText(text: string): boolean {
+  return JWS.test(text)
 }
 
 function invalidToken(why: string): DrayError {

@@ -8,6 +8,7 @@ import { presentedBy } from '../guard.ts'
 import { PATHS } from '../paths.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const FORM_LIMIT = 64 * 1024
 
 /**
@@ -50,7 +51,13 @@ function grantOf(parameters: URLSearchParams): TokenGrant {
   if (type === 'refresh_token') {
     return { type, token: only(parameters, 'refresh_token') ?? '' }
   }
-  throw new DrayError('REQUEST_INVALID', 'grant_type must be password or refresh_token')
+  if (type === TOKEN_EXCHANGE) {
+    return { type: 'exchange', token: only(parameters, 'subject_token') ?? '' }
+  }
+  throw new DrayError(
+    'REQUEST_INVALID',
+    `grant_type must be password, refresh_token or ${TOKEN_EXCHANGE}`,
+  )
 }
 
 /** A parameter that may be there once. @throws REQUEST_INVALID */
