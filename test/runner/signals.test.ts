@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { exitCodeOfSignal, isLostOn, SignalCatcher } from '#runner/signals.ts'
 
@@ -33,8 +34,9 @@ describe('the catcher of signals', () => {
     const before = process.listenerCount('SIGALRM')
     const catcher = new SignalCatcher()
     try {
+      const delivered = once(process, 'SIGALRM')
       process.kill(process.pid, 'SIGALRM')
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await delivered
       assert.equal(catcher.ending, undefined)
       const got: string[] = []
       catcher.deliverTo((signal) => got.push(signal))
