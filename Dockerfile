@@ -18,9 +18,8 @@ RUN ln -s /opt/dray/bin/dray /usr/local/bin/dray \
 USER node
 VOLUME /var/lib/dray
 EXPOSE 5000
-# Any answer is a sign of life, also the 401 of a registry that asks who is there.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
-  CMD ["node", "--eval", "fetch('http://127.0.0.1:5000/v2/').then((answer) => process.exit(answer.status < 500 ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "--eval", "fetch('http://127.0.0.1:5000/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["dray", "serve"]
 # The network of a container decides who reaches it: publish the port on a loopback address, or configure auth.
 CMD ["--listen", "0.0.0.0:5000", "--data", "/var/lib/dray", "--open-to-anyone", "--plain-http"]

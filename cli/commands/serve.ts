@@ -33,7 +33,12 @@ async function serve(options: RegistryOptions): Promise<void> {
 async function start(config: RegistryConfig, logger: Logger): Promise<Registry> {
   if (config.workers === 1) {
     const { startRegistry } = await import('#registry/server.ts')
-    return startRegistry(config, { logger })
+    if (config.metrics === undefined) return startRegistry(config, { logger })
+    const { startCounted } = await import('#registry/metrics/metrics-server.ts')
+    return startCounted(config.metrics.listen, {
+      logger,
+      start: (metrics) => startRegistry(config, { logger, metrics }),
+    })
   }
   const { startWorkers } = await import('#registry/workers/primary.ts')
   return startWorkers(config, { logger })

@@ -8,14 +8,13 @@ import { address } from './address.ts'
 import { section, setting } from './setting.ts'
 
 const MINUTE_MS = 60_000
+/** Of Node. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** What S3 allows at most. */
 const WEEK_MS = 7 * 24 * 60 * MINUTE_MS
 
 const text = z.string().min(1)
-const duration = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1) // the longest timer of Node
+const duration = z.int().min(1).max(LONGEST_TIMER_MS)
 const pattern = z.string().superRefine((value, context) => {
   try {
     parseGlob(value)
@@ -115,6 +114,12 @@ export const SETTINGS = {
     summary: 'time that requests are given to finish when the registry is stopped',
     details: 'Uploads that are cut off keep what has come.',
   }),
+  shutdownDelayMs: setting('number', z.int().min(0).max(LONGEST_TIMER_MS), {
+    default: 0,
+    argument: 'ms',
+    summary: 'how long `/readyz` says so before a registry that was told to stop does',
+    details: 'For balancers that need time to notice.',
+  }),
   missingReferences: setting('text', z.enum(['refuse', 'allow']), {
     default: 'refuse',
     argument: 'refuse|allow',
@@ -177,6 +182,16 @@ export const SETTINGS = {
     summary: 'listen without TLS on an address that is not loopback',
     details: 'Passwords go over the network as they are.',
   }),
+  metrics: section(
+    {
+      listen: setting('text', address, {
+        argument: 'host:port',
+        summary: 'where it answers `GET /metrics`, for Prometheus',
+        details: 'On an address of its own, which clients of the registry need not reach.',
+      }),
+    },
+    { needs: ['listen'] },
+  ),
   logLevel: setting('text', z.enum(['error', 'warn', 'info', 'debug', 'silent']), {
     default: 'info',
     argument: 'level',

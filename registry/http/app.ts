@@ -2,12 +2,15 @@ import Router from '@koa/router'
 import Koa from 'koa'
 import type { Logger } from 'pino'
 import { DrayError } from '#oci/error.ts'
+import type { Observer } from '../metrics/observer.ts'
+import type { Readiness } from '../readiness.ts'
 import type { Services } from '../services/services.ts'
 import type { Authority } from '../auth/authority.ts'
 import { guardRoutes } from './access.ts'
-import { accessLog } from './access-log.ts'
 import { createAudit } from './audit.ts'
 import { errorAnswers } from './errors.ts'
+import { healthAnswers } from './health.ts'
+import { observeRequests } from './observed.ts'
 import { refuseChanges } from './read-only.ts'
 import { createGuard } from './guard.ts'
 import { addBlobRoutes } from './routes/blobs.ts'
@@ -19,6 +22,9 @@ import { formatWarning } from './warnings.ts'
 
 export interface AppOptions {
   readonly logger: Logger
+  /** Counts requests. Default: nobody does. */
+  readonly observer?: Observer | undefined
+  readonly readiness: Readiness
   readonly authority: Authority
   /** A connection on which nothing moves for so long is closed. */
   readonly stallTimeoutMs: number
@@ -30,11 +36,12 @@ export interface AppOptions {
 
 /** The HTTP face of a registry (distribution-spec, "API"). */
 export function createApp(services: Services, options: AppOptions): Koa {
-  const { logger, authority, stallTimeoutMs, readOnly, warnings } = options
+  const { logger, observer, authority, readiness, stallTimeoutMs, readOnly, warnings } = options
   const app = new Koa()
   // A stream that breaks after its answer has begun ends the connection, and there is nobody left to tell.
   app.on('error', (err: unknown) => logger.warn({ err }, 'answer cut off'))
-  app.use(accessLog(logger))
+  app.use(healthAnswers(readiness))
+  app.use(observeRequests({ logger, observer }))
   app.use(async (ctx, next) => {
     ctx.set('Docker-Distribution-Api-Version', 'registry/2.0')
     if (warnings.length > 0) ctx.set('Warning', warnings.map(formatWarning))

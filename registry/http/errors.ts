@@ -13,8 +13,7 @@ export function errorAnswers(logger: Logger, stallTimeoutMs: number): Middleware
         ? error
         : new DrayError('INTERNAL', undefined, { cause: error })
       const { status, body } = answerOf(known)
-      if (status >= 500)
-        logger.error({ err: error, method: ctx.method, path: ctx.path }, known.message)
+      if (status >= 500) logger.error({ err: error, requestId: ctx.state.requestId }, known.message)
       if (status === 405 && !ctx.response.get('Allow')) ctx.set('Allow', 'GET, HEAD')
       if (known.retryable) ctx.set('Retry-After', String(retryAfterOf(known)))
       ctx.status = status

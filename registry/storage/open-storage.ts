@@ -1,5 +1,6 @@
 import { DrayError, errorMessage } from '#oci/error.ts'
 import type { RegistryConfig, S3Config } from '../config.ts'
+import type { Observer } from '../metrics/observer.ts'
 import type { BlobDriver } from './blob-driver.ts'
 import type { RecordDriver } from './record-driver.ts'
 
@@ -12,6 +13,8 @@ export interface Storage {
 export interface OpenOptions {
   /** Whether the storage is tried before it is used. */
   readonly isChecked: boolean
+  /** Counts calls to S3. Default: nobody does. */
+  readonly observer?: Observer | undefined
 }
 
 /**
@@ -48,7 +51,7 @@ const LEAST_PART_BUFFERS = 3
 async function openBucket(
   { workers }: RegistryConfig,
   options: S3Config,
-  { isChecked }: OpenOptions,
+  { isChecked, observer }: OpenOptions,
 ): Promise<Storage> {
   const { openObjectStore } = await import('./s3/object-store.ts')
   const { s3Layout } = await import('./s3/layout.ts')
@@ -56,7 +59,7 @@ async function openBucket(
   const { createS3RecordDriver } = await import('./s3/record-driver.ts')
   const { createPresigner } = await import('./s3/presign.ts')
   const { probeBucket } = await import('./s3/probe.ts')
-  const store = openObjectStore(options)
+  const store = openObjectStore({ ...options, observer })
   const layout = s3Layout(options.prefix)
   try {
     if (isChecked) await probeBucket(store, layout, options)

@@ -1,5 +1,6 @@
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
 import type { RegistryConfig } from '../config.ts'
+import type { Counts } from '../metrics/metrics.ts'
 
 /** What the primary tells a worker. */
 export type Order =
@@ -13,6 +14,8 @@ export type Order =
     }
   /** To take the rules of this configuration. */
   | { readonly type: 'reload'; readonly config: RegistryConfig }
+  /** To tell what it has counted. */
+  | { readonly type: 'count'; readonly id: number }
   | { readonly type: 'stop' }
 
 /** What a worker tells the primary. */
@@ -20,6 +23,7 @@ export type Report =
   /** It is ready to be told what to do. */
   | { readonly type: 'hello' }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
+  | { readonly type: 'counts'; readonly id: number; readonly counts: Counts }
   | { readonly type: 'failed'; readonly error: SentError }
 
 /** An error on its way to another process, where its class would be lost. */

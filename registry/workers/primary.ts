@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { checkSources } from '../auth/sources.ts'
 import type { RegistryConfig } from '../config.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Registry } from '../server.ts'
 import { startWorker, type WorkerProcess } from './worker-process.ts'
 
@@ -26,20 +27,46 @@ export async function startWorkers(
   { logger }: { readonly logger: Logger },
 ): Promise<Registry> {
   cluster.setupPrimary({ serialization: 'advanced' })
-  const stopping = new AbortController()
   const living = new Set<WorkerProcess>()
+  if (config.metrics === undefined) return startAll(config, { living, logger })
+  const { startCounted } = await import('../metrics/metrics-server.ts')
+  const { createTally } = await import('./tally.ts')
+  const tally = createTally()
+  return startCounted(config.metrics.listen, {
+    logger,
+    start: (metrics) => startAll(config, { living, logger, metrics, onEnd: tally.retire }),
+    others: () => tally.gather(living),
+  })
+}
+
+interface AllOptions {
+  readonly logger: Logger
+  readonly metrics?: Metrics
+  /** Kept up to date. */
+  readonly living: Set<WorkerProcess>
+  readonly onEnd?: (worker: WorkerProcess) => void
+}
+
+async function startAll(
+  config: RegistryConfig,
+  { living, logger, metrics, onEnd }: AllOptions,
+): Promise<Registry> {
+  const stopping = new AbortController()
   let current = config
   const start = (worker: number) => {
     const started = startWorker({ config: current, worker, isLead: worker === 1 })
     living.add(started)
-    void started.ended.then(() => living.delete(started))
+    void started.ended.then(() => {
+      living.delete(started)
+      onEnd?.(started)
+    })
     return started
   }
   const first = start(1)
   const { url, port } = await first.listening
   const all = [first, ...Array.from({ length: config.workers - 1 }, (_, i) => start(i + 2))]
   const kept = all.map((worker, i) =>
-    keepAlive(worker, { start: () => start(i + 1), signal: stopping.signal, logger }),
+    keepAlive(worker, { start: () => start(i + 1), signal: stopping.signal, logger, metrics }),
   )
   await Promise.allSettled(all.map((worker) => worker.listening))
   return {
@@ -53,9 +80,12 @@ export async function startWorkers(
     async close() {
       stopping.abort()
       for (const worker of living) worker.stop()
-      const timer = setTimeout(() => {
-        for (const worker of living) worker.kill()
-      }, config.shutdownTimeoutMs + KILL_MARGIN_MS)
+      const timer = setTimeout(
+        () => {
+          for (const worker of living) worker.kill()
+        },
+        config.shutdownDelayMs + config.shutdownTimeoutMs + KILL_MARGIN_MS,
+      )
       await Promise.all(kept)
       clearTimeout(timer)
     },
@@ -67,16 +97,19 @@ interface Keeping {
   /** Ends the keeping, when the worker has ended. */
   readonly signal: AbortSignal
   readonly logger: Logger
+  readonly metrics: Metrics | undefined
 }
 
 /** Replaces a worker whenever it ends: at once at first, then less and less often while it keeps ending early. */
-async function keepAlive(worker: WorkerProcess, { start, signal, logger }: Keeping): Promise<void> {
+async function keepAlive(worker: WorkerProcess, keeping: Keeping): Promise<void> {
+  const { start, signal, logger, metrics } = keeping
   let delayMs = FIRST_DELAY_MS
   for (let current = worker; ; current = start()) {
     const started = performance.now()
     const err = await current.ended
     if (signal.aborted) return
     if (performance.now() - started > SETTLED_MS) delayMs = FIRST_DELAY_MS
+    metrics?.workerReplaced()
     logger.error({ err, ended: current.pid, delayMs }, 'a worker has ended, another one follows')
     await sleep(delayMs, undefined, { signal }).catch(() => {})
     if (signal.aborted) return

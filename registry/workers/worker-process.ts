@@ -1,6 +1,11 @@
 import cluster from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { RegistryConfig } from '../config.ts'
+import type { Counts } from '../metrics/metrics.ts'
 import { type Order, type Report, unpackError } from './messages.ts'
+
+/** Prometheus gives up after 10 s, as a rule. */
+const COUNT_TIMEOUT_MS = 3000
 
 /** A worker as the primary sees it. */
 export interface WorkerProcess {
@@ -11,6 +16,8 @@ export interface WorkerProcess {
   readonly ended: Promise<Error>
   /** Has it take the rules of another configuration. */
   reload(config: RegistryConfig): void
+  /** What it has counted; undefined when it doesn't say so in time. */
+  counts(): Promise<Counts | undefined>
   /** Lets it finish its requests and end. */
   stop(): void
   kill(): void
@@ -32,6 +39,8 @@ export function startWorker(order: {
   const ended = Promise.withResolvers<Error>()
   // Who doesn't wait for it to listen waits for its end.
   listening.promise.catch(() => {})
+  const counting = new Map<number, (counts: Counts) => void>()
+  let asked = 0
   let isStopping = false
   let failure: Error | undefined
   const tell = (message: Order) => {
@@ -40,6 +49,7 @@ export function startWorker(order: {
   worker.on('message', (report: Report) => {
     if (report.type === 'listening') listening.resolve(report)
     else if (report.type === 'failed') failure = unpackError(report.error)
+    else if (report.type === 'counts') counting.get(report.id)?.(report.counts)
     else tell(isStopping ? { type: 'stop' } : { type: 'start', ...order })
   })
   worker.once('exit', (code: number, signal: string | null) => {
@@ -52,6 +62,17 @@ export function startWorker(order: {
     listening: listening.promise,
     ended: ended.promise,
     reload: (config) => tell({ type: 'reload', config }),
+    async counts() {
+      const id = asked++
+      const answered = new Promise<Counts>((resolve) => counting.set(id, resolve))
+      tell({ type: 'count', id })
+      const counts = await Promise.race([
+        answered,
+        sleep(COUNT_TIMEOUT_MS, undefined, { ref: false }),
+      ])
+      counting.delete(id)
+      return counts
+    },
     stop() {
       isStopping = true
       tell({ type: 'stop' })

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { RegistryConfig } from '../config.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { startRegistry } from '../server.ts'
 import { type Order, packError, type Report } from './messages.ts'
 
@@ -20,7 +21,8 @@ export async function runWorker(createLogger: CreateLogger): Promise<void> {
     try {
       const { config, worker, isLead } = order
       const logger = createLogger(config.logLevel, { worker })
-      const registry = await startRegistry(config, { logger, isLead })
+      const metrics = config.metrics === undefined ? undefined : await countForPrimary()
+      const registry = await startRegistry(config, { logger, isLead, metrics })
       await report({ type: 'listening', url: registry.url, port: registry.port })
       onReload((next) => {
         try {
@@ -55,7 +57,7 @@ function listenToOrders(): Orders {
   process.on('message', (order: Order) => {
     if (order.type === 'start') started.resolve(order)
     else if (order.type === 'reload') reload(order.config)
-    else stopped.resolve(undefined)
+    else if (order.type === 'stop') stopped.resolve(undefined)
   })
   // The primary reads the configuration, and passes it on.
   process.on('SIGHUP', () => {})
@@ -68,6 +70,17 @@ function listenToOrders(): Orders {
       if (early !== undefined) take(early)
     },
   }
+}
+
+/** Counts what happens here, and tells the primary whenever it asks. */
+async function countForPrimary(): Promise<Metrics> {
+  const { createMetrics } = await import('../metrics/metrics.ts')
+  const metrics = createMetrics()
+  process.on('message', async (order: Order) => {
+    if (order.type !== 'count') return
+    await report({ type: 'counts', id: order.id, counts: await metrics.counts() })
+  })
+  return metrics
 }
 
 /** A primary that is gone hears nothing, and takes this process with it. */

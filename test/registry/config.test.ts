@@ -29,6 +29,8 @@ describe('the configuration', () => {
       auth: undefined,
       openToAnyone: false,
       plainHttp: false,
+      metrics: undefined,
+      shutdownDelayMs: 0,
       logLevel: 'info',
     })
     assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen))
@@ -80,6 +82,8 @@ describe('the configuration', () => {
       auth: ['{"challenge":"basic"}', authSchema.parse({ challenge: 'basic' })],
       openToAnyone: ['true', true],
       plainHttp: ['true', true],
+      shutdownDelayMs: ['4', 4],
+      'metrics.listen': ['127.0.0.1:9', { host: '127.0.0.1', port: 9 }],
       logLevel: ['debug', 'debug'],
     }
     const env = Object.fromEntries(

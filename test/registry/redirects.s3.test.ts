@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import type { Digest } from '#oci/digest.ts'
 import { digestOf } from '#oci/digest.ts'
 import { createHttpClient, readBody } from '#puller/registry/http.ts'
+import { createMetrics } from '#registry/metrics/metrics.ts'
 import { parseConfig, type Registry, startRegistry } from '#registry/index.ts'
 import { createRegistryClient, type RegistryClient } from '../contract/registry/fixture.ts'
 import { type Ceph, startCeph } from '../support/ceph-rgw.ts'
@@ -13,6 +14,7 @@ import { createSender } from '../support/http.ts'
 
 describe('a registry that sends clients to its bucket', () => {
   const seen: IncomingMessage[] = []
+  const metrics = createMetrics()
   const bytes = randomBytes(100_000)
   let ceph: Ceph
   let outside: FaultProxy
@@ -38,6 +40,7 @@ describe('a registry that sends clients to its bucket', () => {
           },
         },
       }),
+      { metrics },
     )
     client = createRegistryClient([registry.url])
     digest = await client.pushBlob('app', bytes)
@@ -128,6 +131,20 @@ describe('a registry that sends clients to its bucket', () => {
     await client.expect(200, 'GET', '/v2/app/manifests/v1')
     await client.expect(404, 'GET', `/v2/other/blobs/${digest}`)
     await client.expect(404, 'GET', `/v2/app/blobs/${digestOf('nothing')}`)
+  })
+
+  it('counts its calls to the bucket', async () => {
+    const calls = async (operation: string, status: string) => {
+      const all = (await metrics.counts()).find(({ name }) => name === 'dray_s3_calls_total')
+      const found = all?.values.find(
+        ({ labels }) => labels.operation === operation && labels.status === status,
+      )
+      return found?.value ?? 0
+    }
+    assert.ok((await calls('PutObject', '200')) > 0)
+    const before = await calls('GetObject', '404')
+    await client.expect(404, 'GET', `/v2/app/blobs/${digestOf('never pushed')}`)
+    assert.ok((await calls('GetObject', '404')) > before)
   })
 
   it('is followed by our own client, which keeps its credentials to itself', async () => {

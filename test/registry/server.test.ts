@@ -98,6 +98,37 @@ describe('a running registry', () => {
     assert.equal(typeof line?.bytes, 'number')
   })
 
+  it('logs what a request was about, under the id that it came with, and no secrets', async () => {
+    const digest = await client.pushBlob('team/app', 'logged')
+    lines.length = 0
+    const headers = {
+      ...{ authorization: 'Basic c2VjcmV0', 'x-request-id': 'id-of-proxy', 'user-agent': 'tester' },
+      range: 'bytes=0-1',
+    }
+    const { headers: answered } = await client.expect(
+      206,
+      'GET',
+      `/v2/team/app/blobs/${digest}?_state=secret`,
+      { headers },
+    )
+    assert.equal(answered['x-request-id'], 'id-of-proxy')
+    await sleep(20)
+    const { pid, time, level, hostname, ms, bytes, received, ...line } = lines[0] ?? {}
+    assert.deepEqual(line, {
+      ...{ msg: 'request', method: 'GET', path: `/v2/team/app/blobs/${digest}`, status: 206 },
+      ...{ route: 'blob', repository: 'team/app', digest, user: 'anonymous' },
+      ...{ remote: '127.0.0.1', userAgent: 'tester', requestId: 'id-of-proxy' },
+    })
+    assert.ok(Number(bytes) > 2 && Number(received) > 50)
+    assert.doesNotMatch(JSON.stringify(lines), /secret|c2VjcmV0/)
+  })
+
+  it('gives requests an id of its own rather than one that is no id', async () => {
+    const headers = { 'x-request-id': 'a b' }
+    const answer = await client.expect(200, 'GET', '/v2/', { headers })
+    assert.match(String(answer.headers['x-request-id']), /^[0-9a-f-]{36}$/)
+  })
+
   it('tells nothing of a failure of its own to the client, and all to the log', async () => {
     lines.length = 0
     const answer = await client.expect(500, 'GET', '/v2/broken/manifests/v1', {

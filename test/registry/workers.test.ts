@@ -21,6 +21,7 @@ interface LogLine {
   readonly worker?: number
   /** The process of a worker that is to be replaced. */
   readonly ended?: number
+  readonly url?: string
 }
 
 /** A registry of several processes, as a user starts it. */
@@ -32,7 +33,15 @@ class Workers {
 
   constructor(dataDir: string, count: number, more: readonly string[] = []) {
     const workers = ['--workers', String(count), ...more]
-    const args = ['--listen', '127.0.0.1:0', '--data', dataDir, ...workers]
+    const args = [
+      '--listen',
+      '127.0.0.1:0',
+      '--metrics-listen',
+      '127.0.0.1:0',
+      '--data',
+      dataDir,
+      ...workers,
+    ]
     const child = startDray(['serve', ...args])
     this.child = child
     this.#exited = once(child, 'exit')
@@ -69,11 +78,24 @@ class Workers {
     }
   }
 
-  /** The process of a worker that has begun to listen, but for `not`. */
+  /** The last process of a worker that has begun to listen, but for `not`. */
   async pidOf(worker: number, not?: number): Promise<number> {
     const isWanted = (line: LogLine) =>
       line.msg === 'registry is listening' && line.worker === worker && line.pid !== not
-    return (await this.logged(isWanted)).pid
+    await this.logged(isWanted)
+    return this.log.findLast(isWanted)?.pid ?? assert.fail()
+  }
+
+  /** The sum of a metric over all series with these labels. */
+  async count(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const { url = '' } = await this.logged(({ msg }) => msg === 'metrics are shown')
+    const text = await (await fetch(url)).text()
+    const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+    return text
+      .split('\n')
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+      .filter((line) => wanted.every((label) => line.includes(label)))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<unknown[]> {
@@ -173,11 +195,26 @@ describe('a registry of several workers on one directory', () => {
     await client.expect(200, 'GET', '/v2/app0/manifests/v0')
   })
 
-  it('replaces a worker that is told to end, which finishes its requests', async () => {
+  it('counts over all workers, and never back when one ends', async () => {
+    const manifests = () =>
+      workers.count('dray_requests_total', { route: 'manifest', method: 'GET' })
+    const before = await manifests()
+    assert.ok(before >= 1)
+    assert.equal(await workers.count('dray_workers_replaced_total'), 2)
+    for (let i = 0; i < 6; i++) await client.expect(200, 'GET', '/v2/app0/manifests/v0')
+    assert.equal(await manifests(), before + 6)
     const pid = await workers.pidOf(3)
+    process.kill(pid, 'SIGKILL')
+    await workers.logged(({ ended }) => ended === pid)
+    await workers.pidOf(3, pid)
+    assert.equal(await manifests(), before + 6)
+  })
+
+  it('replaces a worker that is told to end, which finishes its requests', async () => {
+    const pid = await workers.pidOf(1)
     process.kill(pid, 'SIGTERM')
     await workers.logged((line) => line.msg === 'registry has stopped' && line.pid === pid)
-    await workers.pidOf(3, pid)
+    await workers.pidOf(1, pid)
   })
 })
 

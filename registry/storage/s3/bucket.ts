@@ -1,4 +1,5 @@
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import type { Observer } from '../../metrics/observer.ts'
 import { storageFailed } from '../errors.ts'
 
 export interface BucketOptions {
@@ -10,6 +11,8 @@ export interface BucketOptions {
   readonly pathStyle: boolean
   /** Default: those that the AWS SDK finds in environment, files or instance. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  /** Counts calls. Default: nobody does. */
+  readonly observer?: Observer | undefined
 }
 
 /** A bucket, and the connection to its server. */
@@ -28,6 +31,7 @@ const SOCKETS = 512
 
 export function openBucket(options: BucketOptions): Bucket {
   const client = new S3Client(clientConfig(options))
+  if (options.observer !== undefined) countCalls(client, options.observer)
   const closing = new AbortController()
   return {
     name: options.bucket,
@@ -38,6 +42,36 @@ export function openBucket(options: BucketOptions): Bucket {
       client.destroy()
     },
   }
+}
+
+function countCalls(client: S3Client, observer: Observer): void {
+  client.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      async (args) => {
+        const started = performance.now()
+        const count = ({ $metadata }: Answered) =>
+          observer.s3Called({
+            operation: commandName.replace(/Command$/, ''),
+            status: String($metadata?.httpStatusCode ?? 'none'),
+            attempts: $metadata?.attempts ?? 1,
+            seconds: (performance.now() - started) / 1000,
+          })
+        try {
+          const result = await next(args)
+          count(result.output)
+          return result
+        } catch (error) {
+          count(error as Answered)
+          throw error
+        }
+      },
+    { step: 'initialize', name: 'countCalls' },
+  )
+}
+
+/** What the SDK adds to results and errors alike. */
+interface Answered {
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number }
 }
 
 /** How clients of any use are set up. */
