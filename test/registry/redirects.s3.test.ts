@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import type { Digest } from '#oci/digest.ts'
 import { digestOf } from '#oci/digest.ts'
@@ -9,15 +8,15 @@ import { createMetrics } from '#registry/metrics/metrics.ts'
 import { parseConfig, type Registry, startRegistry } from '#registry/index.ts'
 import { createRegistryClient, type RegistryClient } from '../contract/registry/fixture.ts'
 import { type Ceph, startCeph } from '../support/ceph-rgw.ts'
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
 import { createSender } from '../support/http.ts'
+import { type S3Call, type S3FaultProxy, startS3FaultProxy } from '../support/s3-fault-proxy.ts'
 
 describe('a registry that sends clients to its bucket', () => {
-  const seen: IncomingMessage[] = []
+  const seen: S3Call[] = []
   const metrics = createMetrics()
   const bytes = randomBytes(100_000)
   let ceph: Ceph
-  let outside: FaultProxy
+  let outside: S3FaultProxy
   let registry: Registry
   let client: RegistryClient
   let digest: Digest
@@ -28,7 +27,7 @@ describe('a registry that sends clients to its bucket', () => {
     process.env.AWS_ACCESS_KEY_ID = ceph.credentials.accessKeyId
     process.env.AWS_SECRET_ACCESS_KEY = ceph.credentials.secretAccessKey
     // Clients reach the server by another way than the registry does.
-    outside = await startFaultProxy(ceph.endpoint, (request) => void seen.push(request))
+    outside = await startS3FaultProxy(ceph.endpoint, { onEffect: (call) => void seen.push(call) })
     registry = await startRegistry(
       parseConfig({
         env: {},

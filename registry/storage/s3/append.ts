@@ -7,7 +7,7 @@ import type { S3Layout } from './layout.ts'
 import type { ObjectStore } from './object-store.ts'
 import type { PartBuffers } from './part-buffers.ts'
 import { type SegmentSizes, SegmentWriter } from './segment-writer.ts'
-import { mergeCount, readSegments, type Segment } from './segments.ts'
+import { mergeCount, readSegments } from './segments.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 /** What the parts of the S3 blob driver share. */
@@ -43,25 +43,42 @@ export async function appendToSession(context: S3Context, append: Append): Promi
   })
   const keyOf = (n: number) => layout.dataObject(key, sequence, `${n}-${randomUUID()}`)
   const writer = new SegmentWriter({ store, buffers, sizes, keyOf })
-  try {
+  const segments = await writtenOrDiscarded(writer, async () => {
     for await (const chunk of concatenated(readSegments(store, merged), watched.bytes)) {
       signal?.throwIfAborted()
       await writer.write(chunk)
     }
-    if (size > offset) {
-      const segments: Segment[] = [...kept, ...(await writer.finish())]
-      const isOurs = await sessions.publish(key, { sequence, size, segments })
-      if (!isOurs) throw outOfOrder(offset, undefined)
+    return size > offset ? writer.finish() : undefined
+  })
+  if (segments !== undefined) {
+    // When this fails, the state may be there: what it names has to stay, until the upload ends.
+    const isOurs = await sessions.publish(key, { sequence, size, segments: [...kept, ...segments] })
+    if (!isOurs) {
+      await quietly(writer.discard())
+      throw outOfOrder(offset, undefined)
     }
-  } catch (error) {
-    await writer.discard()
-    throw error
+    await quietly(store.delete(merged.map((segment) => segment.key)))
+  } else {
+    await quietly(writer.discard())
   }
   if (running !== undefined) hashes.keep(key, { ...running, size })
-  if (size > offset) await store.delete(merged.map((segment) => segment.key))
-  else await writer.discard()
   watched.rethrow()
   return size
+}
+
+/** Writes; what is there already when that fails is removed, if it can be. */
+async function writtenOrDiscarded<T>(writer: SegmentWriter, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    await quietly(writer.discard())
+    throw error
+  }
+}
+
+/** Waits for tidying up that needn't succeed now: what stays is removed when uploads expire. */
+export async function quietly(tidying: Promise<unknown>): Promise<void> {
+  await tidying.catch(() => {})
 }
 
 /** The state to follow. A cached one that was overtaken does no harm: its successor can't be published. */

@@ -44,7 +44,7 @@ export function createS3BlobDriver(
   const hashes = createRunningHashes()
   const buffers = createPartBuffers({ partSize: sizes.partSize, count: partBuffers, holdMs })
   const context: S3Context = { store, layout, sizes, sessions, hashes, buffers }
-  const { commit, abort } = createEnding(context, pointers)
+  const { commit, abort, expire } = createEnding(context, pointers)
   return {
     async stat(digest) {
       const pointer = await pointers.recall(digest)
@@ -58,13 +58,9 @@ export function createS3BlobDriver(
     ...(presigner === undefined
       ? {}
       : { presign: (digest) => presign(pointers, presigner, digest) }),
-    put: (digest, source, { signal } = {}) => putBlob(context, pointers, digest, source, signal),
-    async delete(digest) {
-      const pointer = await pointers.get(digest)
-      if (pointer === undefined) return
-      await pointers.delete(digest)
-      await store.delete(pointer.segments.map((segment) => segment.key))
-    },
+    put: (digest, source, { signal } = {}) =>
+      putBlob(context, pointers, { digest, source, signal }),
+    delete: pointers.delete,
     async createUpload(key, options = {}) {
       const isNew = await sessions.publish(key, { sequence: 0, size: 0, segments: [] })
       if (!isNew) throw outOfOrder(0, undefined)
@@ -78,7 +74,7 @@ export function createS3BlobDriver(
       appendToSession(context, { key, offset, source, signal }),
     commit,
     abort,
-    expireUploads: (idleMs) => expireUploads(context, abort, new Date(Date.now() - idleMs)),
+    expireUploads: (idleMs) => expireUploads(context, expire, new Date(Date.now() - idleMs)),
     async close() {
       presigner?.close()
       store.close()

@@ -13,6 +13,8 @@ export interface BucketOptions {
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
   /** Counts calls. Default: nobody does. */
   readonly observer?: Observer | undefined
+  /** How long a connection may be silent before its call is made again. Default: 30 s. */
+  readonly idleTimeoutMs?: number | undefined
 }
 
 /** A bucket, and the connection to its server. */
@@ -86,7 +88,7 @@ export function clientConfig(options: BucketOptions): S3ClientConfig {
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: IDLE_TIMEOUT_MS,
+      socketTimeout: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       httpAgent: agent,
       httpsAgent: agent,
     },

@@ -3,15 +3,17 @@ import { isDrayError } from '#oci/error.ts'
 import type { UploadKey } from '../blob-driver.ts'
 import { outOfOrder, uploadUnknown } from '../errors.ts'
 import { verifyDigest } from '../verify.ts'
-import type { S3Context } from './append.ts'
+import { quietly, type S3Context } from './append.ts'
 import { isSameData, type Pointers } from './pointers.ts'
-import { readSegments } from './segments.ts'
+import { readSegments, type Segment } from './segments.ts'
 import type { Session } from './sessions.ts'
 
-/** The two ways in which an upload ends. */
+/** The ways in which an upload ends. */
 export interface Ending {
   commit(key: UploadKey, digest: Digest): Promise<number>
   abort(key: UploadKey): Promise<void>
+  /** Aborts an upload that is still open; forgets one that has ended, with all that requests of it left behind. */
+  expire(key: UploadKey): Promise<void>
 }
 
 /**
@@ -21,9 +23,10 @@ export interface Ending {
 export function createEnding(context: S3Context, pointers: Pointers): Ending {
   const { store, layout, sessions, hashes } = context
 
-  async function deleteData(key: UploadKey): Promise<void> {
+  async function deleteData(key: UploadKey, kept: readonly Segment[] = []): Promise<void> {
+    const names = new Set(kept.map((segment) => segment.key))
     const objects = await store.list(layout.data(key), { limit: Number.POSITIVE_INFINITY })
-    await store.delete(objects.map((object) => object.key))
+    await store.delete(objects.map((object) => object.key).filter((name) => !names.has(name)))
   }
 
   /** Drops what the upload doesn't need once its bytes are a blob, or a copy of one. */
@@ -53,7 +56,7 @@ export function createEnding(context: S3Context, pointers: Pointers): Ending {
     const committed: Session = { sequence: sequence + 1, size, segments, ended: digest }
     if (!(await sessions.publish(key, committed))) throw outOfOrder(size, undefined)
     const pointer = await pointers.create(digest, { size, segments })
-    await tidy(key, committed, isSameData(pointer, committed))
+    await quietly(tidy(key, committed, isSameData(pointer, committed)))
     return size
   }
 
@@ -69,8 +72,21 @@ export function createEnding(context: S3Context, pointers: Pointers): Ending {
     return abort(key)
   }
 
+  async function expire(key: UploadKey): Promise<void> {
+    const session = await sessions.latest(key)
+    if (session === undefined) return
+    const { ended } = session
+    if (ended === undefined) return abort(key)
+    const pointer = ended === 'aborted' ? undefined : await pointers.restore(ended, session)
+    const isBlob = pointer !== undefined && isSameData(pointer, session)
+    await deleteData(key, isBlob ? session.segments : [])
+    await sessions.prune(key, session)
+    await store.delete([layout.state(key, session.sequence)])
+  }
+
   return {
     abort,
+    expire,
     async commit(key, digest) {
       try {
         return await commit(key, digest)

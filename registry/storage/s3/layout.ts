@@ -11,6 +11,8 @@ import type { UploadKey } from '../blob-driver.ts'
  *     probe/<nonce>                      short-lived objects of the check at start-up
  */
 export interface S3Layout {
+  readonly root: string
+  readonly pointers: string
   readonly records: string
   readonly uploads: string
   readonly dataRoot: string
@@ -18,6 +20,8 @@ export interface S3Layout {
   pointer(digest: Digest): string
   data(key: UploadKey): string
   dataObject(key: UploadKey, sequence: number, nonce: string): string
+  /** The upload that an object of bytes is of. */
+  uploadOf(objectKey: string): UploadKey
   states(key: UploadKey): string
   state(key: UploadKey, sequence: number): string
   /** What the key of a state says. */
@@ -30,15 +34,20 @@ const LAST_SEQUENCE = 99_999_999
 /** @param prefix put before every key as it is: empty, or ending in `/` as a rule */
 export function s3Layout(prefix: string): S3Layout {
   const uploads = `${prefix}uploads/`
+  const pointers = `${prefix}blobs/`
+  const dataRoot = `${prefix}data/`
   const states = (key: UploadKey) => `${uploads}${key}/`
   return {
+    root: prefix,
+    pointers,
     records: `${prefix}records/`,
     uploads,
-    dataRoot: `${prefix}data/`,
+    dataRoot,
     record: (key) => `${prefix}records/${key}`,
-    pointer: (digest) => `${prefix}blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`,
-    data: (key) => `${prefix}data/${key}/`,
-    dataObject: (key, sequence, nonce) => `${prefix}data/${key}/${padded(sequence)}-${nonce}`,
+    pointer: (digest) => `${pointers}${digestAlgorithm(digest)}/${digestHex(digest)}`,
+    data: (key) => `${dataRoot}${key}/`,
+    dataObject: (key, sequence, nonce) => `${dataRoot}${key}/${padded(sequence)}-${nonce}`,
+    uploadOf: (objectKey) => objectKey.slice(dataRoot.length).split('/')[0] as UploadKey,
     states,
     state: (key, sequence) => `${states(key)}${padded(LAST_SEQUENCE - sequence)}`,
     parseState(objectKey) {

@@ -4,6 +4,7 @@ import {
   CreateMultipartUploadCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandInput,
+  ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { type Bucket, call, lookUp } from './bucket.ts'
@@ -28,6 +29,8 @@ export interface Multiparts {
   abortMultipart(key: string, uploadId: string): Promise<void>
   /** Those that were begun and neither completed nor aborted. */
   listMultiparts(prefix: string): Promise<MultipartEntry[]>
+  /** When the newest part of one was written, if it has any. */
+  newestPart(key: string, uploadId: string): Promise<Date | undefined>
 }
 
 export function createMultiparts({ name: Bucket, client, sending }: Bucket): Multiparts {
@@ -70,6 +73,22 @@ export function createMultiparts({ name: Bucket, client, sending }: Bucket): Mul
         }
         return entries
       }),
+    async newestPart(key, uploadId) {
+      let newest: Date | undefined
+      let PartNumberMarker: string | undefined
+      do {
+        const command = new ListPartsCommand({
+          ...{ Bucket, Key: key, UploadId: uploadId },
+          ...(PartNumberMarker === undefined ? {} : { PartNumberMarker }),
+        })
+        const page = await lookUp('list parts', () => client.send(command, sending))
+        for (const { LastModified: modified } of page?.Parts ?? []) {
+          if (modified !== undefined && (newest ?? modified) <= modified) newest = modified
+        }
+        PartNumberMarker = page?.IsTruncated ? page.NextPartNumberMarker : undefined
+      } while (PartNumberMarker !== undefined)
+      return newest
+    },
   }
 }
 

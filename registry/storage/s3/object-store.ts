@@ -50,6 +50,7 @@ export interface ObjectStore extends Multiparts {
 
 const PAGE = 1000
 const CONDITION_ATTEMPTS = 5
+const READ_ATTEMPTS = 4
 const NONCE = 'dray-nonce'
 
 export function openObjectStore(options: BucketOptions): ObjectStore {
@@ -89,11 +90,18 @@ async function getObject(
   key: string,
 ): Promise<StoredObject | undefined> {
   return lookUp('read an object', async () => {
-    const object = await client.send(new GetObjectCommand({ Bucket, Key: key }), sending)
-    const bytes = (await object.Body?.transformToByteArray()) ?? new Uint8Array()
-    // Ceph's gateway compares `If-Match` with the bare etag.
-    const etag = (object.ETag ?? '').replaceAll('"', '')
-    return { bytes, etag, nonce: object.Metadata?.[NONCE] }
+    for (let attempt = 1; ; attempt++) {
+      const object = await client.send(new GetObjectCommand({ Bucket, Key: key }), sending)
+      try {
+        const bytes = (await object.Body?.transformToByteArray()) ?? new Uint8Array()
+        // Ceph's gateway compares `If-Match` with the bare etag.
+        const etag = (object.ETag ?? '').replaceAll('"', '')
+        return { bytes, etag, nonce: object.Metadata?.[NONCE] }
+      } catch (error) {
+        // The SDK makes calls again, but not those whose answer breaks off.
+        if (attempt === READ_ATTEMPTS) throw error
+      }
+    }
   })
 }
 

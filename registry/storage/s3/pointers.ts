@@ -18,7 +18,7 @@ export interface Pointers {
   get(digest: Digest): Promise<Pointer | undefined>
   /** The same for readers: may be of up to `ttlMs` ago, since the bytes of a blob never change. */
   recall(digest: Digest): Promise<Pointer | undefined>
-  /** Removes a pointer from the store and from what this process remembers. */
+  /** Removes a blob: its pointer, then its bytes. */
   delete(digest: Digest): Promise<void>
   /** Makes bytes that were just verified the blob, unless it exists; returns the pointer that holds. */
   create(digest: Digest, blob: Pointer): Promise<Pointer>
@@ -68,23 +68,46 @@ export function createPointers(store: ObjectStore, layout: S3Layout, ttlMs: numb
     return found
   }
 
+  async function remove(digest: Digest): Promise<void> {
+    remembered.delete(digest)
+    await store.delete([layout.pointer(digest)])
+  }
+
+  async function isComplete({ segments }: Pointer): Promise<boolean> {
+    for (const { key, size } of segments) {
+      if ((await store.size(key)) !== size) return false
+    }
+    return true
+  }
+
   return {
     get,
     recall,
     async delete(digest) {
-      remembered.delete(digest)
-      await store.delete([layout.pointer(digest)])
+      const pointer = await get(digest)
+      if (pointer === undefined) return
+      await remove(digest)
+      await store.delete(pointer.segments.map((segment) => segment.key))
+      // Somebody may have restored it while the bytes were still there; whoever does looks for these afterwards.
+      const restored = await get(digest)
+      if (restored !== undefined && isSameData(restored, pointer)) await remove(digest)
     },
     create,
     async restore(digest, blob) {
       const found = await get(digest)
       if (found !== undefined) return found
-      for (const { key, size } of blob.segments) {
-        if ((await store.size(key)) !== size) return undefined
-      }
-      return create(digest, blob)
+      if (!(await isComplete(blob))) return undefined
+      const pointer = await create(digest, blob)
+      if (!isSameData(pointer, blob) || (await isComplete(blob))) return pointer
+      await remove(digest)
+      return undefined
     },
   }
+}
+
+/** Bytes of all segments together. */
+export function sizeOf(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { size }) => sum + size, 0)
 }
 
 /** Whether two pointers name the same objects. */

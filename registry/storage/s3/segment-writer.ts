@@ -23,6 +23,8 @@ export interface SegmentWriterOptions {
   readonly sizes: SegmentSizes
   /** Key of the n-th object that the writer makes, from 0. */
   readonly keyOf: (n: number) => string
+  /** Told before an object may appear, and waited for: all objects up to that one. */
+  readonly onSegment?: ((segments: readonly Segment[]) => Promise<void>) | undefined
 }
 
 interface Multipart {
@@ -46,6 +48,8 @@ interface Filling {
 export class SegmentWriter {
   readonly #options: SegmentWriterOptions
   readonly #segments: Segment[] = []
+  /** Of all objects that may have appeared, those too whose making failed. */
+  readonly #keys: string[] = []
   readonly #inFlight = new Set<Promise<unknown>>()
   #failure: { readonly error: unknown } | undefined
   #filling: Filling | undefined
@@ -88,7 +92,7 @@ export class SegmentWriter {
     this.#multipart = undefined
     await Promise.allSettled(this.#inFlight)
     if (multipart !== undefined) await store.abortMultipart(multipart.key, multipart.uploadId)
-    await store.delete(this.#segments.map(({ key }) => key))
+    await store.delete(this.#keys)
   }
 
   /** Ends the object here, which gives its memory back; the bytes that come next begin another one. */
@@ -101,6 +105,14 @@ export class SegmentWriter {
   async #settled(): Promise<void> {
     await this.#cutting
     if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  /** Announces an object before it is made, and counts it afterwards. */
+  async #make(segment: Segment, work: () => Promise<unknown>): Promise<void> {
+    await this.#options.onSegment?.([...this.#segments, segment])
+    this.#keys.push(segment.key)
+    await work()
+    this.#segments.push(segment)
   }
 
   #nextKey(): string {
@@ -164,27 +176,30 @@ export class SegmentWriter {
       return
     }
     if (rest !== undefined) this.#send(multipart, rest)
-    await completeMultipart(this.#options.store, multipart)
-    this.#segments.push({ key: multipart.key, size: multipart.size })
+    const parts = await Promise.all(multipart.parts)
+    const { key, size } = multipart
+    await this.#make({ key, size }, () => completeMultipart(this.#options.store, multipart, parts))
     this.#multipart = undefined
   }
 
   async #putWhole({ buffer, length }: Filling): Promise<void> {
     const segment = { key: this.#nextKey(), size: length }
     try {
-      await this.#options.store.put(segment.key, buffer.bytes.subarray(0, length))
-      this.#segments.push(segment)
+      const bytes = buffer.bytes.subarray(0, length)
+      await this.#make(segment, () => this.#options.store.put(segment.key, bytes))
     } finally {
       buffer.release()
     }
   }
 }
 
-async function completeMultipart(store: ObjectStore, multipart: Multipart): Promise<void> {
-  const { key, uploadId, parts, size } = multipart
-  const done = await Promise.all(parts)
+async function completeMultipart(
+  store: ObjectStore,
+  { key, uploadId, size }: Multipart,
+  parts: readonly Part[],
+): Promise<void> {
   try {
-    await store.completeMultipart(key, uploadId, done)
+    await store.completeMultipart(key, uploadId, parts)
   } catch (error) {
     // The answer to an earlier try may have been lost: then the object is there.
     if ((await store.size(key)) !== size) throw error

@@ -25,6 +25,8 @@ export interface Sessions {
   publish(key: UploadKey, session: Session): Promise<boolean>
   /** Drops all states before the last one, which stays to refuse late writers until the upload expires. */
   prune(key: UploadKey, last: Session): Promise<void>
+  /** Drops the first `count` states, of an upload that nobody else writes to. */
+  forget(key: UploadKey, count: number): Promise<void>
 }
 
 const MOST_CACHED = 1000
@@ -74,6 +76,12 @@ export function createSessions(store: ObjectStore, layout: S3Layout): Sessions {
       const keep = layout.state(key, last.sequence)
       const states = await store.list(layout.states(key), { limit: Number.POSITIVE_INFINITY })
       await store.delete(states.map((state) => state.key).filter((state) => state !== keep))
+    },
+    async forget(key, count) {
+      cache.delete(key)
+      await store.delete(
+        Array.from({ length: count }, (_, sequence) => layout.state(key, sequence)),
+      )
     },
   }
 }

@@ -13,7 +13,7 @@ import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
 import { testBlobDriver } from '../../contract/blob-driver.ts'
 import { testRecordDriver } from '../../contract/record-driver.ts'
 import { type Ceph, startCeph } from '../../support/ceph-rgw.ts'
-import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { startS3FaultProxy } from '../../support/s3-fault-proxy.ts'
 import { breakingAfter, collect, piecesOf } from '../../support/streams.ts'
 
 const MiB = 1024 * 1024
@@ -196,10 +196,12 @@ describe('large and many chunks in S3', () => {
 describe('S3 behind a bad network', () => {
   it('takes a write whose answer was lost for done', async () => {
     const seen = new Set<string>()
-    const proxy = await startFaultProxy(ceph.endpoint, ({ method, url = '' }) => {
-      const isFirst = !seen.has(`${method} ${url}`)
-      seen.add(`${method} ${url}`)
-      return isFirst && method !== 'GET' && method !== 'HEAD' ? 'lose-answer' : undefined
+    const proxy = await startS3FaultProxy(ceph.endpoint, {
+      faultOf({ method, url }) {
+        const isFirst = !seen.has(`${method} ${url}`)
+        seen.add(`${method} ${url}`)
+        return isFirst && method !== 'GET' && method !== 'HEAD' ? 'lose-answer' : undefined
+      },
     })
     const store = openObjectStore({ ...optionsOf(await ceph.createBucket()), endpoint: proxy.url })
     const driver = createS3BlobDriver(store, layout, {
@@ -228,10 +230,12 @@ describe('S3 behind a bad network', () => {
 
   it('goes on reading where a connection broke, and gives up in the end', async () => {
     let cuts = 2
-    const proxy = await startFaultProxy(ceph.endpoint, ({ method, url = '' }) => {
-      if (method !== 'GET' || !url.includes('/data/') || cuts === 0) return undefined
-      cuts--
-      return { truncateAfter: 100_000 }
+    const proxy = await startS3FaultProxy(ceph.endpoint, {
+      faultOf({ method, url }) {
+        if (method !== 'GET' || !url.includes('/data/') || cuts === 0) return undefined
+        cuts--
+        return { truncateAfter: 100_000 }
+      },
     })
     const store = openObjectStore({ ...optionsOf(await ceph.createBucket()), endpoint: proxy.url })
     const driver = createS3BlobDriver(store, layout)
