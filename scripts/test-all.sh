@@ -3,8 +3,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sh scripts/setup.sh runc crun conmon skopeo podman umoci mmdebstrap busybox-static attr acl libcap2-bin zstd curl \
+sh scripts/setup.sh runc crun conmon skopeo podman buildah docker.io containerd umoci mmdebstrap busybox-static attr acl libcap2-bin zstd curl \
   libisal2 ceph-mon ceph-osd radosgw docker-compose
+sh scripts/newer-clients.sh crane oras
 
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH

@@ -34,6 +34,11 @@ const TIERS: Readonly<Record<string, Tier>> = {
     programs: {
       skopeo: 'skopeo',
       podman: 'podman',
+      buildah: 'buildah',
+      dockerd: 'docker.io',
+      ctr: 'containerd',
+      crane: 'crane',
+      oras: 'oras',
       umoci: 'umoci',
       runc: 'runc',
       mmdebstrap: 'mmdebstrap',
@@ -63,7 +68,9 @@ function obstacles(tier: Tier): string[] {
     ...(tier.needsRoot && process.getuid?.() !== 0 ? ['it must run as root'] : []),
     ...(missing.length === 0
       ? []
-      : [`apt-get install ${[...new Set(missing.map(([, name]) => name))].join(' ')}`]),
+      : [
+          `install ${[...new Set(missing.map(([, name]) => name))].join(' ')}, as scripts/test-all.sh does`,
+        ]),
   ]
 }
 

@@ -5,53 +5,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { startCeph } from '../support/ceph-rgw.ts'
 import { debianImages } from '../support/debian-image.ts'
-import { dray, type RunningRegistry, startRegistryProcess } from '../support/dray.ts'
+import { dray } from '../support/dray.ts'
 import { mergedTree } from '../support/merged-tree.ts'
+import { STORAGES } from '../support/storages.ts'
 import { describeTree } from '../support/tree.ts'
-
-const STORAGES: readonly {
-  readonly name: string
-  start(dir: string): Promise<{ registry: RunningRegistry; stop(): Promise<void> }>
-}[] = [
-  {
-    name: 'embedded storage',
-    async start(dir) {
-      const registry = await startRegistryProcess(['--data', join(dir, 'registry')])
-      return { registry, stop: registry.stop }
-    },
-  },
-  {
-    name: 'Ceph S3, with redirects to it',
-    async start() {
-      const ceph = await startCeph()
-      const registry = await startRegistryProcess(
-        [
-          '--s3-bucket',
-          await ceph.createBucket(),
-          '--s3-endpoint',
-          ceph.endpoint,
-          '--s3-region',
-          'us-east-1',
-          '--s3-path-style',
-          '--s3-redirect',
-        ],
-        {
-          AWS_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
-        },
-      )
-      return {
-        registry,
-        async stop() {
-          await registry.stop()
-          await ceph.stop()
-        },
-      }
-    },
-  },
-]
 
 function run(program: string, ...args: readonly string[]): string {
   return execFileSync(program, args, {
@@ -76,9 +34,9 @@ for (const storage of STORAGES) {
     before(async () => {
       dir = mkdtempSync(join(tmpdir(), 'dray-e2e-'))
       root = join(dir, 'store')
-      const started = await storage.start(dir)
-      host = started.registry.host
-      stop = started.stop
+      const registry = await storage.start(dir)
+      host = registry.host
+      stop = registry.stop
     })
     after(async () => {
       await stop()

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type Descriptor, describe } from '#oci/descriptor.ts'
 import { digestOf } from '#oci/digest.ts'
@@ -64,4 +66,18 @@ export function smallImage(
     ...change.manifest,
   })
   return { manifest, config, layers, blobs }
+}
+
+/** Writes an image into a new OCI image layout, under the name `latest`. */
+export function writeLayout(dir: string, { manifest, blobs }: SmallImage): void {
+  const json = (name: string, value: object) =>
+    writeFileSync(join(dir, name), JSON.stringify(value))
+  for (const [digest, bytes] of blobs) {
+    const [algorithm = '', hex = ''] = digest.split(':')
+    mkdirSync(join(dir, 'blobs', algorithm), { recursive: true })
+    writeFileSync(join(dir, 'blobs', algorithm, hex), bytes)
+  }
+  const annotations = { 'org.opencontainers.image.ref.name': 'latest' }
+  json('index.json', { schemaVersion: 2, manifests: [{ ...manifest, annotations }] })
+  json('oci-layout', { imageLayoutVersion: '1.0.0' })
 }

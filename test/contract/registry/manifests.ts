@@ -51,6 +51,25 @@ export function testManifests(name: string, start: StartRegistry): void {
       assert.equal(again.headers['content-type'], MEDIA_TYPE.ociManifest)
     })
 
+    it('gives a manifest out as what it is, whatever the client accepts or takes the registry for', async () => {
+      const { digest, bytes } = await client.pushImage('accepted', 'v1', 'accepted')
+      for (const accept of [
+        '*/*',
+        'application/json',
+        MEDIA_TYPE.dockerManifest,
+        'text/html;q=0',
+      ]) {
+        for (const query of ['', '?ns=registry.example.org']) {
+          const path = `/v2/accepted/manifests/v1${query}`
+          const answer = await client.expect(200, 'GET', path, { headers: { accept } })
+          assert.equal(answer.headers['content-type'], MEDIA_TYPE.ociManifest)
+          assert.equal(answer.headers['docker-content-digest'], digest)
+          assert.equal(answer.headers['oci-namespace'], undefined)
+          assert.ok(bytes.equals(answer.body))
+        }
+      }
+    })
+
     it('takes manifests by a sha512 digest, of Docker, and indexes of manifests', async () => {
       const { bytes, digest } = await client.pushImage('kinds', undefined, 'kinds')
       const long = digestOf(bytes, 'sha512')

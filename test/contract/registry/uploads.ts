@@ -91,6 +91,41 @@ export function testUploads(name: string, start: StartRegistry): void {
       await client.expect(404, 'GET', location, { code: 'BLOB_UPLOAD_UNKNOWN' })
     })
 
+    it('takes chunks of any size, and names no least one', async () => {
+      const started = await client.expect(202, 'POST', '/v2/app/blobs/uploads/')
+      assert.equal(started.headers['oci-chunk-min-length'], undefined)
+      const location = started.headers.location ?? ''
+      const bytes = Buffer.from('one by one')
+      for (const [at, byte] of bytes.entries()) {
+        const headers = { 'content-range': `${at}-${at}` }
+        const body = Buffer.from([byte])
+        const answer = await client.expect(202, 'PATCH', location, { body, headers })
+        assert.equal(answer.headers.range, `0-${at}`)
+      }
+      assert.equal((await put(location, digestOf(bytes))).status, 201)
+      assert.ok(bytes.equals(await fetchBlob(digestOf(bytes))))
+    })
+
+    it('is told the algorithm of the digest at the start, and takes the other one all the same', async () => {
+      for (const told of ['sha256', 'sha512'] as const) {
+        for (const algorithm of ['sha256', 'sha512'] as const) {
+          const bytes = randomBytes(50_000)
+          const digest = digestOf(bytes, algorithm)
+          const { headers } = await client.expect(
+            202,
+            'POST',
+            `/v2/app/blobs/uploads/?digest-algorithm=${told}`,
+          )
+          const location = headers.location ?? ''
+          for (const chunk of chunksOf(bytes)) await client.expect(202, 'PATCH', location, chunk)
+          const done = await put(location, digest)
+          assert.equal(done.status, 201)
+          assert.equal(done.headers['docker-content-digest'], digest)
+          assert.ok(bytes.equals(await fetchBlob(digest)))
+        }
+      }
+    })
+
     it('takes a blob without bytes', async () => {
       const digest = digestOf('')
       const location = await client.startUpload('app')

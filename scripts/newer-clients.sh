@@ -1,0 +1,35 @@
+#!/bin/sh
+# Installs clients that this release of Debian lacks, from packages of the next one that need nothing newer than libc:
+# `sh scripts/newer-clients.sh PACKAGE...`, as root. The mirror is the one that apt uses for Debian already.
+set -eu
+
+missing=
+for package in "$@"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+echo "installing newer Debian packages:$missing"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
+  sed -nE 's/^(URIs:|deb( \[[^]]*\])?)[[:space:]]+(https?:[^[:space:]]+).*/\3/p' | head -1)
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+# A mirror may be a copy whose lists have expired; their signatures are checked all the same.
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no]" \
+  "${mirror:-http://deb.debian.org/debian} forky main" >"$work/sources.list"
+cat >"$work/apt.conf" <<CONF
+Dir::Etc::SourceList "$work/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "$work/lists";
+Dir::Cache "$work/cache";
+Acquire::Languages "none";
+CONF
+cd "$work"
+log=$work/log
+# shellcheck disable=SC2086
+{ APT_CONFIG=$work/apt.conf apt-get update -q &&
+  APT_CONFIG=$work/apt.conf apt-get download -q $missing &&
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ./*.deb; } >"$log" 2>&1 ||
+  { cat "$log" >&2; exit 1; }
