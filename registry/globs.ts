@@ -16,12 +16,12 @@ const PATTERN_LIMIT = 1000
  */
 export function parseGlob(pattern: string): Glob {
   const components = pattern.split('/')
-  const isWrong = components.some((each) => each === '' || (each !== ANY && each.includes(ANY)))
-  if (isWrong || pattern.length > PATTERN_LIMIT) {
+  const isWrong = components.some((each) => each !== ANY && each.includes(ANY))
+  if (isWrong || pattern === '' || pattern.length > PATTERN_LIMIT) {
     throw new DrayError(
       'CONFIG_INVALID',
       `invalid pattern ${JSON.stringify(pattern.slice(0, 100))}: ` +
-        'write components parted by single slashes, with * inside of one, or ** in the place of several',
+        'write components parted by slashes, with * inside of one, or ** in the place of several',
     )
   }
   if (!pattern.includes('*')) return (text) => text === pattern

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Logger, pino } from 'pino'
 import { createAuthority } from './auth/authority.ts'
+import { checkSources } from './auth/sources.ts'
 import type { RegistryConfig } from './config.ts'
 import { createApp } from './http/app.ts'
 import { startHttpServer } from './http/http-server.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import { parseAddressSet } from './net/addresses.ts'
+import { readTls } from './net/tls.ts'
 import { createReadiness } from './readiness.ts'
 import { createServices } from './services/services.ts'
 import { openStorage, type Storage } from './storage/open-storage.ts'
@@ -54,6 +57,8 @@ export async function startRegistry(
     metrics,
   }: RegistryOptions = {},
 ): Promise<Registry> {
+  checkSources(config.auth)
+  if (config.tls !== undefined) readTls(config.tls)
   // Checking the storage writes to it; a registry that never does needs no rights to.
   const isChecked = isLead && !config.readOnly
   const storage = given ?? (await openStorage(config, { isChecked, observer: metrics }))
@@ -61,11 +66,16 @@ export async function startRegistry(
   const services = createServices(storage.content, storage.records, config)
   const readiness = createReadiness(storage)
   const observer = metrics
-  const app = createApp(services, { ...config, logger, authority, readiness, observer })
-  const server = await startHttpServer(app.callback(), config.listen).catch(async (error) => {
-    await closeStorage(storage)
-    throw error
+  const isTrustedProxy = parseAddressSet(config.trustedProxies)
+  const app = createApp(services, {
+    ...{ ...config, logger, authority, readiness, observer, isTrustedProxy },
   })
+  const server = await startHttpServer(app.callback(), { ...config, logger }).catch(
+    async (error) => {
+      await closeStorage(storage)
+      throw error
+    },
+  )
   const stopExpiry = isChecked ? startExpiry(storage, config.uploadTtlMs, logger) : () => {}
   const { url, port } = server
   logger.info({ url, storage: storageName(config) }, 'registry is listening')
@@ -83,6 +93,7 @@ export async function startRegistry(
     },
     reload(next) {
       authority.reload(next.auth)
+      server.refresh()
       logger.info('took the rules of the configuration again')
     },
   }

@@ -7,7 +7,7 @@ import type { RecordDriver } from '../storage/record-driver.ts'
 import { type Challenge, formatChallenge } from './challenge.ts'
 import type { AuthConfig } from './config.ts'
 import { parseCredentials } from './credentials.ts'
-import { ANONYMOUS, nameOf } from './identity.ts'
+import { ANONYMOUS, type Identity, nameOf } from './identity.ts'
 import { createLogIn } from './log-in.ts'
 import { type Action, type Decision, decide, hasRule } from './rules.ts'
 import { openSources, type Sources } from './sources.ts'
@@ -21,6 +21,8 @@ export interface Presented {
   readonly authorization: string
   /** Of the client. */
   readonly address: string
+  /** Who it is by the certificate of the connection. */
+  readonly certificate?: Identity | undefined
 }
 
 /** Finds out who makes a request, and what they may do. */
@@ -73,8 +75,9 @@ export function createAuthority(
     config === undefined ? undefined : openSources(config, { thread, records, logger })
   let sources = open(initial)
 
-  async function identify({ authorization, address }: Presented): Promise<Subject> {
-    if (sources === undefined || authorization === '') return { identity: ANONYMOUS }
+  async function identify(presented: Presented): Promise<Subject> {
+    const { authorization, address, certificate = ANONYMOUS } = presented
+    if (sources === undefined || authorization === '') return { identity: certificate }
     const credentials = parseCredentials(authorization)
     if (credentials === undefined) {
       throw new DrayError('UNAUTHORIZED', 'log in with a user name and a password, or a token')

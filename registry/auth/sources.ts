@@ -13,7 +13,7 @@ import type { KeyRing } from './tokens/keys.ts'
 import { createStoredKeys } from './tokens/stored-keys.ts'
 import { createTokenVerifier, type TokenVerifier } from './tokens/verifier.ts'
 import { createTokenCheck } from './tokens/verified-tokens.ts'
-import { watchFiles } from './watched-file.ts'
+import { watchFiles } from '../net/watched-file.ts'
 
 /** Everything that one configuration names, ready to be asked. */
 export interface Sources {

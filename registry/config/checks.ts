@@ -1,15 +1,16 @@
-import { BlockList, isIP } from 'node:net'
 import { DrayError } from '#oci/error.ts'
 import type { RegistryConfig } from '../config.ts'
+import { parseAddressSet } from '../net/addresses.ts'
 
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
+const isLoopbackAddress = parseAddressSet(['127.0.0.0/8', '::1'])
 
 /** Checks what must hold between keys. @throws CONFIG_INVALID */
 export function checkConfig(config: RegistryConfig): void {
   checkExposure(config)
   checkKeys(config)
+  if (config.tls?.requireClientCert && config.tls.clientCa === undefined) {
+    throw new DrayError('CONFIG_INVALID', 'tls.requireClientCert needs tls.clientCa')
+  }
 }
 
 function checkKeys({ readOnly, auth }: RegistryConfig): void {
@@ -35,17 +36,15 @@ function checkExposure(config: RegistryConfig): void {
         'or say openToAnyone (--open-to-anyone) if that is what you want',
     )
   }
-  if (!config.plainHttp) {
+  if (config.tls === undefined && !config.plainHttp) {
     throw new DrayError(
       'CONFIG_INVALID',
-      `passwords and content would go to and from ${host} for everybody to read: listen on 127.0.0.1 behind a proxy ` +
-        'that speaks TLS, or say plainHttp (--plain-http) if the network is safe',
+      `passwords and content would go to and from ${host} for everybody to read: configure tls, or listen on 127.0.0.1 behind ` +
+        'a proxy that speaks it, or say plainHttp (--plain-http) if the network is safe',
     )
   }
 }
 
 function isLoopback(host: string): boolean {
-  const family = isIP(host)
-  if (family === 0) return host === 'localhost'
-  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
+  return host === 'localhost' || isLoopbackAddress(host)
 }

@@ -3,6 +3,7 @@ import { errorMessage } from '#oci/error.ts'
 import { authSchema } from '../auth/config.ts'
 import { parseGlob } from '../globs.ts'
 import { areWarnings } from '../http/warnings.ts'
+import { parseAddressSet } from '../net/addresses.ts'
 import { suitableWorkers } from '../workers/count.ts'
 import { address } from './address.ts'
 import { section, setting } from './setting.ts'
@@ -18,6 +19,13 @@ const duration = z.int().min(1).max(LONGEST_TIMER_MS)
 const pattern = z.string().superRefine((value, context) => {
   try {
     parseGlob(value)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: errorMessage(error) })
+  }
+})
+const addresses = z.array(text).superRefine((value, context) => {
+  try {
+    parseAddressSet(value)
   } catch (error) {
     context.addIssue({ code: 'custom', message: errorMessage(error) })
   }
@@ -171,6 +179,36 @@ export const SETTINGS = {
     flag: false,
     summary: 'who may do what, see below',
     details: 'Without it everybody may do everything.',
+  }),
+  tls: section(
+    {
+      cert: setting('text', text, {
+        argument: 'file',
+        summary: 'speak TLS with this certificate',
+        details: 'PEM, with the certificates in between. Taken again when the files change.',
+      }),
+      key: setting('text', text, { argument: 'file', summary: 'private key of the certificate' }),
+      clientCa: setting('text', text, {
+        argument: 'file',
+        summary: 'CAs whose certificates say who a client is',
+        details: 'By their alternative names, see [below](#client-certificates).',
+      }),
+      requireClientCert: setting('boolean', z.boolean(), {
+        default: false,
+        summary: 'end connections without a certificate of these CAs',
+      }),
+    },
+    { needs: ['cert', 'key'] },
+  ),
+  trustedProxies: setting('json', addresses, {
+    default: [],
+    defaultText: 'none',
+    flag: 'trusted-proxy',
+    argument: 'address',
+    collect: (text, texts = []) => [...texts, text],
+    summary: 'proxies whose word on the address, scheme and host of clients is taken',
+    details:
+      'Addresses or networks such as `10.0.0.0/8`. From others `Forwarded` and `X-Forwarded-*` say nothing.',
   }),
   openToAnyone: setting('boolean', z.boolean(), {
     default: false,

@@ -6,6 +6,8 @@ import type { Observer } from '../metrics/observer.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Services } from '../services/services.ts'
 import type { Authority } from '../auth/authority.ts'
+import type { AddressSet } from '../net/addresses.ts'
+import { findPeers } from './peer.ts'
 import { guardRoutes } from './access.ts'
 import { createAudit } from './audit.ts'
 import { errorAnswers } from './errors.ts'
@@ -26,6 +28,8 @@ export interface AppOptions {
   readonly observer?: Observer | undefined
   readonly readiness: Readiness
   readonly authority: Authority
+  /** Whose word on clients is taken. */
+  readonly isTrustedProxy: AddressSet
   /** A connection on which nothing moves for so long is closed. */
   readonly stallTimeoutMs: number
   /** Whether only requests that change nothing are answered. */
@@ -36,11 +40,13 @@ export interface AppOptions {
 
 /** The HTTP face of a registry (distribution-spec, "API"). */
 export function createApp(services: Services, options: AppOptions): Koa {
-  const { logger, observer, authority, readiness, stallTimeoutMs, readOnly, warnings } = options
+  const { logger, observer, authority, isTrustedProxy, readiness } = options
+  const { stallTimeoutMs, readOnly, warnings } = options
   const app = new Koa()
   // A stream that breaks after its answer has begun ends the connection, and there is nobody left to tell.
   app.on('error', (err: unknown) => logger.warn({ err }, 'answer cut off'))
   app.use(healthAnswers(readiness))
+  app.use(findPeers(isTrustedProxy))
   app.use(observeRequests({ logger, observer }))
   app.use(async (ctx, next) => {
     ctx.set('Docker-Distribution-Api-Version', 'registry/2.0')

@@ -4,6 +4,7 @@ import { nameOf } from '../auth/identity.ts'
 import type { Requirement } from './access.ts'
 import { type Context, pathPart } from './context.ts'
 import { accessOf } from './guard.ts'
+import { peerOf } from './peer.ts'
 
 /** Writes one line for each change that others can see, and for each request that was refused. */
 export interface Audit {
@@ -35,7 +36,7 @@ export function createAudit(logger: Logger): Audit {
 function factsOf(ctx: Context, requirement: Requirement): object {
   return {
     who: nameOf(accessOf(ctx).identity),
-    from: ctx.ip,
+    from: peerOf(ctx).address,
     action: requirement,
     method: ctx.method,
     repository: ctx.captures?.[0],

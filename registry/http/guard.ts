@@ -2,12 +2,14 @@ import { DrayError, isDrayError } from '#oci/error.ts'
 import { isRepositoryName, type RepositoryName } from '#oci/reference.ts'
 import type { Authority, Presented } from '../auth/authority.ts'
 import { BASIC_CHALLENGE, type Challenge } from '../auth/challenge.ts'
+import { certificateIdentity } from '../auth/certificate.ts'
 import { ANONYMOUS, type Identity } from '../auth/identity.ts'
 import type { Action } from '../auth/rules.ts'
 import type { Subject } from '../auth/subject.ts'
 import type { Handler, Requirement } from './access.ts'
 import type { Audit } from './audit.ts'
 import { type Context, repositoryOf } from './context.ts'
+import { peerOf } from './peer.ts'
 import { publicUrl } from './public-url.ts'
 
 /** Lets a request reach its route if it may. @throws UNAUTHORIZED, DENIED, TOOMANYREQUESTS */
@@ -31,7 +33,11 @@ export function accessOf(ctx: Context): Access {
 
 /** What a request shows of who makes it. */
 export function presentedBy(ctx: Context): Presented {
-  return { authorization: ctx.get('Authorization'), address: ctx.ip }
+  return {
+    authorization: ctx.get('Authorization'),
+    address: peerOf(ctx).address,
+    certificate: certificateIdentity(ctx.req.socket),
+  }
 }
 
 export function createGuard(authority: Authority, audit: Audit): Guard {

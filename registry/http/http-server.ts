@@ -6,16 +6,22 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { ListenAddress } from '../config.ts'
+import type { Logger } from 'pino'
+import type { RegistryConfig } from '../config.ts'
+import { createTlsServer } from '../net/tls-server.ts'
 import { hostOfUrl, listen } from './listen.ts'
 
 export interface HttpServer {
   /** Such as `http://127.0.0.1:5000`. */
   readonly url: string
   readonly port: number
+  /** Takes changed certificates at once. */
+  refresh(): void
   /** Stops listening, and resolves when every request has been dealt with; cuts those off that take too long. */
   drain(timeoutMs: number): Promise<void>
 }
+
+export type HttpServerOptions = Pick<RegistryConfig, 'listen' | 'tls'> & { readonly logger: Logger }
 
 /** Deals with one request; resolves when nothing of it is left to do, whatever becomes of its connection. */
 export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -26,7 +32,10 @@ const HEADERS_TIMEOUT_MS = 60_000
 const SWEEP_INTERVAL_MS = 50
 
 /** @throws CONFIG_INVALID when the address can't be listened on */
-export async function startHttpServer(handle: Handle, address: ListenAddress): Promise<HttpServer> {
+export async function startHttpServer(
+  handle: Handle,
+  { listen: address, tls, logger }: HttpServerOptions,
+): Promise<HttpServer> {
   const handlings = new Map<ServerResponse, Promise<void>>()
   const take: RequestListener = (request, response) => {
     // A connection of a server that is stopping ends with its answer.
@@ -35,19 +44,21 @@ export async function startHttpServer(handle: Handle, address: ListenAddress): P
     handlings.set(response, handling)
   }
   // A whole-request timeout would end every honest slow upload; bodies have a stall timer of their own.
-  const server = createServer(
-    {
-      requestTimeout: 0,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    },
-    take,
-  )
+  const options = {
+    requestTimeout: 0,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+  }
+  const { server, refresh } =
+    tls === undefined
+      ? { server: createServer(options, take), refresh: () => {} }
+      : createTlsServer(tls, { options, logger }, take)
   await listen(server, address)
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://${hostOfUrl(address.host)}:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${hostOfUrl(address.host)}:${port}`,
     port,
+    refresh,
     async drain(timeoutMs) {
       for (const response of handlings.keys()) response.shouldKeepAlive = false
       await stop(server, timeoutMs)

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import type { Observer } from '../metrics/observer.ts'
 import { nameOf } from '../auth/identity.ts'
 import { accessOf } from './guard.ts'
+import { peerOf } from './peer.ts'
 import { PATHS } from './paths.ts'
 
 export interface ObservedOptions {
@@ -58,7 +59,7 @@ function subjectOf(ctx: Context) {
     repository: cut(path?.exec(ctx.path)?.[1]),
     digest: ctx.response.get('Docker-Content-Digest') || undefined,
     user: cut(nameOf(accessOf(ctx as RouterContext).identity)),
-    remote: ctx.ip,
+    remote: peerOf(ctx).address,
     userAgent: cut(ctx.get('User-Agent')) || undefined,
   }
 }

@@ -27,6 +27,8 @@ describe('the configuration', () => {
       warnings: [],
       workers: suitableWorkers(),
       auth: undefined,
+      tls: undefined,
+      trustedProxies: [],
       openToAnyone: false,
       plainHttp: false,
       metrics: undefined,
@@ -80,6 +82,11 @@ describe('the configuration', () => {
       warnings: ['["text"]', ['text']],
       workers: ['7', 7],
       auth: ['{"challenge":"basic"}', authSchema.parse({ challenge: 'basic' })],
+      'tls.cert': ['/c', '/c'],
+      'tls.key': ['/k', '/k'],
+      'tls.clientCa': ['/ca', '/ca'],
+      'tls.requireClientCert': ['true', true],
+      trustedProxies: ['["10.0.0.0/8"]', ['10.0.0.0/8']],
       openToAnyone: ['true', true],
       plainHttp: ['true', true],
       shutdownDelayMs: ['4', 4],
@@ -142,6 +149,11 @@ describe('the configuration', () => {
     'a read-only registry that would have to keep keys': {
       env: { DRAY_READ_ONLY: 'true', DRAY_AUTH: '{}' },
     },
+    'a certificate without a key': { env: { DRAY_TLS_CERT: '/cert' } },
+    'certificates of clients that nobody can have': {
+      env: { DRAY_TLS_CERT: '/c', DRAY_TLS_KEY: '/k', DRAY_TLS_REQUIRE_CLIENT_CERT: 'true' },
+    },
+    'a proxy that is no address': { env: { DRAY_TRUSTED_PROXIES: '["proxy"]' } },
     'a key of auth that does not exist': { env: { DRAY_AUTH: '{"users":{}}' } },
     'a rule without actions': {
       env: { DRAY_AUTH: '{"rules":[{"name":"a","subjects":["anyone"],"repositories":["**"]}]}' },
@@ -161,6 +173,8 @@ describe('the configuration', () => {
     const env = { DRAY_LISTEN: '0.0.0.0:5000', DRAY_PLAIN_HTTP: 'true' }
     parseConfig({ env: { ...env, DRAY_OPEN_TO_ANYONE: 'true' } })
     parseConfig({ env: { ...env, DRAY_AUTH: '{}' } })
+    const tls = { DRAY_TLS_CERT: '/c', DRAY_TLS_KEY: '/k' }
+    parseConfig({ env: { ...env, ...tls, DRAY_PLAIN_HTTP: '', DRAY_AUTH: '{}' } })
   })
 
   it('is read from a file that a path or DRAY_CONFIG names', () => {

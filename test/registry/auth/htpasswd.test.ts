@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test'
 import { pino } from 'pino'
 import { parseHtpasswd, readHtpasswd } from '#registry/auth/htpasswd.ts'
 import { createPasswordCheck } from '#registry/auth/password-check.ts'
-import { watchFiles } from '#registry/auth/watched-file.ts'
+import { watchFiles } from '#registry/net/watched-file.ts'
 import { createPasswordThread } from '#registry/password-thread.ts'
 import { htpasswdOf } from '../../support/closed-registry.ts'
 

@@ -107,7 +107,7 @@ describe('the rules', () => {
     'a subject that does not exist': { subjects: ['everyone'] },
     'a subject without a name': { subjects: ['user:'] },
     'claims without an issuer': { subjects: [{ claims: { a: 'b' } }] },
-    'a pattern that is none': { repositories: ['a//b'] },
+    'a pattern that is none': { repositories: ['a**'] },
     'a claim with a pattern that is none': {
       subjects: [{ issuer: 'i', claims: { ref: 'refs/**x' } }],
     },

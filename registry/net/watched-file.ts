@@ -3,8 +3,14 @@ import type { Logger } from 'pino'
 
 const LOOK_EVERY_MS = 1000
 
+export interface WatchOptions {
+  readonly logger: Logger
+  readonly now?: () => number
+  readonly lookEveryMs?: number
+}
+
 /**
- * What a file, or several, hold, read again when they have changed. Looks at most once a second, when it is asked. A
+ * What a file, or several, hold, read again when they have changed. Looks when it is asked, at most once a second. A
  * change that can't be used is logged, and what was there before stays.
  *
  * @throws what `read` throws, the first time
@@ -12,13 +18,13 @@ const LOOK_EVERY_MS = 1000
 export function watchFiles<T>(
   paths: readonly string[],
   read: () => T,
-  { logger, now = Date.now }: { readonly logger: Logger; readonly now?: () => number },
+  { logger, now = Date.now, lookEveryMs = LOOK_EVERY_MS }: WatchOptions,
 ): () => T {
   let value = read()
   let state = stateOf(paths)
   let looked = now()
   return () => {
-    if (now() - looked < LOOK_EVERY_MS) return value
+    if (now() - looked < lookEveryMs) return value
     looked = now()
     const found = stateOf(paths)
     if (found === state) return value
