@@ -4,14 +4,13 @@ import type { Command } from 'commander'
 export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Promise<Command>>> = {
   serve: async (words) => {
     const command = (await import('./serve.ts')).serveCommand()
-    // Its options come of the table of a registry's settings, which costs a tenth of a second.
-    if (words.includes('serve')) {
-      const { addRegistryOptions } = await import('./registry-options.ts')
-      addRegistryOptions(command)
-    }
-    return command
+    return words.includes('serve') ? withRegistryOptions(command, command) : command
   },
-  registry: async () => (await import('./registry.ts')).registryCommand(),
+  registry: async (words) => {
+    const command = (await import('./registry.ts')).registryCommand()
+    const check = command.commands.find((each) => each.name() === 'check')
+    return words.includes('registry') ? withRegistryOptions(command, check) : command
+  },
   import: async () => (await import('./import.ts')).importCommand(),
   push: async () => (await import('./push.ts')).pushCommand(),
   pull: async () => (await import('./pull.ts')).pullCommand(),
@@ -32,4 +31,14 @@ export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Pro
   inspect: async () => (await import('./inspect.ts')).inspectCommand(),
   info: async () => (await import('./info.ts')).infoCommand(),
   ended: async () => (await import('./ended.ts')).endedCommand(),
+}
+
+/** They come of the table of a registry's settings, which costs a tenth of a second. */
+async function withRegistryOptions(
+  command: Command,
+  bearer: Command | undefined,
+): Promise<Command> {
+  const { addRegistryOptions } = await import('./registry-options.ts')
+  if (bearer !== undefined) addRegistryOptions(bearer)
+  return command
 }

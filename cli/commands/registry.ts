@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { parseRepositoryName } from '#oci/reference.ts'
 import type { Action } from '#registry/index.ts'
+import { checkCommand } from './registry-check.ts'
 
 interface CanOptions {
   readonly config?: string
@@ -14,7 +15,8 @@ const ACTIONS = ['pull', 'push', 'overwrite', 'delete', 'list'] as const satisfi
 /** Commands for who runs a registry. */
 export function registryCommand(): Command {
   return new Command('registry')
-    .description('Questions to the configuration of a registry')
+    .description('Questions about a registry: its storage, its rules')
+    .addCommand(checkCommand())
     .addCommand(canCommand())
 }
 

@@ -24,20 +24,22 @@ export interface OpenOptions {
  */
 export function openStorage(config: RegistryConfig, options: OpenOptions): Promise<Storage> {
   return config.s3 === undefined
-    ? openFiles(config.dataDir)
+    ? openFiles(config.dataDir, options)
     : openBucket(config, config.s3, options)
 }
 
-async function openFiles(dataDir: string): Promise<Storage> {
+async function openFiles(dataDir: string, { isChecked }: OpenOptions): Promise<Storage> {
   const { openFilesBlobDriver } = await import('./files/blob-driver.ts')
   const { filesLayout } = await import('./files/layout.ts')
   const { openSqliteRecordDriver } = await import('./sqlite-record-driver.ts')
+  const { checkFileSystem } = await import('./files/check.ts')
   try {
+    if (isChecked) await checkFileSystem(dataDir)
     const content = await openFilesBlobDriver(dataDir)
     return { content, records: openSqliteRecordDriver(filesLayout(dataDir).records) }
   } catch (cause) {
     const why = `cannot use the data directory ${dataDir}: ${errorMessage(cause)}`
-    throw new DrayError('CONFIG_INVALID', `${why}; make it writable, or choose another (dataDir)`, {
+    throw new DrayError('CONFIG_INVALID', `${why}; correct that, or choose another one (dataDir)`, {
       cause,
     })
   }
@@ -59,14 +61,9 @@ async function openBucket(
   const { createS3RecordDriver } = await import('./s3/record-driver.ts')
   const { createPresigner } = await import('./s3/presign.ts')
   const { probeBucket } = await import('./s3/probe.ts')
+  if (isChecked) await probeBucket(options)
   const store = openObjectStore({ ...options, observer })
   const layout = s3Layout(options.prefix)
-  try {
-    if (isChecked) await probeBucket(store, layout, options)
-  } catch (error) {
-    store.close()
-    throw error
-  }
   const presigner = options.redirect ? createPresigner(options) : undefined
   return {
     content: createS3BlobDriver(store, layout, {

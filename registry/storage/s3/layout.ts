@@ -8,7 +8,7 @@ import type { UploadKey } from '../blob-driver.ts'
  *     blobs/<algorithm>/<hex>            write-once pointer to the bytes of a complete blob
  *     data/<upload>/<sequence>-<nonce>   bytes; those of a blob stay where the upload put them
  *     uploads/<upload>/<sequence>        write-once states of an upload, counted down so that the newest lists first
- *     probe/<nonce>                      short-lived objects of the check at start-up
+ *     probe/<nonce>/<name>               short-lived objects of checks
  */
 export interface S3Layout {
   readonly root: string

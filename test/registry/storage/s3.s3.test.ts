@@ -253,15 +253,14 @@ describe('S3 behind a bad network', () => {
 })
 
 describe('the check of a bucket', () => {
-  const probe = async (bucket: string, changes = {}) => {
-    const options = { ...optionsOf(bucket), ...changes }
-    const store = openObjectStore(options)
-    try {
-      await probeBucket(store, layout, options)
-    } finally {
-      store.close()
-    }
-  }
+  const probe = (bucket: string, changes = {}) =>
+    probeBucket({
+      ...optionsOf(bucket),
+      prefix: '',
+      redirect: false,
+      redirectTtlMs: 60_000,
+      ...changes,
+    })
 
   it('passes on a bucket that honours conditional writes, and leaves nothing there', async () => {
     const bucket = await ceph.createBucket()

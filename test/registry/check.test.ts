@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { checkRegistry } from '#registry/check/check-registry.ts'
+import { runChecks } from '#registry/check/findings.ts'
+import { parseConfig } from '#registry/index.ts'
+import { dray } from '../support/dray.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const reportOf = (dataDir: string) => checkRegistry(parseConfig({ env: {}, flags: { dataDir } }))
+
+describe('the check of a directory', () => {
+  it('passes where a registry can be, and leaves nothing there', async (t) => {
+    const dir = tempDir(t)
+    const { findings, isUsable, storage } = await reportOf(join(dir, 'not/there/yet'))
+    assert.deepEqual(findings.map(({ check, outcome }) => [check, outcome]).slice(0, 3), [
+      ['files', 'ok'],
+      ['file system', 'ok'],
+      ['records', 'ok'],
+    ])
+    assert.ok(isUsable)
+    assert.equal(storage, join(dir, 'not/there/yet'))
+    assert.deepEqual(readdirSync(dir), [])
+  })
+
+  it('leaves alone what is there', async (t) => {
+    const dir = tempDir(t)
+    mkdirSync(join(dir, 'uploads/open'), { recursive: true })
+    await reportOf(dir)
+    assert.deepEqual(readdirSync(dir), ['uploads'])
+    assert.ok(existsSync(join(dir, 'uploads/open')))
+  })
+
+  it('says what is wrong, and goes no further', async (t) => {
+    const file = join(tempDir(t), 'file')
+    writeFileSync(file, '')
+    const { findings, isUsable, says } = await reportOf(file)
+    assert.deepEqual(
+      findings.map(({ check, outcome }) => [check, outcome]),
+      [['files', 'failed']],
+    )
+    assert.equal(isUsable, false)
+    assert.match(says, /can't be used: cannot use .*file.*choose another/)
+  })
+
+  it('is printed as a table or as JSON, and tells by its exit code', async (t) => {
+    const dir = tempDir(t)
+    const table = await dray(['registry', 'check', '--data', dir])
+    assert.equal(table.code, 0)
+    assert.match(table.stdout, /^ok {6}files +written[\s\S]*\n\n.*: it can be used: /)
+    const file = join(dir, 'file')
+    writeFileSync(file, '')
+    const json = await dray(['registry', 'check', '--json'], { env: { DRAY_DATA_DIR: file } })
+    assert.equal(json.code, 1)
+    assert.equal(JSON.parse(json.stdout).findings[0].outcome, 'failed')
+  })
+})
+
+describe('checks', () => {
+  const failing = async () => {
+    throw new Error('no')
+  }
+  it('fail only for what is needed', async () => {
+    const findings = await runChecks([
+      { name: 'a', isNeeded: true, run: async () => 'yes' },
+      { name: 'b', isNeeded: false, run: failing },
+      { name: 'c', isNeeded: true, run: failing },
+      { name: 'd', isNeeded: true, run: async () => 'yes' },
+    ])
+    assert.deepEqual(
+      findings.map(({ outcome }) => outcome),
+      ['ok', 'no', 'failed', 'ok'],
+    )
+  })
+})
