@@ -20,7 +20,7 @@ import type { OnProgress } from './progress.ts'
 import { openRepository, type RepositoryClient } from './registry/client.ts'
 import { readBody } from './registry/http.ts'
 import type { ConnectionOptions } from './transfer/connections.ts'
-import { withRetries } from './transfer/retry.ts'
+import { type RetryOptions, withRetries } from './transfer/retry.ts'
 import type { Store } from './store/store.ts'
 
 export interface PullOptions extends Pick<ConnectionOptions, 'maxConnections' | 'limitRate'> {
@@ -32,6 +32,8 @@ export interface PullOptions extends Pick<ConnectionOptions, 'maxConnections' | 
   readonly unpack?: boolean | undefined
   /** Longest silence of a server, in ms, before a range is asked for again. Default 30,000. */
   readonly stallTimeoutMs?: number | undefined
+  /** How requests that failed are tried again. */
+  readonly retry?: Omit<RetryOptions, 'signal'> | undefined
   /** Hears what a person would like to know when a pull is slow. */
   readonly debug?: ((message: string) => void) | undefined
   readonly onProgress?: OnProgress | undefined

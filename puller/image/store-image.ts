@@ -8,6 +8,7 @@ import { createDirectReader } from '../registry/direct.ts'
 import { STALL_TIMEOUT_MS } from '../registry/http.ts'
 import type { Store } from '../store/store.ts'
 import { type ConnectionOptions, createConnections } from '../transfer/connections.ts'
+import type { RetryOptions } from '../transfer/retry.ts'
 import { type LayerTask, storeLayers } from '../transfer/store-layers.ts'
 import { createWorkerPool } from '../transfer/worker-pool.ts'
 import { ensureFixup } from './fixup.ts'
@@ -22,6 +23,8 @@ export interface StoreImageOptions extends ConnectionOptions {
   readonly unpack?: boolean | undefined
   /** Longest silence of a server, in ms, before a range is asked for again. Default 30,000. */
   readonly stallTimeoutMs?: number | undefined
+  /** How requests that failed are tried again. */
+  readonly retry?: Omit<RetryOptions, 'signal'> | undefined
   /** Hears what a person would like to know when a pull is slow. */
   readonly debug?: ((message: string) => void) | undefined
 }

@@ -68,7 +68,7 @@ export interface RepositoryOptions {
 /** Finds out how the registry is reached, and speaks to it. @throws REGISTRY_UNREACHABLE */
 export async function openRepository(options: RepositoryOptions): Promise<RepositoryClient> {
   const http = createHttpClient(options.stallTimeoutMs)
-  const origin = await resolveEndpoint(http, options.registry, {
+  const origin = await resolveEndpoint(createHttpClient(), options.registry, {
     plainHttp: options.plainHttp ?? false,
     signal: options.signal,
   })

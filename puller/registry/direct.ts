@@ -46,11 +46,12 @@ export function createDirectReader(stallTimeoutMs: number): DirectReader {
     async read(source, range, onBytes, signal) {
       signal.throwIfAborted()
       const url = new URL(source.url)
-      const pool = idle.get(url.origin) ?? []
+      // A server may have ended those that nobody used.
+      const pool = (idle.get(url.origin) ?? []).filter(({ isReusable }) => isReusable)
       idle.set(url.origin, pool)
       const connection = pool.pop() ?? new Connection(url, stallTimeoutMs)
       const wasRead = await connection.get(requestFor(url, source, range), range, onBytes, signal)
-      if (connection.isReusable) pool.push(connection)
+      if (connection.isReusable) idle.get(url.origin)?.push(connection)
       return wasRead
     },
     close() {

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
@@ -7,7 +7,7 @@ import { abandonPrefix, createPrefix, growPrefix, type Prefix } from '../transfe
 import { type ByteRange, mergeRanges, prefixLength, totalLength } from '../transfer/ranges.ts'
 import { readIfExists } from './files.ts'
 import type { IngestPaths } from './layout.ts'
-import { type FileLock, lockFile } from './lock.ts'
+import { type FileLock, type LockOptions, lockFile } from './lock.ts'
 
 /**
  * A blob on its way into the store. At most one process has it open; what it has written whole outlives it, so the
@@ -53,13 +53,10 @@ export class Ingest implements BlobSink {
   static async open(
     paths: IngestPaths,
     blob: Descriptor,
-    options: {
-      readonly signal?: AbortSignal | undefined
-      readonly onBytes?: (present: number) => void
-    } = {},
+    options: LockOptions & { readonly onBytes?: (present: number) => void } = {},
   ): Promise<Ingest> {
     try {
-      const lock = await lockFile(paths.lock, { signal: options.signal })
+      const lock = await lockFile(paths.lock, options)
       const present = parseRanges(await readIfExists(paths.ranges), blob.size)
       return new Ingest(paths, lock, present, options.onBytes ?? (() => undefined))
     } catch (error) {
@@ -95,6 +92,14 @@ export class Ingest implements BlobSink {
 
   completed(range: ByteRange): void {
     writeSync(this.#rangesFd, `${range.start} ${range.end}\n`)
+  }
+
+  /** Forgets what is there. Nobody may be reading or writing it. */
+  restart(): void {
+    ftruncateSync(this.#rangesFd)
+    this.#present = []
+    this.#bytes = 0
+    growPrefix(this.prefix, 0)
   }
 
   /** Tells the reader of the bytes that no more will come. */

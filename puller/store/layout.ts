@@ -23,6 +23,7 @@ export interface StoreLayout {
   readonly content: string
   readonly index: string
   readonly ociLayout: string
+  readonly ingests: string
   readonly staging: string
   readonly lock: string
   blob(digest: Digest): string
@@ -51,6 +52,7 @@ export function storeLayout(root: string): StoreLayout {
     content,
     index: join(content, 'index.json'),
     ociLayout: join(content, 'oci-layout'),
+    ingests: join(root, 'ingest'),
     staging: join(root, 'staging'),
     lock: join(root, 'lock'),
     blob: (digest) => blobPath(content, digest),

@@ -12,16 +12,23 @@ export interface FileLock {
 const FIRST_WAIT_MS = 5
 const LONGEST_WAIT_MS = 200
 
+export interface LockOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called each time that another one is found to have the lock. */
+  readonly onWait?: (() => void) | undefined
+}
+
 /** Takes the lock of `path`, which is made with its directory if it isn't there, waiting for whoever has it. */
 export async function lockFile(
   path: string,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  { signal, onWait }: LockOptions = {},
 ): Promise<FileLock> {
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     signal?.throwIfAborted()
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const lock = tryLockFile(path)
     if (lock !== undefined) return lock
+    onWait?.()
     await sleep(wait, undefined, { signal })
   }
 }

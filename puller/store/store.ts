@@ -8,6 +8,7 @@ import { exists } from './files.ts'
 import { findImage, type NamedImage, readImageIndex, writeImageIndex } from './image-index.ts'
 import { type StoreLayout, storeLayout } from './layout.ts'
 import { type FileLock, lockFile, tryLockFile } from './lock.ts'
+import { removeStaleIngests } from './stale-ingests.ts'
 
 /** The local store: images by name, their blobs, their unpacked layers. */
 export interface Store extends BlobSource {
@@ -43,6 +44,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     await mkdir(layout.staging, { recursive: true, mode: 0o700 })
     if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
     await removeDeadStages(layout)
+    await removeStaleIngests(layout)
   } catch (error) {
     throw new DrayError(
       'STORE_FAILED',

@@ -19,7 +19,7 @@ export interface FetchOptions {
   /** Shared by all blobs that come from the same host. */
   readonly connections: Connections
   readonly direct: DirectReader
-  readonly retry?: Omit<RetryOptions, 'signal'>
+  readonly retry?: Omit<RetryOptions, 'signal'> | undefined
   /** Hears what a person would like to know when a pull is slow. */
   readonly debug?: ((message: string) => void) | undefined
 }

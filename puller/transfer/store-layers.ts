@@ -11,7 +11,9 @@ import type { Stage, Store } from '../store/store.ts'
 import { startSyncing } from '../store/sync.ts'
 import type { Connections } from './connections.ts'
 import { fetchBlob } from './fetch-blob.ts'
+import { openIngests } from './open-ingests.ts'
 import { createPrefix } from './prefix.ts'
+import type { RetryOptions } from './retry.ts'
 import { settleAll } from './settle.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
@@ -31,6 +33,7 @@ export interface StoreLayersOptions {
   readonly asRoot: boolean
   readonly onProgress: OnProgress
   readonly signal: AbortSignal
+  readonly retry?: Omit<RetryOptions, 'signal'> | undefined
   readonly debug?: ((message: string) => void) | undefined
 }
 
@@ -54,10 +57,15 @@ export async function storeLayers(
   options: StoreLayersOptions,
 ): Promise<number> {
   const opened: (Ingest | Stage)[] = []
+  const stop = new AbortController()
+  const work = { ...options, opened, signal: AbortSignal.any([options.signal, stop.signal]) }
   const syncing = startSyncing(store.layout.root)
+  const ingests = await openIngests(tasks, (task, onWait) => openIngest(store, task, work, onWait))
   try {
-    const verified = await settleAll(options.signal, (signal) =>
-      tasks.map((task) => verifyLayer(store, task, { ...options, signal, opened })),
+    const verified = await settleAll(work.signal, (signal) =>
+      tasks.map(async (task) =>
+        verifyLayer(store, task, await ingests.get(task), { ...work, signal }),
+      ),
     )
     if (opened.length > 0) {
       options.onProgress({ type: 'saving' })
@@ -70,7 +78,9 @@ export async function storeLayers(
       for (const thing of opened) if (thing instanceof Ingest) await thing.remove()
     throw error
   } finally {
+    stop.abort()
     await syncing.stop()
+    await Promise.allSettled(ingests.values())
     for (const thing of opened) await thing.close()
   }
 }
@@ -92,46 +102,77 @@ interface Work extends StoreLayersOptions {
   readonly opened: (Ingest | Stage)[]
 }
 
-/** Fetches a blob if it isn't there, verifying and unpacking it while it arrives. */
-async function verifyLayer(store: Store, task: LayerTask, options: Work): Promise<Verified> {
-  const { blob, diffId } = task
-  const needsTree = async () => diffId !== undefined && !(await hasLayer(store.layout, diffId))
-  const report = reporter(task, options.onProgress)
-  report('waiting', 0)
-  if ((await store.has(blob)) && !(await needsTree())) {
-    report('exists', blob.size)
-    return { task, ingest: undefined, stage: undefined, transferred: 0 }
-  }
-  const ingest = await openIngest(store, blob, options, (present) =>
-    report('transferring', present),
-  )
-  // Whoever had the ingest before may have done all the work.
-  const stage = (await needsTree()) ? await store.stage() : undefined
-  if (ingest !== undefined) options.opened.push(ingest)
-  if (stage !== undefined) options.opened.push(stage)
-  const transferred = ingest === undefined ? 0 : blob.size - ingest.presentBytes
-  await transferAndUnpack(store, task, { ...options, ingest, stage })
-  report(transferred === 0 ? 'exists' : 'done', blob.size)
-  return { task, ingest, stage, transferred }
-}
-
+/** Opens the ingest of a blob that isn't there, waiting while another process has it. */
 async function openIngest(
   store: Store,
-  blob: Descriptor,
-  { client, signal }: StoreLayersOptions,
-  onBytes: (present: number) => void,
+  task: LayerTask,
+  work: Work,
+  onWait: () => void,
 ): Promise<Ingest | undefined> {
+  const { blob } = task
+  const report = reporter(task, work.onProgress)
+  report('waiting', 0)
   if (await store.has(blob)) return undefined
-  if (client === undefined) {
+  if (work.client === undefined) {
     throw new DrayError(
       'LAYOUT_INVALID',
       `the local store lacks blob ${blob.digest}: pull the image again`,
     )
   }
-  const ingest = await Ingest.open(store.layout.ingest(blob.digest), blob, { signal, onBytes })
+  const onBytes = (present: number) => report('transferring', present)
+  const { signal } = work
+  const ingest = await Ingest.open(store.layout.ingest(blob.digest), blob, {
+    signal,
+    onWait,
+    onBytes,
+  })
+  work.opened.push(ingest)
+  // Whoever had it before may have done all the work.
   if (!(await store.has(blob))) return ingest
   await ingest.remove()
   return undefined
+}
+
+/** Fetches a blob if it has an ingest, verifying and unpacking it while it arrives. */
+async function verifyLayer(
+  store: Store,
+  task: LayerTask,
+  ingest: Ingest | undefined,
+  work: Work,
+): Promise<Verified> {
+  const { blob, diffId } = task
+  const report = reporter(task, work.onProgress)
+  const needsTree = diffId !== undefined && !(await hasLayer(store.layout, diffId))
+  if (ingest === undefined && !needsTree) {
+    report('exists', blob.size)
+    return { task, ingest, stage: undefined, transferred: 0 }
+  }
+  const openStage = async () => {
+    const stage = needsTree ? await store.stage() : undefined
+    if (stage !== undefined) work.opened.push(stage)
+    return stage
+  }
+  const resumed = ingest?.presentBytes ?? 0
+  let stage = await openStage()
+  let transferred = ingest === undefined ? 0 : blob.size - resumed
+  try {
+    await transferAndUnpack(store, task, { ...work, ingest, stage })
+  } catch (error) {
+    // What an earlier pull left may have been lost with the power: only what came just now is worth blaming.
+    if (ingest === undefined || resumed === 0 || !isDamage(error)) throw error
+    work.debug?.(`${blob.digest}: what an earlier pull left is damaged and fetched again`)
+    ingest.restart()
+    stage = await openStage()
+    transferred = blob.size
+    await transferAndUnpack(store, task, { ...work, ingest, stage })
+  }
+  report(transferred === 0 ? 'exists' : 'done', blob.size)
+  return { task, ingest, stage, transferred }
+}
+
+/** Whether all bytes came, but are not those of the digest. */
+function isDamage(error: unknown): boolean {
+  return isDrayError(error, 'CONTENT_MISMATCH') && !error.retryable
 }
 
 interface LayerWork extends Work {

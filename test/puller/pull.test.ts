@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
@@ -71,6 +71,20 @@ describe('pullImage', () => {
     assert.equal(visible(store).length, IMAGE.blobs.size)
     const { lowerDirs } = await prepareRootfs(store, reference, { platform: PLATFORM })
     assert.equal(readFileSync(join(lowerDirs[1] ?? '', 'hello'), 'utf8'), 'upper')
+  })
+
+  it('fetches again what an earlier pull left, if that was lost with the power', async (t) => {
+    const { store, pull } = await setUp(t, IMAGE)
+    const [layer] = IMAGE.layers
+    assert.ok(layer !== undefined)
+    const { dir, data, ranges } = store.layout.ingest(layer.digest)
+    mkdirSync(dir, { recursive: true })
+    writeFileSync(data, Buffer.alloc(layer.size))
+    writeFileSync(ranges, `0 ${layer.size - 1}\n`)
+    await pull()
+    assert.deepEqual(readFileSync(store.pathOf(layer)), IMAGE.blobs.get(layer.digest))
+    assert.deepEqual(readdirSync(store.layout.ingests), [])
+    assert.deepEqual(readdirSync(store.layout.staging), [])
   })
 
   it('fetches nothing that is there', async (t) => {

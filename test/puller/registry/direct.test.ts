@@ -86,6 +86,17 @@ describe('createDirectReader', () => {
     assert.equal(sockets.length, 1)
   })
 
+  it('opens another connection where the server ended the last one', async (t) => {
+    const { read, got, sockets } = await serve(t, (socket) => socket.write(ANSWER))
+    await read()
+    const [first] = sockets as [Socket]
+    first.end()
+    await once(first, 'close')
+    assert.equal(await read(), true)
+    assert.equal(got(), CONTENT.slice(10, 20).repeat(2))
+    assert.equal(sockets.length, 2)
+  })
+
   it('reads an answer that comes byte by byte', async (t) => {
     const { read, got } = await serve(t, async (socket) => {
       for (const byte of ANSWER) {
