@@ -8,10 +8,11 @@ import type { RecordDriver } from '#registry/storage/record-driver.ts'
 import type { S3Layout } from '#registry/storage/s3/layout.ts'
 import type { ObjectStore } from '#registry/storage/s3/object-store.ts'
 import { createPointers } from '#registry/storage/s3/pointers.ts'
+import type { Change } from './pushes.ts'
 
 const ALL = { limit: 100_000 }
 /** Expires uploads that were changed at any time until now, whatever the clocks say. */
-export const EVERYTHING_MS = -60_000
+const EVERYTHING_MS = -60_000
 
 export function servicesOver({ content, records }: Storage): Services {
   return createServices(content, records, {
@@ -19,8 +20,36 @@ export function servicesOver({ content, records }: Storage): Services {
   })
 }
 
+/** Where a storage keeps its objects. */
+export interface BucketView {
+  readonly store: ObjectStore
+  readonly layout: S3Layout
+}
+
+/**
+ * Asserts that a store is legal in which a change was made, failed or was broken off, that making it (again) succeeds,
+ * and that expiry leaves it and nothing else.
+ */
+export async function assertRecovers(
+  storage: Storage,
+  change: Change,
+  bucket?: BucketView,
+): Promise<void> {
+  const services = servicesOver(storage)
+  if (bucket !== undefined) await assertPointers(bucket, storage.content)
+  await assertLegal(storage)
+  await change.run(services)
+  assert.ok(await change.isSeen(services), 'a second try is lost')
+  // The first time ends uploads, the second time forgets them.
+  for (let i = 0; i < 2; i++) await storage.content.expireUploads(EVERYTHING_MS)
+  assert.ok(await change.isSeen(services), 'expiry took it')
+  await assertLegal(storage)
+  await assertNoStrayRecords(storage)
+  if (bucket !== undefined) await assertNoRubbish(bucket)
+}
+
 /** Asserts that every tag leads to a manifest, each manifest to its blobs, and each blob to bytes of its digest. */
-export async function assertLegal({ content, records }: Storage): Promise<void> {
+async function assertLegal({ content, records }: Storage): Promise<void> {
   for (const key of await records.list('blobs/', ALL)) await assertBlob(content, digestAtEnd(key))
   for (const key of await records.list('manifests/', ALL)) {
     const { bytes = new Uint8Array() } = (await records.get(key)) ?? {}
@@ -38,7 +67,7 @@ export async function assertLegal({ content, records }: Storage): Promise<void> 
 }
 
 /** Asserts that no record speaks of a manifest that is gone. */
-export async function assertNoStrayRecords({ records }: Storage): Promise<void> {
+async function assertNoStrayRecords({ records }: Storage): Promise<void> {
   for (const key of await records.list('tagged/', ALL)) {
     const manifest = key.replace('tagged/', 'manifests/').replace(/\/[^/]+$/, '')
     assert.ok(await records.get(manifest), `${key} outlives its manifest`)
@@ -65,16 +94,12 @@ function digestAtEnd(key: string): Digest {
 }
 
 /** Asserts that each pointer of a bucket leads to bytes of its digest, referred to or not. */
-export async function assertPointers(
-  store: ObjectStore,
-  layout: S3Layout,
-  content: BlobDriver,
-): Promise<void> {
+async function assertPointers({ store, layout }: BucketView, content: BlobDriver): Promise<void> {
   for (const digest of await pointedAt(store, layout)) await assertBlob(content, digest)
 }
 
 /** Asserts that a bucket in which no upload is open holds nothing but records, pointers and what these point to. */
-export async function assertNoRubbish(store: ObjectStore, layout: S3Layout): Promise<void> {
+async function assertNoRubbish({ store, layout }: BucketView): Promise<void> {
   const pointers = createPointers(store, layout, 1)
   const known = new Set<string>()
   for (const digest of await pointedAt(store, layout)) {

@@ -1,11 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import type { Storage } from '#registry/storage/open-storage.ts'
-import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
-import { type S3Layout, s3Layout } from '#registry/storage/s3/layout.ts'
-import { type ObjectStore, openObjectStore } from '#registry/storage/s3/object-store.ts'
-import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
 import { type Ceph, startCeph } from '../../support/ceph-rgw.ts'
 import {
   type Fault,
@@ -13,14 +8,9 @@ import {
   type S3Call,
   startS3FaultProxy,
 } from '../../support/s3-fault-proxy.ts'
+import { assertRecovers, servicesOver } from './audit.ts'
 import {
-  assertLegal,
-  assertNoRubbish,
-  assertPointers,
-  EVERYTHING_MS,
-  servicesOver,
-} from './audit.ts'
-import {
+  type Change,
   inTurn,
   pushByPatches,
   pushByPost,
@@ -28,9 +18,9 @@ import {
   pushManifest,
   type Scenario,
 } from './pushes.ts'
+import { type BucketPlace, openBucketStorage } from './s3-storage.ts'
 
 const MiB = 1024 * 1024
-const SIZES = { partSize: 5 * MiB, partsPerSegment: 2 }
 /** Of the client of S3 where calls are to time out; long enough for calls that don't, on a busy machine. */
 const SHORT_TIMEOUT_MS = 1500
 
@@ -119,23 +109,23 @@ interface Rules extends FaultRules {
   readonly idleTimeoutMs?: number
 }
 
-interface View extends Storage {
-  readonly store: ObjectStore
+/** Makes a change through a network with the given rules, and again; returns what it was refused with at first, if it was. */
+async function holdTo({ given, change }: Scenario, rules: Rules): Promise<unknown> {
+  const { endpoint, credentials } = ceph
+  const place = { endpoint, credentials, bucket, prefix: `${randomUUID()}/` }
+  const storage = openBucketStorage(place)
+  for (const earlier of given) await earlier.run(servicesOver(storage))
+  const refusal = await tryChange(change, place, rules)
+  if (refusal === undefined) assert.ok(await change.isSeen(servicesOver(storage)), 'it is lost')
+  await assertRecovers(storage, change, storage)
+  storage.store.close()
+  return refusal
 }
 
-function open(layout: S3Layout, endpoint: string, idleTimeoutMs?: number): View {
-  const { credentials } = ceph
-  const options = { bucket, endpoint, credentials, region: 'us-east-1', pathStyle: true }
-  const store = openObjectStore({ ...options, idleTimeoutMs })
-  const content = createS3BlobDriver(store, layout, { sizes: SIZES })
-  return { store, content, records: createS3RecordDriver(store, layout) }
-}
-
-/** Makes a change through a network with the given rules; returns what it was refused with, if it was. */
-async function tryChange({ given, change }: Scenario, view: View, layout: S3Layout, rules: Rules) {
-  for (const earlier of given) await earlier.run(servicesOver(view))
+async function tryChange(change: Change, place: BucketPlace, rules: Rules): Promise<unknown> {
   const proxy = await startS3FaultProxy(ceph.endpoint, rules)
-  const through = open(layout, proxy.url, rules.idleTimeoutMs)
+  const { idleTimeoutMs } = rules
+  const through = openBucketStorage({ ...place, endpoint: proxy.url, idleTimeoutMs })
   try {
     await change.run(servicesOver(through))
     return undefined
@@ -146,24 +136,6 @@ async function tryChange({ given, change }: Scenario, view: View, layout: S3Layo
     through.store.close()
     await proxy.stop()
   }
-}
-
-async function holdTo(scenario: Scenario, rules: Rules): Promise<unknown> {
-  const layout = s3Layout(`${randomUUID()}/`)
-  const view = open(layout, ceph.endpoint)
-  const { change } = scenario
-  const refusal = await tryChange(scenario, view, layout, rules)
-  const services = servicesOver(view)
-  if (refusal === undefined) assert.ok(await change.isSeen(services), 'it is lost')
-  await assertPointers(view.store, layout, view.content)
-  await assertLegal(view)
-  await change.run(services)
-  assert.ok(await change.isSeen(services), 'a second try is lost')
-  for (let i = 0; i < 2; i++) await view.content.expireUploads(EVERYTHING_MS)
-  assert.ok(await change.isSeen(services), 'expiry took it')
-  await assertNoRubbish(view.store, layout)
-  view.store.close()
-  return refusal
 }
 
 describe('a push to S3 over a network', { concurrency: 8 }, () => {
