@@ -15,6 +15,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { formatTable } from '#cli/output/format.ts'
+import { median } from './support/median.ts'
 
 const DRAY = join(import.meta.dirname, '../bin/dray')
 const GiB = 1024 ** 3
@@ -188,11 +189,6 @@ async function startRegistry(dir: string): Promise<{ host: string; end(): void }
     if (host !== undefined) return { host, end: () => child.kill() }
   }
   throw new Error('the registry did not start')
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
 const dir = mkdtempSync(join(values.dir, 'dray-bench-'))

@@ -1,10 +1,9 @@
 /**
  * Loads Dray's registry and Debian's docker-registry in turn, on the same disk, and prints medians and ratios.
  *
- *     node bench/registry.ts [--rounds 5] [--dir DIR] [--only WORD] [--memory]
+ *     node bench/registry.ts [--rounds 5] [--dir DIR] [--workers N] [WORD]
  *
- * Needs docker-registry and wrk (Debian packages of these names). With `--memory` it measures what each holds under 32
- * uploads of 1 GiB at once, too, which takes 64 GiB of DIR for a while and some minutes.
+ * WORD picks the works whose name it is in. Needs docker-registry and wrk (Debian packages of these names).
  */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -14,14 +13,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable } from '#cli/output/format.ts'
 import { Connection } from './support/connection.ts'
-import { watchMemory } from './support/process-tree.ts'
+import { median } from './support/median.ts'
 import { MANIFEST, pushBlob, pushImage, repeated } from './support/push.ts'
 import { type RunningRegistry, startDockerRegistry, startDray } from './support/registries.ts'
 
 const MB = 1000 ** 2
 const MiB = 1024 ** 2
-const GiB = 1024 ** 3
-const SMALL_REQUESTS_SECONDS = 2
+const SMALL_REQUESTS_SECONDS = 1
 
 interface Work {
   readonly name: string
@@ -30,15 +28,16 @@ interface Work {
   run(registry: RunningRegistry): Promise<number>
 }
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     dir: { type: 'string', default: tmpdir() },
-    only: { type: 'string', default: '' },
-    memory: { type: 'boolean', default: false },
-    args: { type: 'string', default: '' },
+    workers: { type: 'string' },
   },
+  allowPositionals: true,
 })
+const [word = ''] = positionals
+const args = values.workers === undefined ? [] : ['--workers', values.workers]
 const rounds = Number(values.rounds)
 const dir = mkdtempSync(join(values.dir, 'dray-bench-'))
 const blob = repeated(randomBytes(MiB), 100 * MB)
@@ -140,26 +139,6 @@ async function timed(
   return bytes / MB / seconds
 }
 
-async function memoryRow(registries: readonly RunningRegistry[]): Promise<string[]> {
-  const blob = repeated(randomBytes(MiB), GiB)
-  const cells: string[] = []
-  for (const { port, pid } of registries) {
-    const memory = watchMemory(pid)
-    const rate = await timed(32 * GiB, port, 32, (connection, client) =>
-      pushBlob(connection, `memory${client}`, blob),
-    )
-    const { rss, pss } = memory.stop()
-    cells.push(
-      `${Math.round(rss / MiB)} MiB (pss ${Math.round(pss / MiB)}, ${Math.round(rate)} MB/s)`,
-    )
-  }
-  return ['32 uploads of 1 GiB', ...cells, '']
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
-}
-
 async function measure(work: Work, registries: readonly RunningRegistry[]): Promise<string[]> {
   const rates = new Map(registries.map((registry) => [registry, [] as number[]]))
   // The first round warms the caches and doesn't count.
@@ -176,18 +155,15 @@ async function measure(work: Work, registries: readonly RunningRegistry[]): Prom
 
 const registries: RunningRegistry[] = []
 try {
-  registries.push(
-    await startDray({ dir: join(dir, 'dray'), args: values.args.split(' ').filter(Boolean) }),
-  )
+  registries.push(await startDray({ dir: join(dir, 'dray'), args }))
   registries.push(await startDockerRegistry(join(dir, 'docker-registry')))
   for (const { port } of registries) await pushImage(port, 'bench', '1', blob)
   const rows = [['work, clients', ...registries.map(({ name }) => name), 'ratio']]
   for (const work of [...WORKS, ...PUSHES]) {
-    if (!work.name.includes(values.only)) continue
+    if (!work.name.includes(word)) continue
     rows.push(await measure(work, registries))
     console.log(formatTable(rows.slice(-1)).trimEnd())
   }
-  if (values.memory) rows.push(await memoryRow(registries))
   console.log(`\nmedians of ${rounds}; ratio is Dray over docker-registry\n${formatTable(rows)}`)
 } finally {
   for (const registry of registries) await registry.stop()

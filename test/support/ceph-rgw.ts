@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { type CephOptions, cephSettings } from './ceph-settings.ts'
 
 /** A throwaway S3 server: Ceph's object gateway over one monitor and one in-memory object store, on loopback. */
 export interface Ceph {
@@ -25,16 +26,15 @@ export interface Ceph {
 }
 
 const START_TIMEOUT_MS = 30_000
-const CAPACITY = 6 * 1024 ** 3
 const run = promisify(execFile)
 
 /**
  * Starts a cluster with its state in a new temporary directory, in about two seconds. Several may run at once. Its
  * processes die with this one, however that ends. Needs root, and the Debian packages ceph-mon, ceph-osd, radosgw.
  */
-export async function startCeph(): Promise<Ceph> {
-  const dir = await mkdtemp(join(tmpdir(), 'dray-ceph-'))
-  const cluster = new Cluster(dir)
+export async function startCeph(options: CephOptions = {}): Promise<Ceph> {
+  const dir = await mkdtemp(join(options.dir ?? tmpdir(), 'dray-ceph-'))
+  const cluster = new Cluster(dir, options)
   try {
     await cluster.start()
   } catch (error) {
@@ -49,11 +49,13 @@ export async function startCeph(): Promise<Ceph> {
 class Cluster implements Ceph {
   readonly credentials = { accessKeyId: 'dray-test', secretAccessKey: randomUUID() }
   readonly #dir: string
+  readonly #options: CephOptions
   readonly #daemons = new Map<string, ChildProcess>()
   #port = 0
 
-  constructor(dir: string) {
+  constructor(dir: string, options: CephOptions) {
     this.#dir = dir
+    this.#options = options
   }
 
   get endpoint(): string {
@@ -65,7 +67,10 @@ class Cluster implements Ceph {
     this.#port = gatewayPort
     const fsid = randomUUID()
     for (const name of ['mon', 'osd']) await mkdir(this.#path(name))
-    await writeFile(this.#path('ceph.conf'), settings(this.#dir, fsid, gatewayPort))
+    await writeFile(
+      this.#path('ceph.conf'),
+      cephSettings({ dir: this.#dir, fsid, gatewayPort }, this.#options),
+    )
     await this.#run('monmaptool', [
       ...['--create', '--fsid', fsid, '--addv', 'a', `[v1:127.0.0.1:${monPort}]`],
       this.#path('monmap'),
@@ -163,69 +168,6 @@ class Cluster implements Ceph {
 function environment(): NodeJS.ProcessEnv {
   const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
   return { ...process.env, PATH, CEPH_ARGS: '--no-mon-config' }
-}
-
-function settings(dir: string, fsid: string, gatewayPort: number): string {
-  const sections: Record<string, Record<string, string | number | boolean>> = {
-    global: {
-      fsid,
-      monmap: `${dir}/monmap`,
-      'public addr': '127.0.0.1',
-      'cluster addr': '127.0.0.1',
-      'ms bind ipv6': false,
-      'ms bind msgr2': false,
-      'auth cluster required': 'none',
-      'auth service required': 'none',
-      'auth client required': 'none',
-      'run dir': dir,
-      'admin socket': '',
-      'log to syslog': false,
-      'log file': '/dev/null',
-      'mon cluster log file': '/dev/null',
-      // A monitor alone has nobody to wait for: the defaults make a start take 13 s.
-      'paxos propose interval': 0.05,
-      'paxos min wait': 0.01,
-      'osd pool default size': 1,
-      'osd pool default min size': 1,
-      'osd pool default pg num': 4,
-      'osd pool default pgp num': 4,
-      'osd pool default pg autoscale mode': 'off',
-      'osd crush chooseleaf type': 0,
-      'mon allow pool size one': true,
-      'mon max pg per osd': 1000,
-      'mon data avail crit': 1,
-      'mon data avail warn': 1,
-      'mon osd full ratio': 0.99,
-      'mon osd backfillfull ratio': 0.98,
-      'mon osd nearfull ratio': 0.97,
-      'osd failsafe full ratio': 0.995,
-    },
-    'mon.a': { 'mon data': `${dir}/mon` },
-    'osd.0': {
-      'osd data': `${dir}/osd`,
-      'osd objectstore': 'memstore',
-      'osd class update on start': false,
-      'memstore device bytes': CAPACITY,
-      'osd op num shards': 2,
-      'osd op num threads per shard': 2,
-    },
-    'client.rgw': {
-      // Without tcp_nodelay every GET and LIST takes 45 ms.
-      'rgw frontends': `beast endpoint=127.0.0.1:${gatewayPort} tcp_nodelay=1`,
-      'rgw thread pool size': 64,
-      'rgw dns name': 'localhost',
-      'rgw gc obj min wait': 5,
-      'rgw gc processor period': 10,
-      'rgw override bucket index max shards': 1,
-      'rgw rados pool pg num min': 4,
-    },
-  }
-  return Object.entries(sections)
-    .map(([name, values]) => {
-      const lines = Object.entries(values).map(([key, value]) => `${key} = ${value}\n`)
-      return `[${name}]\n${lines.join('')}`
-    })
-    .join('')
 }
 
 async function answers(endpoint: string): Promise<boolean> {
