@@ -2,7 +2,7 @@
  * What uploads cost Dray's registry: its memory under many of them at once, on a directory and on S3, beside that of
  * Debian's docker-registry; and on S3 how long the commit of a small and of a large blob takes.
  *
- *     node bench/uploads.ts [--dir DIR] [--uploads 32] [--size 1024] [--workers N] [WORK...]
+ *     node bench/uploads.ts [--dir DIR] [--uploads 32] [--size 1024] [--workers N] [--rounds 3] [WORK...]
  *
  * WORK is directory, docker-registry, s3 or commit; all, if none is named. Needs root, docker-registry, ceph-mon,
  * ceph-osd and radosgw (Debian packages of these names), and room in DIR for all uploads (of `--size` MiB each).
@@ -22,7 +22,6 @@ import { type RunningRegistry, startDockerRegistry, startDray } from './support/
 
 const MiB = 1024 ** 2
 const GiB = 1024 ** 3
-const COMMITS = 3
 
 const { values, positionals } = parseArgs({
   options: {
@@ -30,11 +29,13 @@ const { values, positionals } = parseArgs({
     uploads: { type: 'string', default: '32' },
     size: { type: 'string', default: '1024' },
     workers: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
   },
   allowPositionals: true,
 })
 const count = Number(values.uploads)
 const size = Number(values.size) * MiB
+const rounds = Number(values.rounds)
 const dir = mkdtempSync(join(values.dir, 'dray-bench-'))
 const args = values.workers === undefined ? [] : ['--workers', values.workers]
 const isWanted = (work: string) => positionals.length === 0 || positionals.includes(work)
@@ -60,7 +61,7 @@ function formatMemory({ rss, pss }: TreeMemory): string {
 async function measureCommits({ port }: RunningRegistry): Promise<string> {
   const connection = await Connection.open(port)
   const times = { small: [] as number[], large: [] as number[] }
-  for (let i = 0; i < COMMITS; i++) {
+  for (let i = 0; i < rounds; i++) {
     times.small.push(await timeCommit(connection, repeated(randomBytes(MiB), 10 * MiB)))
     times.large.push(await timeCommit(connection, repeated(randomBytes(MiB), 5 * GiB)))
   }
@@ -113,7 +114,7 @@ try {
     rows.push(await during(starting, (other) => measureMemory('docker-registry', other)))
   }
   if (isWanted('s3') || isWanted('commit')) {
-    const capacityBytes = count * size + (COMMITS + 5) * 5 * GiB
+    const capacityBytes = count * size + (rounds + 5) * 5 * GiB
     ceph = await startCeph({ keptIn: 'file', capacityBytes, dir })
     await during(startOnS3(ceph), async (dray) => {
       if (isWanted('s3')) rows.push(await measureMemory('dray, S3', dray))

@@ -68,10 +68,11 @@ export class Connection {
     const all = { Host: 'localhost', ...(length === undefined ? {} : { 'Content-Length': length }) }
     const lines = Object.entries({ ...all, ...headers }).map(([k, v]) => `${k}: ${v}\r\n`)
     this.#method = method
-    this.#waiting = Promise.withResolvers<Answer>()
+    const waiting = Promise.withResolvers<Answer>()
+    this.#waiting = waiting
     this.#socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`)
     if (body !== undefined) await this.#write(body)
-    const answer = await this.#waiting.promise
+    const answer = await waiting.promise
     if (answer.status >= 400) throw new Error(`${method} ${path}: ${answer.head}`)
     return answer
   }
