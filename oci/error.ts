@@ -45,6 +45,7 @@ export const ERRORS = {
   READ_ONLY: { status: 405, wire: 'UNSUPPORTED', message: 'the registry is read-only' },
   ROUTE_UNKNOWN: { status: 404, wire: 'UNSUPPORTED', message: 'no such endpoint' },
   STORAGE_FAILED: { status: 503, wire: 'UNSUPPORTED', message: 'the storage did not answer' },
+  QUOTA_EXCEEDED: { status: 403, wire: 'DENIED', message: 'the repository is full' },
   ISSUER_UNREACHABLE: {
     status: 503,
     wire: 'UNSUPPORTED',

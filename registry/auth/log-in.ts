@@ -1,4 +1,5 @@
 import { DrayError } from '#oci/error.ts'
+import { networkOf } from '../net/addresses.ts'
 import type { AuthConfig } from './config.ts'
 import type { Identity } from './identity.ts'
 import { createLogInBrake } from './log-in-brake.ts'
@@ -17,7 +18,8 @@ export type LogIn = (sources: Sources, request: LogInRequest) => Promise<Identit
 
 export function createLogIn(): LogIn {
   const brake = createLogInBrake()
-  return async (sources, { user, password, address }) => {
+  return async (sources, { user, password, ...request }) => {
+    const address = networkOf(request.address)
     // A workload has no password, but a token by which its platform says who it is.
     if (isSignedText(password)) return (await sources.external(password)).identity
     const waitMs = brake.waitMs(user, address)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { errorMessage } from '#oci/error.ts'
+import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import { authSchema } from '../auth/config.ts'
 import { parseGlob } from '../globs.ts'
 import { areWarnings } from '../http/warnings.ts'
@@ -16,6 +17,7 @@ const WEEK_MS = 7 * 24 * 60 * MINUTE_MS
 
 const text = z.string().min(1)
 const duration = z.int().min(1).max(LONGEST_TIMER_MS)
+const count = z.int().min(1)
 const pattern = z.string().superRefine((value, context) => {
   try {
     parseGlob(value)
@@ -200,6 +202,48 @@ export const SETTINGS = {
     },
     { needs: ['cert', 'key'] },
   ),
+  limits: section({
+    requestsPerSecond: setting('number', z.number().positive(), {
+      argument: 'n',
+      defaultText: 'no limit',
+      summary: 'requests a second that each user, or address of others, may make on average',
+      details: 'More are answered 429 with `Retry-After`. Each process counts for itself.',
+    }),
+    burst: setting('number', count, {
+      default: 100,
+      argument: 'n',
+      summary: 'requests that may come at once, after a rest',
+    }),
+    concurrentRequests: setting('number', count, {
+      argument: 'n',
+      defaultText: 'no limit',
+      summary: 'requests that may run at the same time, for each user or address',
+    }),
+    openUploads: setting('number', count, {
+      argument: 'n',
+      defaultText: 'no limit',
+      summary: 'uploads that may be open in a repository',
+      details: 'Each process counts those that it has begun.',
+    }),
+    repositoryBytes: setting('number', count, {
+      argument: 'bytes',
+      defaultText: 'no limit',
+      summary: 'bytes of all blobs of a repository',
+      details:
+        'Checked when a blob is complete; several replicas may exceed it together by what they push in a minute.',
+    }),
+    manifestBytes: setting('number', z.int().min(1024).max(MANIFEST_LIMIT), {
+      default: MANIFEST_LIMIT,
+      argument: 'bytes',
+      summary: 'longest manifest that is taken',
+    }),
+    headerBytes: setting('number', z.int().min(4096).max(65_536), {
+      default: 16_384,
+      argument: 'bytes',
+      summary: 'longest headers that are read',
+      details: 'Longer ones are answered 431.',
+    }),
+  }),
   trustedProxies: setting('json', addresses, {
     default: [],
     defaultText: 'none',

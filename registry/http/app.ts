@@ -13,6 +13,7 @@ import { createAudit } from './audit.ts'
 import { errorAnswers } from './errors.ts'
 import { healthAnswers } from './health.ts'
 import { observeRequests } from './observed.ts'
+import { createRateLimits, type RateLimitOptions } from './rate-limits.ts'
 import { refuseChanges } from './read-only.ts'
 import { createGuard } from './guard.ts'
 import { addBlobRoutes } from './routes/blobs.ts'
@@ -34,14 +35,20 @@ export interface AppOptions {
   readonly stallTimeoutMs: number
   /** Whether only requests that change nothing are answered. */
   readonly readOnly: boolean
+  readonly limits: RequestLimits
   /** Told to clients with every answer. */
   readonly warnings: readonly string[]
+}
+
+/** What clients may send. */
+export interface RequestLimits extends RateLimitOptions {
+  readonly manifestBytes: number
 }
 
 /** The HTTP face of a registry (distribution-spec, "API"). */
 export function createApp(services: Services, options: AppOptions): Koa {
   const { logger, observer, authority, isTrustedProxy, readiness } = options
-  const { stallTimeoutMs, readOnly, warnings } = options
+  const { stallTimeoutMs, readOnly, warnings, limits } = options
   const app = new Koa()
   // A stream that breaks after its answer has begun ends the connection, and there is nobody left to tell.
   app.on('error', (err: unknown) => logger.warn({ err }, 'answer cut off'))
@@ -56,9 +63,12 @@ export function createApp(services: Services, options: AppOptions): Koa {
   app.use(errorAnswers(logger, stallTimeoutMs))
   if (readOnly) app.use(refuseChanges)
   const router = new Router()
-  const routes = guardRoutes(router, createGuard(authority, createAudit(logger)))
+  const routes = guardRoutes(
+    router,
+    createGuard({ authority, audit: createAudit(logger), rateLimits: createRateLimits(limits) }),
+  )
   addDiscoveryRoutes(routes, services)
-  addManifestRoutes(routes, services, stallTimeoutMs)
+  addManifestRoutes(routes, services, { stallTimeoutMs, manifestBytes: limits.manifestBytes })
   addUploadRoutes(routes, services, stallTimeoutMs)
   addBlobRoutes(routes, services, stallTimeoutMs)
   addTokenRoutes(routes, authority, stallTimeoutMs)

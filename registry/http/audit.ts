@@ -21,7 +21,7 @@ export function createAudit(logger: Logger): Audit {
       if (isChange) log.info({ audit: 'change', ...factsOf(ctx, requirement) }, 'audit')
     },
     refused(ctx, requirement, error) {
-      if (!isDrayError(error, 'UNAUTHORIZED', 'DENIED', 'TOOMANYREQUESTS')) return
+      if (!isDrayError(error, 'UNAUTHORIZED', 'DENIED', 'TOOMANYREQUESTS', 'QUOTA_EXCEEDED')) return
       // Every client begins by asking whether it must log in.
       if (requirement === 'user' && ctx.get('Authorization') === '') return
       const { code, cause } = error

@@ -6,10 +6,12 @@ import { certificateIdentity } from '../auth/certificate.ts'
 import { ANONYMOUS, type Identity } from '../auth/identity.ts'
 import type { Action } from '../auth/rules.ts'
 import type { Subject } from '../auth/subject.ts'
+import { networkOf } from '../net/addresses.ts'
 import type { Handler, Requirement } from './access.ts'
 import type { Audit } from './audit.ts'
 import { type Context, repositoryOf } from './context.ts'
 import { peerOf } from './peer.ts'
+import type { RateLimits } from './rate-limits.ts'
 import { publicUrl } from './public-url.ts'
 
 /** Lets a request reach its route if it may. @throws UNAUTHORIZED, DENIED, TOOMANYREQUESTS */
@@ -40,10 +42,24 @@ export function presentedBy(ctx: Context): Presented {
   }
 }
 
-export function createGuard(authority: Authority, audit: Audit): Guard {
+export interface GuardParts {
+  readonly authority: Authority
+  readonly audit: Audit
+  readonly rateLimits: RateLimits
+}
+
+export function createGuard({ authority, audit, rateLimits }: GuardParts): Guard {
   return async (ctx, requirement, handler) => {
     try {
-      if (requirement !== 'open') await admit(authority, ctx, requirement)
+      if (requirement !== 'open') {
+        await admit(authority, ctx, requirement).catch((error) => {
+          // Those who are refused have had their request, too.
+          rateLimits(accountOf(ctx))()
+          throw error
+        })
+      }
+      const finish = rateLimits(accountOf(ctx))
+      ctx.res.once('close', finish)
       await handler(ctx)
     } catch (error) {
       if (requirement === 'open' && isDrayError(error, 'UNAUTHORIZED')) {
@@ -54,6 +70,12 @@ export function createGuard(authority: Authority, audit: Audit): Guard {
     }
     audit.done(ctx, requirement)
   }
+}
+
+/** Users are counted for themselves, wherever they are, and others by their address. */
+function accountOf(ctx: Context): string {
+  const { name } = accessOf(ctx).identity
+  return name === undefined ? `address ${networkOf(peerOf(ctx).address)}` : `user ${name}`
 }
 
 async function admit(authority: Authority, ctx: Context, requirement: Guarded): Promise<void> {

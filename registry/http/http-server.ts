@@ -21,7 +21,9 @@ export interface HttpServer {
   drain(timeoutMs: number): Promise<void>
 }
 
-export type HttpServerOptions = Pick<RegistryConfig, 'listen' | 'tls'> & { readonly logger: Logger }
+export type HttpServerOptions = Pick<RegistryConfig, 'listen' | 'tls' | 'limits'> & {
+  readonly logger: Logger
+}
 
 /** Deals with one request; resolves when nothing of it is left to do, whatever becomes of its connection. */
 export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -34,7 +36,7 @@ const SWEEP_INTERVAL_MS = 50
 /** @throws CONFIG_INVALID when the address can't be listened on */
 export async function startHttpServer(
   handle: Handle,
-  { listen: address, tls, logger }: HttpServerOptions,
+  { listen: address, tls, limits, logger }: HttpServerOptions,
 ): Promise<HttpServer> {
   const handlings = new Map<ServerResponse, Promise<void>>()
   const take: RequestListener = (request, response) => {
@@ -45,6 +47,7 @@ export async function startHttpServer(
   }
   // A whole-request timeout would end every honest slow upload; bodies have a stall timer of their own.
   const options = {
+    maxHeaderSize: limits.headerBytes,
     requestTimeout: 0,
     headersTimeout: HEADERS_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,

@@ -37,3 +37,13 @@ export function plainAddress(address: string): string {
   const [bare = ''] = address.split('%')
   return MAPPED.exec(bare)?.[1] ?? bare
 }
+
+/** What one client has of the address space: an IPv4 address, or a network of IPv6 of 64 bits. */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address
+  const [before = '', after] = address.split('::')
+  const head = before === '' ? [] : before.split(':')
+  const tail = after === undefined || after === '' ? [] : after.split(':')
+  const zeros = Array<string>(Math.max(0, 8 - head.length - tail.length)).fill('0')
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`
+}

@@ -17,6 +17,7 @@ import type { RepositoryName, Tag } from '#oci/reference.ts'
 export const RECORD_KEYS = {
   catalog: 'catalog/',
   repository: (name: RepositoryName) => `catalog/${name}`,
+  blobs: (name: RepositoryName) => `blobs/${name}!/`,
   blob: (name: RepositoryName, digest: Digest) => `blobs/${name}!/${digest}`,
   holders: (digest: Digest) => `holders/${digest}/`,
   holder: (digest: Digest, name: RepositoryName) => `holders/${digest}/${name}`,

@@ -1,4 +1,3 @@
-import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import type { Services } from '../../services/services.ts'
 import type { Routes } from '../access.ts'
 import { bodyOf, readWhole } from '../body.ts'
@@ -7,11 +6,17 @@ import { answerEmpty, repositoryOf, selectorOf, tagsOf } from '../context.ts'
 import { accessOf } from '../guard.ts'
 import { PATHS } from '../paths.ts'
 
+export interface ManifestRouteOptions {
+  readonly stallTimeoutMs: number
+  /** Longest manifest that is taken. */
+  readonly manifestBytes: number
+}
+
 /** Manifests by tag and by digest (distribution-spec, end-3, end-7, end-9). */
 export function addManifestRoutes(
   router: Routes,
   { manifests }: Services,
-  stallTimeoutMs: number,
+  { stallTimeoutMs, manifestBytes }: ManifestRouteOptions,
 ): void {
   router.get(PATHS.manifest, async (ctx) => {
     const { bytes, digest, mediaType } = await manifests.get(repositoryOf(ctx), selectorOf(ctx))
@@ -30,7 +35,7 @@ export function addManifestRoutes(
     const selector = selectorOf(ctx)
     const tags = tagsOf(ctx, selector)
     const body = bodyOf(ctx.req, stallTimeoutMs)
-    const bytes = await readWhole(body, ctx.request.length, MANIFEST_LIMIT)
+    const bytes = await readWhole(body, ctx.request.length, manifestBytes)
     const contentType = ctx.get('Content-Type') || undefined
     const { digest, subject } = await manifests.put(name, {
       selector,

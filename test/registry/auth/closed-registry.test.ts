@@ -38,7 +38,13 @@ describe('a registry with repositories of several users', () => {
     ]) {
       const path = `/v2/bob/app/blobs/uploads/?mount=${digest}&from=${from}`
       const { status, headers, body } = await bob.send('POST', path)
-      const { location, 'docker-upload-uuid': id, date, ...others } = headers
+      const {
+        location,
+        'docker-upload-uuid': id,
+        'x-request-id': request,
+        date,
+        ...others
+      } = headers
       assert.match(location ?? '', /^\/v2\/bob\/app\/blobs\/uploads\/[0-9a-f-]+$/)
       answers.push({ status, others, body: body.toString() })
     }
@@ -105,7 +111,7 @@ describe('a registry with repositories of several users', () => {
         ),
       )
       const [known, other] = answers.map(({ status, headers, body }) => {
-        const { date, 'content-length': length, ...rest } = headers
+        const { date, 'content-length': length, 'x-request-id': id, ...rest } = headers
         const text = JSON.stringify([rest, body.toString()])
         return { status, text: text.replace(/alice\/\w+/g, 'NAME') }
       })
