@@ -98,6 +98,12 @@ export const SETTINGS = {
         defaultText: 'as `s3.endpoint`',
         summary: 'S3 server as clients reach it',
       }),
+      redirectMinBytes: setting('number', z.int().min(0).max(Number.MAX_SAFE_INTEGER), {
+        default: 65_536,
+        argument: 'bytes',
+        summary: 'the registry answers with smaller blobs itself',
+        details: 'They come sooner so than by a second request to another server.',
+      }),
       redirectTtlMs: setting('number', z.int().min(1000).max(WEEK_MS), {
         default: 20 * MINUTE_MS,
         argument: 'ms',

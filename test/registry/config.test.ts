@@ -62,7 +62,8 @@ describe('the configuration', () => {
     assert.equal(config.uploadTtlMs, 5)
     assert.deepEqual(config.s3, {
       ...{ bucket: 'flag', region: 'file', endpoint: undefined, pathStyle: false, prefix: '' },
-      ...{ redirect: false, publicEndpoint: undefined, redirectTtlMs: 1_200_000 },
+      ...{ redirect: false, publicEndpoint: undefined },
+      ...{ redirectTtlMs: 1_200_000, redirectMinBytes: 65_536 },
     })
   })
 
@@ -77,6 +78,7 @@ describe('the configuration', () => {
       's3.prefix': ['a/b/', 'a/b/'],
       's3.redirect': ['true', true],
       's3.publicEndpoint': ['https://public', 'https://public'],
+      's3.redirectMinBytes': ['0', 0],
       's3.redirectTtlMs': ['1000', 1000],
       stallTimeoutMs: ['1', 1],
       uploadTtlMs: ['2', 2],

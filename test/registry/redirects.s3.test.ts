@@ -71,6 +71,18 @@ describe('a registry that sends clients to its bucket', () => {
     assert.ok(sent.body.equals(bytes))
   })
 
+  it('answers with small blobs itself', async () => {
+    for (const [size, status] of [
+      [0, 200],
+      [65_535, 200],
+      [65_536, 307],
+    ] as const) {
+      const small = await client.pushBlob('app', randomBytes(size))
+      const { headers } = await client.expect(status, 'GET', `/v2/app/blobs/${small}`)
+      assert.equal(headers['docker-content-digest'], small)
+    }
+  })
+
   it('signs for as long as it is told, and gives no secret away', async () => {
     const { url } = await follow()
     assert.equal(url.searchParams.get('X-Amz-Expires'), '60')

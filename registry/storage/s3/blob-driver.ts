@@ -82,12 +82,14 @@ export function createS3BlobDriver(
   }
 }
 
-/** Only a blob that is one object has a URL. */
+/** Only a blob that is one object, and not a small one, has a URL. */
 async function presign(
   pointers: Pointers,
   presigner: Presigner,
   digest: Digest,
 ): Promise<string | undefined> {
-  const [only, ...more] = (await pointers.recall(digest))?.segments ?? []
-  return only === undefined || more.length > 0 ? undefined : presigner.sign(only.key)
+  const { segments, size } = (await pointers.recall(digest)) ?? { segments: [], size: 0 }
+  const [only, ...more] = segments
+  const hasUrl = only !== undefined && more.length === 0 && size >= presigner.minBytes
+  return hasUrl ? presigner.sign(only.key) : undefined
 }

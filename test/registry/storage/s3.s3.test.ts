@@ -259,6 +259,7 @@ describe('the check of a bucket', () => {
       prefix: '',
       redirect: false,
       redirectTtlMs: 60_000,
+      redirectMinBytes: 0,
       ...changes,
     })
 
