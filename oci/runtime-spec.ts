@@ -59,6 +59,7 @@ export interface Linux {
   readonly namespaces: readonly Namespace[]
   readonly cgroupsPath: string
   readonly resources: Resources
+  readonly devices?: readonly DeviceNode[] | undefined
   readonly sysctl?: Readonly<Record<string, string>> | undefined
   readonly maskedPaths: readonly string[]
   readonly readonlyPaths: readonly string[]
@@ -69,10 +70,35 @@ export interface Linux {
 export interface Resources {
   readonly devices: readonly DeviceRule[]
   /** Bytes; `swap` is memory and swap together, absent where the kernel can't limit it. */
-  readonly memory?: { readonly limit: number; readonly swap?: number | undefined } | undefined
+  readonly memory?:
+    | {
+        readonly limit?: number | undefined
+        readonly swap?: number | undefined
+        readonly reservation?: number | undefined
+      }
+    | undefined
   /** `quota` out of `period`, both in microseconds. */
-  readonly cpu?: { readonly quota: number; readonly period: number } | undefined
+  readonly cpu?:
+    | {
+        readonly quota?: number | undefined
+        readonly period?: number | undefined
+        readonly shares?: number | undefined
+        readonly cpus?: string | undefined
+        readonly mems?: string | undefined
+      }
+    | undefined
   readonly pids?: { readonly limit: number } | undefined
+}
+
+/** A device made in /dev. */
+export interface DeviceNode {
+  readonly path: string
+  readonly type: 'b' | 'c' | 'p'
+  readonly major: number
+  readonly minor: number
+  readonly fileMode: number
+  readonly uid: number
+  readonly gid: number
 }
 
 export interface DeviceRule {

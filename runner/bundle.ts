@@ -1,17 +1,28 @@
-import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DrayError, isErrno } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { RuntimeSpec } from '#oci/runtime-spec.ts'
 import type { HostFacts } from './host-facts.ts'
-import { type ContainerPaths, ETC_FILES } from './layout.ts'
+import { type Surroundings, writeEtcFiles } from './etc-files.ts'
+import type { ContainerPaths } from './layout.ts'
 import type { ContainerOptions, PlacedVolume, Volume } from './options.ts'
 import { mountOverlay } from './overlay.ts'
-import { placeVolume, placeWorkdir, prepareMountPoints } from './preflight.ts'
+import { placeTmpfs, placeVolume, placeWorkdir, prepareMountPoints } from './preflight.ts'
 import type { Claim } from './record.ts'
 import { readTextInRoot } from './rootfs-files.ts'
-import { buildSpec, commandLine, hostnameOf, wantedUser, wantedWorkdir } from './spec.ts'
-import { type ContainerUser, resolveUser } from './user.ts'
+import {
+  buildSpec,
+  commandLine,
+  hostnameOf,
+  type SpecFacts,
+  wantedUser,
+  wantedWorkdir,
+} from './spec.ts'
+import { allDevices, findDevices } from './spec/devices.ts'
+import { specText } from './spec/limits.ts'
+import { type ContainerUser, resolveUser, withGroups } from './user.ts'
+import { copyUp } from './volumes/copy-up.ts'
 
 /** More than any distribution's user database; a hostile one must not fill the memory. */
 const DATABASE_LIMIT = 4 * 1024 * 1024
@@ -26,7 +37,8 @@ export async function makeBundle(
   claim: Claim,
   rootfs: Rootfs,
   options: ContainerOptions,
-  host: HostFacts & { readonly hostEnv: Readonly<Record<string, string | undefined>> },
+  host: HostFacts &
+    Pick<SpecFacts, 'hostEnv' | 'namespaces' | 'initPath'> & { readonly around: Surroundings },
 ): Promise<RuntimeSpec> {
   const { paths, id } = claim
   const config = rootfs.config.config ?? {}
@@ -34,16 +46,19 @@ export async function makeBundle(
   await mountRootfs(paths, rootfs.lowerDirs, { volatile: options.autoRemove ?? false })
   prepareMountPoints(paths.merged)
   const volumes = await placeVolumes(paths.merged, options.volumes ?? [])
-  const spec = buildSpec(rootfs.config, options, {
+  const tmpfs = (options.tmpfs ?? []).map((mount) => placeTmpfs(paths.merged, mount))
+  const placed = { ...options, tmpfs }
+  const spec = buildSpec(rootfs.config, placed, {
     ...host,
     id,
     volumes,
-    user: lookUpUser(paths.merged, wantedUser(config, options)),
-    workdir: placeWorkdir(paths.merged, wantedWorkdir(config, options), volumes),
+    user: lookUpUser(paths.merged, wantedUser(config, options), options.groups),
+    workdir: placeWorkdir(paths.merged, wantedWorkdir(config, options), [...volumes, ...tmpfs]),
     rootPath: paths.merged,
-    etcFiles: await writeEtcFiles(paths.dir, hostnameOf(id, options), options.network),
+    etcFiles: await writeEtcFiles(paths.dir, hostnameOf(id, options), options, host.around),
+    devices: options.privileged ? allDevices() : findDevices(options.devices ?? []),
   })
-  await writeFile(paths.config, JSON.stringify(spec), { mode: 0o600 })
+  await writeFile(paths.config, specText(spec), { mode: 0o600 })
   return spec
 }
 
@@ -76,8 +91,10 @@ async function dressUpper(upper: string, top: string): Promise<void> {
 async function placeVolumes(root: string, volumes: readonly Volume[]): Promise<PlacedVolume[]> {
   const placed: PlacedVolume[] = []
   for (const volume of volumes) {
-    await ensureHostPath(volume.hostPath)
-    placed.push(await placeVolume(root, volume, volumes))
+    if (volume.name === undefined && !volume.mustExist) await ensureHostPath(volume.hostPath)
+    const there = await placeVolume(root, volume, volumes)
+    if (volume.copiesUp) await copyUp(join(root, there.containerPath), volume.hostPath)
+    placed.push(there)
   }
   return placed
 }
@@ -98,34 +115,15 @@ function volumeError(path: string, cause: unknown): DrayError {
   return new DrayError('USAGE', `cannot use ${path} as a volume: ${String(cause)}`, { cause })
 }
 
-function lookUpUser(root: string, user: string): ContainerUser {
-  return resolveUser(user, {
+/** Looks up `USER[:GROUP]`, and more groups, in the databases of a root file system. @throws USER_UNKNOWN */
+export function lookUpUser(
+  root: string,
+  user: string,
+  groups: readonly string[] = [],
+): ContainerUser {
+  const databases = {
     passwd: readTextInRoot(root, '/etc/passwd', DATABASE_LIMIT) ?? '',
     group: readTextInRoot(root, '/etc/group', DATABASE_LIMIT) ?? '',
-  })
-}
-
-/** Writes the container's own hosts, hostname and resolv.conf; with the host's network, the host's names hold. */
-async function writeEtcFiles(
-  dir: string,
-  hostname: string,
-  network: ContainerOptions['network'],
-): Promise<Record<string, string>> {
-  const ofHost = async (path: string) =>
-    network === 'host' ? await readFile(path, 'utf8').catch(() => '') : ''
-  const texts = {
-    hosts: `${(await ofHost('/etc/hosts')) || LOCAL_HOSTS}\n127.0.1.1\t${hostname}\n`,
-    hostname: `${hostname}\n`,
-    'resolv.conf': await ofHost('/etc/resolv.conf'),
   }
-  const mounted: Record<string, string> = {}
-  for (const name of ETC_FILES) {
-    const path = join(dir, name)
-    await writeFile(path, texts[name])
-    await chmod(path, 0o644) // whatever the umask: users inside read it
-    mounted[`/etc/${name}`] = path
-  }
-  return mounted
+  return withGroups(resolveUser(user, databases), groups, databases)
 }
-
-const LOCAL_HOSTS = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n'

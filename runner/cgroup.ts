@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -56,6 +56,20 @@ export async function describeCgroups(
 /** Whether memory and swap together can be limited: v1 counts swap only when the kernel is told to at boot. */
 export function limitsSwap(cgroups: Cgroups): boolean {
   return cgroups.mode === 'v2' || existsSync(`${CGROUP_ROOT}/memory/memory.memsw.limit_in_bytes`)
+}
+
+/** The numbers of the processes in a cgroup and those below it. */
+export function processesOf(path: string): number[] {
+  const dir = ['pids', 'systemd', '']
+    .map((controller) => join(CGROUP_ROOT, controller, path))
+    .find((candidate) => existsSync(candidate))
+  return dir === undefined ? [] : pidsUnder(dir)
+}
+
+function pidsUnder(dir: string): number[] {
+  const own = readText(join(dir, 'cgroup.procs')).split('\n').map(Number)
+  const below = readdirSync(dir, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  return [...own.filter(Boolean), ...below.flatMap(({ name }) => pidsUnder(join(dir, name)))]
 }
 
 /** Whether the processes of a cgroup are frozen. */

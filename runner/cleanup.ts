@@ -7,13 +7,13 @@ import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { type Cgroups, isFrozen, readCgroups, removeCgroup } from './cgroup.ts'
 import { realContainersDir } from './containers/find.ts'
 import { dropName } from './containers/names.ts'
-import { isContainerId } from './layout.ts'
+import { cgroupsPathOf, isContainerId, rootOf } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
 import { findPrograms, killAndWait } from './processes.ts'
 import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
 import { deleteArguments, KNOWN_RUNTIMES, resumeArguments } from './runtime.ts'
-import { cgroupsPathOf } from './spec.ts'
 import { unmount } from './sys.ts'
+import { dropAnonymousVolumes } from './volumes/resolve.ts'
 
 const run = promisify(execFile)
 
@@ -85,7 +85,9 @@ export async function removeContainer(
 ): Promise<void> {
   await takeDown(claim, record, cgroups)
   await removeDirectory(claim)
-  if (record !== undefined) dropName(root, record.id, record.name)
+  if (record === undefined) return
+  dropName(root, record.id, record.name)
+  if (record.options.autoRemove) await dropAnonymousVolumes(root, record.options)
 }
 
 /**
@@ -100,9 +102,10 @@ export async function takeDown(
   cgroups: Cgroups,
 ): Promise<void> {
   const trouble = record === undefined ? undefined : await deleteInRuntime(record)
-  if (!(await removeCgroup(cgroups, cgroupsPathOf(claim.id)))) {
+  if (!(await removeCgroup(cgroups, cgroupsPathOf(claim.id, record?.options)))) {
     throw left(claim, trouble ?? 'its processes do not end')
   }
+  await takeOffNetwork(claim)
   await unmountUnder(claim)
 }
 
@@ -115,7 +118,7 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
     run(record.runtime, args, { timeout: RUNTIME_TIMEOUT_MS })
   try {
     // Nothing frozen can be killed.
-    if (isFrozen(cgroupsPathOf(record.id)))
+    if (isFrozen(cgroupsPathOf(record.id, record.options)))
       await call(resumeArguments(record.runtimeRoot, record.id))
     await call(deleteArguments(record.runtimeRoot, record.id))
     return undefined
@@ -124,6 +127,13 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
   } finally {
     rmSync(state, { recursive: true, force: true })
   }
+}
+
+/** What networks need is loaded for containers that are on one. */
+async function takeOffNetwork({ id, paths }: Claim): Promise<void> {
+  if (!existsSync(paths.network)) return
+  const { disconnect } = await import('./network/connect.ts')
+  await disconnect(rootOf(paths), id, paths)
 }
 
 async function unmountUnder(claim: Claim): Promise<void> {

@@ -6,8 +6,8 @@ import { makeBundle } from './bundle.ts'
 import { removeContainer } from './cleanup.ts'
 import { checkCommand } from './command.ts'
 import { type NewContainer, newContainer } from './containers/create.ts'
+import { launchFacts } from './containers/facts.ts'
 import type { RunnerContext } from './context.ts'
-import { readHostFacts } from './host-facts.ts'
 import type { ContainerOptions } from './options.ts'
 import { explainStart, type OciRuntime, runArguments } from './runtime.ts'
 import { exitCodeOfSignal, SignalCatcher } from './signals.ts'
@@ -77,8 +77,8 @@ async function runIn(container: NewContainer, run: Run): Promise<number> {
   const { claim, record, runtime, cgroups } = container
   const { context, signals } = run
   const { options } = record
-  const host = { ...(await readHostFacts(cgroups)), hostEnv: context.hostEnv }
-  const spec = await makeBundle(claim, record.rootfs, options, host)
+  const facts = await launchFacts(claim, record, context, cgroups)
+  const spec = await makeBundle(claim, record.rootfs, options, facts)
   // A volume may hold the command; then only the runtime can tell.
   if ((options.volumes ?? []).length === 0) await checkCommand(claim.paths.merged, spec.process)
   if (signals.ending !== undefined) return exitCodeOfSignal(signals.ending)

@@ -24,10 +24,25 @@ export function buildEnvironment(parts: EnvironmentParts): string[] {
     const equals = entry.indexOf('=')
     if (equals > 0) variables.set(entry.slice(0, equals), entry.slice(equals + 1))
   }
-  for (const entry of parts.options) {
+  const environment = [...variables].map(([key, value]) => `${key}=${value}`)
+  return mergeEnvironment(environment, parts.options, parts.host)
+}
+
+/**
+ * Adds `KEY=VALUE` to an environment, the later winning; `KEY` alone takes the value in `host`, and is dropped without one.
+ * Each key is there once, in the order of their first mention.
+ */
+export function mergeEnvironment(
+  environment: readonly string[],
+  added: readonly string[],
+  host: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const variables = new Map<string, string>()
+  const own = environment.length
+  for (const [at, entry] of [...environment, ...added].entries()) {
     const equals = entry.indexOf('=')
     const key = equals < 0 ? entry : entry.slice(0, equals)
-    const value = equals < 0 ? parts.host[key] : entry.slice(equals + 1)
+    const value = equals < 0 && at >= own ? host[key] : entry.slice(equals + 1)
     if (value === undefined) variables.delete(key)
     else variables.set(key, value)
   }

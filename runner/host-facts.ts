@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { type Cgroups, limitsSwap } from './cgroup.ts'
 import type { SpecFacts } from './spec.ts'
+import { capabilitiesIn } from './spec/capabilities.ts'
 
 /** The part of {@link SpecFacts} that is the same for every container of a host. */
 export type HostFacts = Pick<
@@ -13,16 +14,18 @@ export type HostFacts = Pick<
   | 'openFilesLimit'
   | 'oomScoreAdj'
   | 'thermalPaths'
+  | 'hostCapabilities'
 >
 
 const CPU_DIR = '/sys/devices/system/cpu'
 
 /** Reads what a container's spec depends on. What can't be read has the careful value. */
 export async function readHostFacts(cgroups: Cgroups): Promise<HostFacts> {
-  const [limits, oomScore, cpus] = await Promise.all([
+  const [limits, oomScore, cpus, status] = await Promise.all([
     readFile('/proc/self/limits', 'latin1').catch(() => ''),
     readFile('/proc/self/oom_score_adj', 'latin1').catch(() => '0'),
     readdir(CPU_DIR).catch((): string[] => []),
+    readFile('/proc/self/status', 'latin1').catch(() => ''),
   ])
   return {
     architecture: process.arch,
@@ -31,6 +34,7 @@ export async function readHostFacts(cgroups: Cgroups): Promise<HostFacts> {
     openFilesLimit: hardOpenFilesLimit(limits),
     oomScoreAdj: Math.max(0, Number(oomScore) || 0),
     thermalPaths: thermalPaths(cpus),
+    hostCapabilities: capabilitiesIn(status),
   }
 }
 

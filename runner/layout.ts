@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { type ContainerOptions, normalPath } from './options.ts'
 
 /**
  * What a container leaves on the host as long as it exists. `<root>` is the local store.
@@ -12,6 +13,7 @@ import { join } from 'node:path'
  *       runtime.log               what the OCI runtime says, JSON lines
  *       output.log                what the container says, in the lines of Kubernetes
  *       exit oom                  the exit code, and that memory ran out, as the monitor writes them
+ *       network.json              its namespace, address and ports, while it is on a network
  *       monitor.pid attach ctl winsz   the monitor's: its pid, its socket and its pipes
  *       hosts hostname resolv.conf   mounted inside, in /etc
  *       empty/                    the only lower directory of an image without layers
@@ -42,6 +44,7 @@ export interface ContainerPaths {
   readonly exit: string
   readonly oom: string
   readonly monitorPid: string
+  readonly network: string
   readonly empty: string
   readonly upper: string
   readonly work: string
@@ -53,9 +56,19 @@ export function containersDir(root: string): string {
   return join(root, 'containers')
 }
 
+/** The store that a container belongs to. */
+export function rootOf({ dir }: ContainerPaths): string {
+  return join(dir, '../..')
+}
+
 /** Where the names of a store's containers are. */
 export function namesDir(root: string): string {
   return join(root, 'container-names')
+}
+
+/** The cgroup of a container, below the mount of each controller. */
+export function cgroupsPathOf(id: string, options: ContainerOptions = {}): string {
+  return normalPath(`${options.cgroupParent ?? '/dray'}/${id}`)
 }
 
 /** Whether a name in {@link containersDir} is that of a container. */
@@ -77,6 +90,7 @@ export function containerPaths(containers: string, id: string): ContainerPaths {
     exit: join(dir, 'exit'),
     oom: join(dir, 'oom'),
     monitorPid: join(dir, 'monitor.pid'),
+    network: join(dir, 'network.json'),
     empty: join(dir, 'empty'),
     upper: join(dir, 'upper'),
     work: join(dir, 'work'),

@@ -1,5 +1,8 @@
 import type { Mount } from '#oci/runtime-spec.ts'
-import type { ContainerOptions, PlacedVolume, Volume } from './options.ts'
+import type { ContainerOptions, PlacedVolume, Tmpfs } from './options.ts'
+
+/** Where the first process of `init` is inside: on a file system that the runtime makes. */
+export const INIT_PATH = '/dev/init'
 
 /** The host's facts that mounts depend on. */
 export interface MountFacts {
@@ -7,6 +10,7 @@ export interface MountFacts {
   readonly etcFiles: Readonly<Record<string, string>>
   readonly volumes: readonly PlacedVolume[]
   readonly recursiveReadOnly: boolean
+  readonly initPath?: string | undefined
 }
 
 /** File systems that every program expects (runtime-spec, config-linux.md "Default Filesystems"), none of them the host's. */
@@ -57,33 +61,62 @@ export function maskedPaths(thermalPaths: readonly string[]): string[] {
   return [...MASKED_PATHS, ...thermalPaths]
 }
 
-/** All mounts in the order they are made. A volume takes the place of a default one at the same path. */
+/** All mounts in the order they are made. What is asked for takes the place of a default one at the same path. */
 export function buildMounts(options: ContainerOptions, facts: MountFacts): Mount[] {
-  const taken = new Set(facts.volumes.map((volume) => volume.containerPath))
+  const volumes = facts.volumes.map((volume) => volumeMount(volume, facts.recursiveReadOnly))
+  const wanted = [...volumes, ...(options.tmpfs ?? []).map(tmpfsMount)]
+  const taken = new Set(wanted.map((mount) => mount.destination))
   const files = Object.entries(facts.etcFiles).map(([destination, source]) =>
     bindMount(destination, source, options.readOnly ? ['ro'] : ['rw']),
   )
-  return [
-    ...[...DEFAULT_MOUNTS, ...files].filter((mount) => !taken.has(mount.destination)),
-    ...facts.volumes
-      .toSorted(byDepth)
-      .map((volume) => volumeMount(volume, facts.recursiveReadOnly)),
-  ]
+  const init = facts.initPath === undefined ? [] : [bindMount(INIT_PATH, facts.initPath, ['ro'])]
+  const defaults = [...defaultMounts(options), ...files, ...init]
+  return [...defaults.filter((mount) => !taken.has(mount.destination)), ...wanted.toSorted(byDepth)]
 }
 
-/** A volume below another one is mounted after it. */
-function byDepth(a: Volume, b: Volume): number {
-  return a.containerPath.split('/').length - b.containerPath.split('/').length
+function defaultMounts(options: ContainerOptions): Mount[] {
+  const { shmSize, ipc, privileged } = options
+  return DEFAULT_MOUNTS.map((mount) => {
+    if (mount.destination === '/dev/shm') {
+      if (ipc === 'host') return bindMount('/dev/shm', '/dev/shm', [])
+      if (shmSize !== undefined) return withOption(mount, /^size=/, `size=${shmSize}`)
+    }
+    const isKernels = ['/sys', '/sys/fs/cgroup'].includes(mount.destination)
+    return privileged && isKernels ? withOption(mount, /^ro$/, 'rw') : mount
+  })
+}
+
+function withOption(mount: Mount, pattern: RegExp, option: string): Mount {
+  const others = (mount.options ?? []).filter((each) => !pattern.test(each))
+  return { ...mount, options: [...others, option] }
+}
+
+/** What is below another mount is mounted after it. */
+function byDepth(a: Mount, b: Mount): number {
+  return a.destination.split('/').length - b.destination.split('/').length
 }
 
 /** Below a file is nothing to protect, and crun refuses `rro` there. */
 function volumeMount(volume: PlacedVolume, recursiveReadOnly: boolean): Mount {
   const readOnly = recursiveReadOnly && volume.isDirectory ? ['ro', 'rro'] : ['ro']
-  return bindMount(volume.containerPath, volume.hostPath, volume.readOnly ? readOnly : ['rw'])
+  const { containerPath, hostPath, propagation } = volume
+  return bindMount(containerPath, hostPath, volume.readOnly ? readOnly : ['rw'], propagation)
 }
 
-function bindMount(destination: string, source: string, options: readonly string[]): Mount {
-  return { destination, type: 'bind', source, options: ['rbind', 'rprivate', ...options] }
+function tmpfsMount({ containerPath, options }: Tmpfs): Mount {
+  const defaults = ['nosuid', 'nodev', 'noexec'].filter(
+    (name) => !options.includes(name.replace(/^no/, '')) && !options.includes(name),
+  )
+  return kernelMount(containerPath, 'tmpfs', [...defaults, ...options])
+}
+
+function bindMount(
+  destination: string,
+  source: string,
+  options: readonly string[],
+  propagation = 'rprivate',
+): Mount {
+  return { destination, type: 'bind', source, options: ['rbind', propagation, ...options] }
 }
 
 function kernelMount(destination: string, type: string, options: readonly string[]): Mount {

@@ -1,5 +1,7 @@
 import { normalize } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
+import type { Seccomp } from '#oci/runtime-spec.ts'
+import type { PortMapping } from './network/model.ts'
 
 /** A directory or file of the host that is seen inside. */
 export interface Volume {
@@ -8,6 +10,47 @@ export interface Volume {
   /** Absolute, normal, without a slash at the end. */
   readonly containerPath: string
   readonly readOnly: boolean
+  /** How mounts made later pass between host and container (mount_namespaces(7)); default `rprivate`. */
+  readonly propagation?: string | undefined
+  /** Whether an absent host path is a mistake, and no directory to be made. */
+  readonly mustExist?: boolean | undefined
+  /** Of a volume of the store, whose directory `hostPath` is. */
+  readonly name?: string | undefined
+  /** Whether the name was made up, and the volume goes with its container. */
+  readonly isAnonymous?: boolean | undefined
+  /** Whether an empty volume gets what the image has at its place. */
+  readonly copiesUp?: boolean | undefined
+}
+
+/** A volume of the store that is wanted: by name, or a new one. */
+export interface NamedVolume {
+  readonly name?: string | undefined
+  readonly containerPath: string
+  readonly readOnly: boolean
+  readonly copiesUp: boolean
+}
+
+/** A file system in memory, empty at every start. */
+export interface Tmpfs {
+  readonly containerPath: string
+  /** Of mount(8). */
+  readonly options: readonly string[]
+}
+
+/** A device of the host that is there inside. */
+export interface Device {
+  readonly hostPath: string
+  readonly containerPath: string
+  /** Of `r`, `w` and `m` (mknod). */
+  readonly access: string
+}
+
+/** A limit of setrlimit(2); -1 for none. */
+export interface Ulimit {
+  /** Without RLIMIT_, in capitals. */
+  readonly name: string
+  readonly soft: number
+  readonly hard: number
 }
 
 /** A volume whose place in a root file system is made. */
@@ -32,22 +75,74 @@ export interface ContainerOptions {
   readonly workdir?: string | undefined
   /** `USER[:GROUP]`, names of the image or numbers. */
   readonly user?: string | undefined
+  /** More groups of the user, names or numbers. */
+  readonly groups?: readonly string[] | undefined
+  /** Runs a small first process, which reaps what others leave and hands signals on. */
+  readonly init?: boolean | undefined
   /** Default: the first 12 digits of the container's id. */
   readonly hostname?: string | undefined
-  /** Default `none`: a loopback device and nothing else. `host`: the network of the host, all of it. */
-  readonly network?: 'none' | 'host' | undefined
+  /**
+   * Default `none`: a loopback device and nothing else. `host`: the network of the host, all of it. `container:ID`: another
+   * container's. Anything else is the name of a network, `bridge` for the default one.
+   */
+  readonly network?: string | undefined
+  /** More names that containers of the network find it by. */
+  readonly networkAliases?: readonly string[] | undefined
+  readonly ports?: readonly PortMapping[] | undefined
+  /** `80/tcp`, besides those of the image. */
+  readonly exposedPorts?: readonly string[] | undefined
+  /** Publishes the ports that the image exposes, at ports that are free. */
+  readonly publishAll?: boolean | undefined
   readonly volumes?: readonly Volume[] | undefined
+  /** Become {@link volumes} when the container is made. */
+  readonly namedVolumes?: readonly NamedVolume[] | undefined
+  readonly tmpfs?: readonly Tmpfs[] | undefined
+  /** Bytes of /dev/shm; default 64 MiB. */
+  readonly shmSize?: number | undefined
+  readonly devices?: readonly Device[] | undefined
   /** Whether the root file system refuses writes. */
   readonly readOnly?: boolean | undefined
   /** A terminal inside; standard output must be one. */
   readonly tty?: boolean | undefined
   /** Hands standard input on; otherwise it is empty. */
   readonly interactive?: boolean | undefined
-  /** Bytes. Nothing beyond goes to swap. */
+  /** Bytes. Unless `memorySwap` says more, nothing beyond goes to swap. */
   readonly memory?: number | undefined
+  /** Bytes of memory and swap together; -1 for no limit. */
+  readonly memorySwap?: number | undefined
+  readonly memoryReservation?: number | undefined
+  readonly cpuShares?: number | undefined
+  /** Such as `0-2,4`. */
+  readonly cpusetCpus?: string | undefined
+  readonly cpusetMems?: string | undefined
+  readonly ulimits?: readonly Ulimit[] | undefined
+  readonly oomScoreAdj?: number | undefined
+  /** The cgroup to be put below; default /dray. */
+  readonly cgroupParent?: string | undefined
   readonly cpus?: number | undefined
   /** Processes and threads; default 2048, -1 for no limit. */
   readonly pidsLimit?: number | undefined
+  /** Capabilities besides the default ones, and without some of them; `ALL` for all. */
+  readonly capAdd?: readonly string[] | undefined
+  readonly capDrop?: readonly string[] | undefined
+  /** All capabilities and devices, and nothing masked or filtered: as good as root on the host. */
+  readonly privileged?: boolean | undefined
+  /** Default: our profile. */
+  readonly seccomp?: Seccomp | 'unconfined' | undefined
+  /** Whether programs with the setuid bit or file capabilities give no rights; default true. */
+  readonly noNewPrivileges?: boolean | undefined
+  /** Whether what tells about the host in /proc and /sys is not hidden. */
+  readonly unmaskedPaths?: boolean | undefined
+  readonly sysctls?: Readonly<Record<string, string>> | undefined
+  readonly dns?: readonly string[] | undefined
+  readonly dnsSearch?: readonly string[] | undefined
+  readonly dnsOptions?: readonly string[] | undefined
+  /** `NAME:ADDRESS` */
+  readonly extraHosts?: readonly string[] | undefined
+  /** Whose namespaces are shared: the host's, or `container:ID`; default: none. */
+  readonly pid?: SharedNamespace | undefined
+  readonly ipc?: SharedNamespace | undefined
+  readonly uts?: SharedNamespace | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** Whether the container is removed when it ends. */
   readonly autoRemove?: boolean | undefined
@@ -58,6 +153,8 @@ export interface ContainerOptions {
   readonly restart?: RestartPolicy | undefined
   readonly log?: LogOptions | undefined
 }
+
+export type SharedNamespace = 'host' | `container:${string}`
 
 /** When a container that ended is started again. Never, when somebody stopped it. */
 export interface RestartPolicy {

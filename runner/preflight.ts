@@ -12,7 +12,7 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import { ETC_FILES } from './layout.ts'
-import { isInside, type PlacedVolume, type Volume } from './options.ts'
+import { isInside, type PlacedVolume, type Tmpfs, type Volume } from './options.ts'
 import { makeDirectoryInRoot, resolveInRoot } from './rootfs-files.ts'
 import { errnoOf, O_PATH, openat2, RESOLVE } from './sys.ts'
 
@@ -86,6 +86,15 @@ export async function placeVolume(
   return { ...asIs, containerPath: real }
 }
 
+/** Makes the place where a file system in memory is mounted. @returns it with the place free of links */
+export function placeTmpfs(root: string, mount: Tmpfs): Tmpfs {
+  const target = mount.containerPath
+  if (RUNTIME_TREES.some((dir) => isInside(target, dir))) return mount
+  const real = makeDirectoryInRoot(root, target)
+  if (real !== '/' && !isInside(real, '/proc')) return { ...mount, containerPath: real }
+  throw new DrayError('USAGE', `a tmpfs cannot be mounted at ${target}: it leads to ${real}`)
+}
+
 function makeFileInRoot(root: string, path: string): string {
   const existing = resolveInRoot(root, path)
   if (existing !== undefined) return existing
@@ -100,8 +109,13 @@ function makeFileInRoot(root: string, path: string): string {
  * @returns an absolute path inside, free of links as far as it lies in the image
  * @throws RUN_FAILED when it leads to an open file of the runtime (CVE-2024-21626) or out of a volume
  */
-export function placeWorkdir(root: string, workdir: string, volumes: readonly Volume[]): string {
-  const real = isHidden(workdir, volumes) ? workdir : makeDirectoryInRoot(root, workdir)
+export function placeWorkdir(
+  root: string,
+  workdir: string,
+  mounts: readonly (Volume | Tmpfs)[],
+): string {
+  const volumes = mounts.filter((mount) => 'hostPath' in mount)
+  const real = isHidden(workdir, mounts) ? workdir : makeDirectoryInRoot(root, workdir)
   if (real.startsWith('/proc/') || isInside(real, '/dev/fd')) {
     throw new DrayError('RUN_FAILED', `the working directory ${workdir} leads to ${real}`)
   }
@@ -113,7 +127,7 @@ export function placeWorkdir(root: string, workdir: string, volumes: readonly Vo
 }
 
 /** Whether what the image has at a path is out of sight inside. */
-function isHidden(path: string, volumes: readonly Volume[]): boolean {
+function isHidden(path: string, volumes: readonly (Volume | Tmpfs)[]): boolean {
   const hiding = [...RUNTIME_TREES, '/proc', ...volumes.map((volume) => volume.containerPath)]
   return hiding.some((dir) => path !== dir && isInside(path, dir))
 }

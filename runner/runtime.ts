@@ -94,6 +94,18 @@ export function startArguments(runtimeRoot: string, id: string): string[] {
   return ['--root', runtimeRoot, 'start', id]
 }
 
+/** Arguments of `exec`: runs a process in a container that runs, and stays until it ends, unless it is detached. */
+export function execArguments(
+  runtimeRoot: string,
+  id: string,
+  files: { readonly process: string; readonly pid: string; readonly log: string },
+  detach: boolean,
+): string[] {
+  const globals = ['--root', runtimeRoot, '--log', files.log, '--log-format', 'json']
+  const options = ['--process', files.process, '--pid-file', files.pid]
+  return [...globals, 'exec', ...(detach ? ['--detach'] : []), ...options, id]
+}
+
 /** Arguments of `pause`: freezes all processes. */
 export function pauseArguments(runtimeRoot: string, id: string): string[] {
   return ['--root', runtimeRoot, 'pause', id]

@@ -73,3 +73,29 @@ export const ALLOWED_SYSCALLS = {
 export function allowedSyscalls(): string[] {
   return Object.values(ALLOWED_SYSCALLS).flatMap((names) => names.trim().split(/\s+/))
 }
+
+/** Calls that do nothing without a capability, for containers that were given it. */
+const BY_CAPABILITY: Readonly<Record<string, string>> = {
+  CAP_BPF: 'bpf',
+  CAP_DAC_READ_SEARCH: 'open_by_handle_at',
+  CAP_PERFMON: 'perf_event_open',
+  CAP_SYS_ADMIN: `
+    bpf fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount open_tree
+    perf_event_open pivot_root quotactl quotactl_fd setdomainname sethostname setns swapoff swapon syslog umount umount2
+    unshare`,
+  CAP_SYS_BOOT: 'reboot',
+  CAP_SYS_MODULE: 'delete_module finit_module init_module',
+  CAP_SYS_NICE: 'mbind migrate_pages move_pages set_mempolicy set_mempolicy_home_node',
+  CAP_SYS_PACCT: 'acct',
+  CAP_SYS_PTRACE: 'kcmp',
+  CAP_SYS_RAWIO: 'ioperm iopl',
+  CAP_SYS_TIME: 'clock_settime clock_settime64 settimeofday stime',
+  CAP_SYS_TTY_CONFIG: 'vhangup',
+  CAP_SYSLOG: 'syslog',
+}
+
+/** The names of {@link BY_CAPABILITY} for some capabilities. */
+export function syscallsWith(capabilities: readonly string[]): string[] {
+  const names = capabilities.flatMap((name) => (BY_CAPABILITY[name] ?? '').trim().split(/\s+/))
+  return [...new Set(names.filter((name) => name !== ''))]
+}

@@ -1,6 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import type { Seccomp, SeccompArgument, SeccompRule } from '#oci/runtime-spec.ts'
-import { allowedSyscalls } from './seccomp-syscalls.ts'
+import { allowedSyscalls, syscallsWith } from './seccomp-syscalls.ts'
 
 const ALLOW = 'SCMP_ACT_ALLOW'
 const EPERM = 1
@@ -23,6 +23,7 @@ const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff]
 // AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. Not AF_VSOCK, which reaches a virtual machine's host through every network
 // namespace, nor the many families that exist as modules with bugs (AF_ALG, AF_PACKET, AF_TIPC, ...).
 const SOCKET_FAMILIES = [1, 2, 10, 16]
+const AF_PACKET = 17
 
 // asm-generic/ioctls.h: TIOCSTI types into the terminal, TIOCLINUX pastes into the console.
 const TERMINAL_INJECTIONS = [0x5412, 0x541c]
@@ -36,9 +37,13 @@ const SOCKET_CALLS = Array.from({ length: 19 }, (_, index) => index + 2)
  * others.
  *
  * @param architecture Node's name of the processor architecture
+ * @param capabilities that the container has: what the kernel checks by one of them may be called with it
  * @throws RUN_FAILED for an architecture without a profile
  */
-export function seccompProfile(architecture: string): Seccomp {
+export function seccompProfile(
+  architecture: string,
+  capabilities: readonly string[] = [],
+): Seccomp {
   const architectures = ARCHITECTURES.get(architecture)
   if (architectures === undefined) {
     throw new DrayError('RUN_FAILED', `there is no seccomp profile for ${architecture} processors`)
@@ -47,7 +52,10 @@ export function seccompProfile(architecture: string): Seccomp {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: EPERM,
     architectures,
-    syscalls: [{ names: allowedSyscalls(), action: ALLOW }, ...conditionalRules()],
+    syscalls: [
+      { names: [...allowedSyscalls(), ...syscallsWith(capabilities)], action: ALLOW },
+      ...conditionalRules(capabilities),
+    ],
   }
 }
 
@@ -55,14 +63,25 @@ export function seccompProfile(architecture: string): Seccomp {
  * Each is a list of what is allowed, never of what is refused: the kernel looks at 32 bits of some arguments while the
  * filter compares 64, so that `not equal` could be passed by a bit that the kernel ignores.
  */
-function conditionalRules(): SeccompRule[] {
+function conditionalRules(capabilities: readonly string[]): SeccompRule[] {
+  // Who may mount may make namespaces: what they keep apart is open to them.
+  const isAdmin = capabilities.includes('CAP_SYS_ADMIN')
   return [
     // New processes and threads, no new namespaces: in a user namespace a process has all capabilities again.
-    allowWhen('clone', { index: 0, op: 'SCMP_CMP_MASKED_EQ', value: NAMESPACE_FLAGS, valueTwo: 0 }),
+    isAdmin
+      ? { names: ['clone'], action: ALLOW }
+      : allowWhen('clone', {
+          index: 0,
+          op: 'SCMP_CMP_MASKED_EQ',
+          value: NAMESPACE_FLAGS,
+          valueTwo: 0,
+        }),
     // Its flags are in memory, out of the filter's sight. Without it, libc takes clone.
     { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
     ...PERSONALITIES.map((value) => allowWhen('personality', equal(value))),
-    ...SOCKET_FAMILIES.map((value) => allowWhen('socket', equal(value))),
+    ...[...SOCKET_FAMILIES, ...(capabilities.includes('CAP_NET_RAW') ? [AF_PACKET] : [])].map(
+      (value) => allowWhen('socket', equal(value)),
+    ),
     ...SOCKET_CALLS.map((value) => allowWhen('socketcall', equal(value))),
     ...complement(TERMINAL_INJECTIONS).map(({ mask, value }) =>
       allowWhen('ioctl', { index: 1, op: 'SCMP_CMP_MASKED_EQ', value: mask, valueTwo: value }),

@@ -25,6 +25,11 @@ export function parseMemory(text: string): number {
   throw usage(`a memory limit of ${text} is too low: give at least 6m`)
 }
 
+/** {@link parseBytes} for `--memory-swap`, -1 for no limit. @throws USAGE */
+export function parseMemorySwap(text: string): number {
+  return text === '-1' ? -1 : parseBytes(text)
+}
+
 /** Parses a number of CPUs such as `2` or `0.5`: at least 0.01. @throws USAGE */
 export function parseCpus(text: string): number {
   const cpus = /^(?:\d{1,5}(?:\.\d{1,9})?|\.\d{1,9})$/.test(text) ? Number(text) : 0

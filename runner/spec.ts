@@ -1,10 +1,13 @@
 import { DrayError } from '#oci/error.ts'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
-import type { Capabilities, Linux, Process, Resources, RuntimeSpec } from '#oci/runtime-spec.ts'
+import type { Namespace, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
 import { buildEnvironment } from './environment.ts'
-import { buildMounts, maskedPaths, READ_ONLY_PATHS } from './mounts.ts'
+import { buildMounts, INIT_PATH } from './mounts.ts'
 import { type ContainerOptions, normalPath, type PlacedVolume } from './options.ts'
-import { seccompProfile } from './seccomp.ts'
+import { capabilitiesOf } from './spec/capabilities.ts'
+import type { HostDevice } from './spec/devices.ts'
+import { buildLinux } from './spec/linux.ts'
+import { buildRlimits } from './spec/limits.ts'
 import type { ContainerUser } from './user.ts'
 
 /** What `buildSpec` must know of the host, of the container and of the root file system. */
@@ -33,32 +36,14 @@ export interface SpecFacts {
   readonly oomScoreAdj: number
   /** Directories in /sys that tell about the host's load, masked besides the fixed ones. */
   readonly thermalPaths: readonly string[]
-}
-
-/** The capabilities that root has inside: without those that make devices, raw packets or audit records. */
-export const DEFAULT_CAPABILITIES = [
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_SETFCAP',
-  'CAP_SETGID',
-  'CAP_SETPCAP',
-  'CAP_SETUID',
-  'CAP_SYS_CHROOT',
-] as const
-
-const DEFAULT_PIDS_LIMIT = 2048 // podman's default too
-const CPU_PERIOD_MICROS = 100_000
-
-// What systemd gives services: small enough for programs that walk all of them, and any program may raise it.
-const OPEN_FILES = { soft: 1024, hard: 524_288 }
-
-/** The cgroup of a container, below the mount of each controller. */
-export function cgroupsPathOf(id: string): string {
-  return `/dray/${id}`
+  /** What `ALL` capabilities are here; default: all that there are. */
+  readonly hostCapabilities?: readonly string[] | undefined
+  /** Where the namespaces are that others share, by kind. */
+  readonly namespaces?: Readonly<Partial<Record<Namespace['type'], string>>> | undefined
+  /** The host's devices, where they are given to the container. */
+  readonly devices?: readonly HostDevice[] | undefined
+  /** The first process of `init`, on the host. */
+  readonly initPath?: string | undefined
 }
 
 /** The host name inside, from the options or the id. */
@@ -107,7 +92,7 @@ export function buildSpec(
     ociVersion: '1.0.2',
     process: buildProcess(image.config ?? {}, options, facts),
     root: { path: facts.rootPath, readonly: options.readOnly ?? false },
-    hostname: hostnameOf(facts.id, options),
+    ...(options.uts === undefined && { hostname: hostnameOf(facts.id, options) }),
     mounts: buildMounts(options, facts),
     linux: buildLinux(options, facts),
   }
@@ -120,7 +105,8 @@ function buildProcess(
 ): Process {
   const { uid, gid, additionalGids, home } = facts.user
   const hostname = hostnameOf(facts.id, options)
-  const args = commandLine(config, options)
+  const words = commandLine(config, options)
+  const args = facts.initPath === undefined ? words : [INIT_PATH, '--', ...words]
   const env = buildEnvironment({
     hostname,
     home,
@@ -138,56 +124,9 @@ function buildProcess(
     args,
     env,
     cwd: facts.workdir,
-    capabilities: capabilitiesOf(uid),
-    rlimits: [openFilesLimit(facts.openFilesLimit)],
-    noNewPrivileges: true,
-    oomScoreAdj: facts.oomScoreAdj,
-  }
-}
-
-/**
- * Only root has them in effect. Nothing is inheritable (a program with file capabilities would gain them) or ambient
- * (an ordinary user would keep them).
- */
-function capabilitiesOf(uid: number): Capabilities {
-  const held = uid === 0 ? DEFAULT_CAPABILITIES : []
-  return {
-    bounding: DEFAULT_CAPABILITIES,
-    effective: held,
-    permitted: held,
-    inheritable: [],
-    ambient: [],
-  }
-}
-
-function openFilesLimit(own: number) {
-  const hard = Math.min(OPEN_FILES.hard, own)
-  return { type: 'RLIMIT_NOFILE', soft: Math.min(OPEN_FILES.soft, hard), hard }
-}
-
-function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
-  const types = ['pid', 'mount', 'uts', 'ipc', 'cgroup'] as const
-  const namespaces = types.map((type) => ({ type }))
-  return {
-    namespaces: options.network === 'host' ? namespaces : [...namespaces, { type: 'network' }],
-    cgroupsPath: cgroupsPathOf(facts.id),
-    resources: buildResources(options, facts.limitsSwap),
-    maskedPaths: maskedPaths(facts.thermalPaths),
-    readonlyPaths: READ_ONLY_PATHS,
-    seccomp: seccompProfile(facts.architecture),
-  }
-}
-
-function buildResources(options: ContainerOptions, limitsSwap: boolean): Resources {
-  const { memory, cpus, pidsLimit = DEFAULT_PIDS_LIMIT } = options
-  return {
-    devices: [{ allow: false, access: 'rwm' }],
-    pids: { limit: pidsLimit },
-    ...(memory !== undefined && {
-      memory: { limit: memory, ...(limitsSwap && { swap: memory }) },
-    }),
-    ...(cpus !== undefined && {
-      cpu: { quota: Math.round(cpus * CPU_PERIOD_MICROS), period: CPU_PERIOD_MICROS },
-    }),
+    capabilities: capabilitiesOf(uid, options, facts.hostCapabilities),
+    rlimits: buildRlimits(options.ulimits ?? [], facts.openFilesLimit),
+    noNewPrivileges: options.noNewPrivileges ?? !options.privileged,
+    oomScoreAdj: options.oomScoreAdj ?? facts.oomScoreAdj,
   }
 }

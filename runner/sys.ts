@@ -1,4 +1,4 @@
-import { closeSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { DrayError } from '#oci/error.ts'
 
@@ -28,6 +28,8 @@ interface Native {
   readonly moveMount: Call
   readonly openat2: Call
   readonly closeRange: Call
+  readonly unshare: Call
+  readonly setns: Call
   readonly socket: Call
   readonly connect: Call
   readonly shutdown: Call
@@ -55,6 +57,8 @@ const CLOSE_RANGE_CLOEXEC = 4
 const MNT_DETACH = 2
 const UMOUNT_NOFOLLOW = 8
 const LOCK_EX_NB = 2 | 4
+const MS_BIND = 0x1000
+const CLONE_NEWNET = 0x40000000
 const AF_UNIX = 1
 const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000
 
@@ -113,6 +117,26 @@ export function unmount(target: string): void {
   if (sys.umount2(target, UMOUNT_NOFOLLOW) === 0) return
   if (sys.errno() === 'EINVAL') return // not mounted (any more)
   checked(sys, 'umount2', sys.umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH))
+}
+
+/**
+ * Makes a network namespace and mounts it on a new file, so that it lives without a process. This thread is in it for a
+ * moment, and back before anything else can run on it.
+ */
+export function makeNetworkNamespace(path: string): void {
+  const sys = native()
+  closeSync(openSync(path, 'wx', 0o600))
+  const own = openSync('/proc/thread-self/ns/net', 'r')
+  try {
+    checked(sys, 'unshare', sys.unshare(CLONE_NEWNET))
+    try {
+      checked(sys, 'mount', sys.mount('/proc/thread-self/ns/net', path, null, MS_BIND, null))
+    } finally {
+      checked(sys, 'setns', sys.setns(own, CLONE_NEWNET))
+    }
+  } finally {
+    closeSync(own)
+  }
 }
 
 /** Locks an open file without waiting; false when somebody else holds it. The lock ends with the descriptor. */
@@ -229,6 +253,8 @@ function load(): Native {
       'long fromFd, const char *fromPath, long toFd, const char *toPath, long flags',
     ),
     openat2: syscall('long dir, const char *path, const uint8_t *how, size_t size'),
+    unshare: libc.func('int unshare(int flags)'),
+    setns: libc.func('int setns(int fd, int type)'),
     socket: libc.func('int socket(int domain, int type, int protocol)'),
     connect: libc.func('int connect(int fd, const uint8_t *address, unsigned int length)'),
     shutdown: libc.func('int shutdown(int fd, int how)'),

@@ -52,6 +52,18 @@ export function resolveUser(user: string, databases: UserDatabases): ContainerUs
   return { uid, gid, additionalGids: supplementaryGids(entry.name, gid, groups), home }
 }
 
+/** A user with more groups, each a name of the image or a number. @throws USER_UNKNOWN */
+export function withGroups(
+  user: ContainerUser,
+  groups: readonly string[],
+  databases: UserDatabases,
+): ContainerUser {
+  if (groups.length === 0) return user
+  const entries = parseGroup(databases.group)
+  const added = groups.map((group) => findGroup(group, entries))
+  return { ...user, additionalGids: [...new Set([...user.additionalGids, ...added])] }
+}
+
 function findUser(who: string, entries: readonly PasswdEntry[]): Partial<PasswdEntry> & Uid {
   const uid = parseId(who)
   const entry = entries.find((line) => (uid === undefined ? line.name === who : line.uid === uid))

@@ -11,6 +11,7 @@ import { chooseRuntime, type OciRuntime } from '../runtime.ts'
 import { readBootId } from '../processes.ts'
 import { realContainersDir } from './find.ts'
 import { takeName } from './names.ts'
+import { resolveVolumes } from '../volumes/resolve.ts'
 import { removeContainer } from '../cleanup.ts'
 
 /** A container's place on the host, ours until its claim is released. */
@@ -28,11 +29,11 @@ export interface NewContainer {
  */
 export async function newContainer(
   rootfs: Rootfs,
-  options: ContainerOptions,
+  wanted: ContainerOptions,
   context: RunnerContext,
   keeper: ContainerRecord['keeper'],
 ): Promise<NewContainer> {
-  checkOptions(options)
+  checkOptions(wanted)
   requireRoot()
   const cgroups = await readCgroups()
   const runtime = await chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
@@ -43,6 +44,7 @@ export async function newContainer(
   const createdAt = new Date().toISOString()
   let record: ContainerRecord | undefined
   try {
+    const options = await resolveVolumes(context.root, rootfs.config.config ?? {}, wanted)
     record = {
       version: 2,
       id: claim.id,

@@ -2,10 +2,9 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import { isFrozen } from '../cgroup.ts'
-import type { ContainerPaths } from '../layout.ts'
+import { type ContainerPaths, cgroupsPathOf } from '../layout.ts'
 import { hasWord, isSameProcess, readBootId } from '../processes.ts'
 import type { ContainerRecord, Run, RunEnd } from '../record.ts'
-import { cgroupsPathOf } from '../spec.ts'
 
 /** What a container is doing, from its record and from what the kernel and the monitor say now. */
 export interface ContainerState {
@@ -73,13 +72,13 @@ export function isRunning(
 function ownedState({ record, paths }: Container, startedAt: string): ContainerState {
   const pid = readNumber(paths.pid)
   if (pid === undefined || !existsSync(`/proc/${pid}`)) return { ...STARTING, startedAt }
-  const status = isFrozen(cgroupsPathOf(record.id)) ? 'paused' : 'running'
+  const status = isFrozen(cgroupsPathOf(record.id, record.options)) ? 'paused' : 'running'
   return { ...STARTING, status, pid, startedAt }
 }
 
 function running(record: ContainerRecord, run: Run): ContainerState {
   return {
-    status: isFrozen(cgroupsPathOf(record.id)) ? 'paused' : 'running',
+    status: isFrozen(cgroupsPathOf(record.id, record.options)) ? 'paused' : 'running',
     pid: run.pid,
     startedAt: run.startedAt,
     oomKilled: false,

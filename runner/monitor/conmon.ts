@@ -75,11 +75,16 @@ function logArguments(log: LogOptions, paths: ContainerPaths): string[] {
 export async function createMonitored(
   conmon: string,
   container: Monitored,
-  options: { readonly env: NodeJS.ProcessEnv; readonly cgroups: Cgroups },
+  options: {
+    readonly env: NodeJS.ProcessEnv
+    readonly cgroups: Cgroups
+    /** Descriptors to keep open as long as the container runs. */
+    readonly keeps: readonly number[]
+  },
 ): Promise<number> {
   keepDescriptorsPrivate()
   const child = spawn(conmon, monitorArguments(container), {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', ...options.keeps],
     env: { ...options.env, _OCI_SYNCPIPE: '3', _OCI_STARTPIPE: '4' },
     detached: true,
   })

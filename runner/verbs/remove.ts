@@ -5,6 +5,7 @@ import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { waitForEnd } from '../containers/wait.ts'
 import { isDrayError } from '#oci/error.ts'
+import { dropAnonymousVolumes } from '../volumes/resolve.ts'
 import { sendSignal } from '../processes.ts'
 
 /** An owner removes its container itself when that was killed. */
@@ -18,7 +19,7 @@ const OWNER_REMOVES_WITHIN_MS = 10_000
 export async function removeContainer(
   root: string,
   container: Container,
-  options: { readonly force?: boolean | undefined } = {},
+  options: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined } = {},
 ): Promise<void> {
   const state = readState(container)
   const { record } = container
@@ -30,6 +31,7 @@ export async function removeContainer(
   try {
     await changeContainer(root, container, async (claim, current) => {
       await removeAll(root, claim, current, await readCgroups())
+      if (options.volumes) await dropAnonymousVolumes(root, current.options)
     })
   } catch (error) {
     // With --rm, it removed itself.

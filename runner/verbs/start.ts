@@ -7,10 +7,10 @@ import { type Cgroups, readCgroups } from '../cgroup.ts'
 import { endRuntime, takeDown } from '../cleanup.ts'
 import { checkCommand } from '../command.ts'
 import { changeContainer } from '../containers/change.ts'
+import { launchFacts } from '../containers/facts.ts'
 import { removeMonitorFiles } from '../containers/settle.ts'
 import { type Container, isRunning, readNumber, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
-import { readHostFacts } from '../host-facts.ts'
 import { createMonitored, DEFAULT_LOG, findMonitor } from '../monitor/conmon.ts'
 import { readBootId, startTicks } from '../processes.ts'
 import { type Claim, type ContainerRecord, type Run, writeRecord } from '../record.ts'
@@ -71,8 +71,8 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   const { paths, id } = claim
   const conmon = await findMonitor(context.hostEnv.PATH)
   removeMonitorFiles(claim)
-  const host = { ...(await readHostFacts(cgroups)), hostEnv: context.hostEnv }
-  const spec = await makeBundle(claim, record.rootfs, record.options, host)
+  const facts = await launchFacts(claim, record, context, cgroups)
+  const spec = await makeBundle(claim, record.rootfs, record.options, facts)
   if ((record.options.volumes ?? []).length === 0) await checkCommand(paths.merged, spec.process)
   const runtime: OciRuntime = { name: basename(record.runtime), path: record.runtime }
   const monitored = {
@@ -88,8 +88,13 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   }
   const env = monitorEnvironment(context.hostEnv)
   const pid = await explained(runtime, paths.log, spec.process, () =>
-    createMonitored(conmon, monitored, { env, cgroups }),
+    createMonitored(conmon, monitored, {
+      env,
+      cgroups,
+      keeps: facts.reservation?.descriptors ?? [],
+    }),
   )
+  facts.reservation?.release()
   await options.whenCreated?.({ id, paths, record })
   const phase: { name: 'started' } & Run = {
     name: 'started',

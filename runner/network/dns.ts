@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DrayError } from '#oci/error.ts'
+import { containerPaths, containersDir, DEFAULT_STATE_DIR, isContainerId } from '../layout.ts'
+import { hasWord, sendSignal } from '../processes.ts'
+import { findRuntime } from '../runtime.ts'
+import { exclusively } from '../file-lock.ts'
+import type { Connection, NetworkRecord } from './model.ts'
+
+/** Where aardvark-dns looks for names, for all stores of the host. It takes every file there for a network's. */
+const DIR = join(DEFAULT_STATE_DIR, 'dns')
+const PLACES = ['aardvark-dns', '/usr/lib/podman/aardvark-dns', '/usr/libexec/podman/aardvark-dns']
+const STARTED_WITHIN_MS = 2000
+
+/** The domain that aardvark-dns answers for; names without it are found as well. */
+export const SEARCH_DOMAIN = 'dns.podman'
+
+/**
+ * Tells the name server which containers are on a network now, starting it for the first and leaving it to end with the last.
+ *
+ * @throws NETWORK_FAILED when it isn't installed
+ */
+export async function publishNames(
+  root: string,
+  network: NetworkRecord,
+  searchPath: string | undefined,
+): Promise<void> {
+  if (!network.hasNames) return
+  mkdirSync(DIR, { recursive: true, mode: 0o700 })
+  const lines = connectionsOn(root, network).map(
+    ({ id, connection }) => `${id} ${connection.address}  ${connection.names.join(',')}`,
+  )
+  const isKnown = exclusively(`${DIR}.lock`, () => {
+    const path = join(DIR, network.interface)
+    if (lines.length === 0) rmSync(path, { force: true })
+    else writeFileSync(path, `${[network.gateway, ...lines].join('\n')}\n`)
+    return tellServer()
+  })
+  if (!isKnown && lines.length > 0) await startServer(searchPath)
+}
+
+/** Has the server read its directory again. @returns whether there is one */
+function tellServer(): boolean {
+  const pid = serverPid()
+  if (pid !== undefined) sendSignal(pid, 'SIGHUP')
+  return pid !== undefined
+}
+
+function serverPid(): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(DIR, 'aardvark.pid'), 'latin1'))
+    return pid > 1 && hasWord(pid, DIR) ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function startServer(searchPath: string | undefined): Promise<void> {
+  const program = await findServer(searchPath)
+  const child = spawn(program, ['--config', DIR, '-p', '53', 'run'], {
+    stdio: 'ignore',
+    detached: true,
+    cwd: '/',
+  })
+  child.on('error', () => undefined)
+  child.unref()
+  const deadline = performance.now() + STARTED_WITHIN_MS
+  while (serverPid() === undefined && performance.now() < deadline) await delay(5)
+}
+
+async function findServer(searchPath: string | undefined): Promise<string> {
+  for (const place of PLACES) {
+    const found = await findRuntime(place, searchPath)
+    if (found !== undefined) return found.path
+  }
+  throw new DrayError(
+    'NETWORK_FAILED',
+    'aardvark-dns, by which containers find one another, is not installed: apt-get install aardvark-dns, or make the network with --disable-dns',
+  )
+}
+
+function connectionsOn(
+  root: string,
+  network: NetworkRecord,
+): { readonly id: string; readonly connection: Connection }[] {
+  const containers = containersDir(root)
+  return readdirSync(containers)
+    .filter(isContainerId)
+    .flatMap((id) => {
+      try {
+        const text = readFileSync(containerPaths(containers, id).network, 'utf8')
+        const connection = JSON.parse(text) as Connection
+        return connection.network.id === network.id ? [{ id, connection }] : []
+      } catch {
+        return []
+      }
+    })
+}

@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto'
+import { link, mkdir, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { DrayError, isErrno } from '#oci/error.ts'
+import { parseJson } from '#oci/json.ts'
+import { check } from '#oci/schema.ts'
+import { listContainers } from '../containers/find.ts'
+import { gatewayOf, overlaps, parseSubnet } from './address.ts'
+import type { NetworkRecord } from './model.ts'
+
+/** The network that a container is on when nothing else is said. It is there without being made. */
+export const DEFAULT_NETWORK = 'bridge'
+
+/** Names that stand for no bridge. */
+const RESERVED = ['none', 'host', 'default', 'container', DEFAULT_NETWORK]
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
+const RECORD_LIMIT = 64 * 1024
+
+/** Where a free subnet is looked for, one after the other. */
+const SUBNETS = Array.from({ length: 255 }, (_, at) => `10.90.${at}.0/24`)
+
+const schema = z.object({
+  name: z.string(),
+  id: z.string(),
+  createdAt: z.string(),
+  interface: z.string(),
+  subnet: z.string(),
+  gateway: z.string(),
+  isInternal: z.boolean(),
+  hasNames: z.boolean(),
+  labels: z.record(z.string(), z.string()),
+})
+
+export interface NewNetwork {
+  /** Default: one that is free. */
+  readonly subnet?: string | undefined
+  readonly gateway?: string | undefined
+  readonly isInternal?: boolean | undefined
+  /** Default true. */
+  readonly hasNames?: boolean | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
+/** Makes a network. Nothing of it is on the host before a container is on it. @throws USAGE, NAME_TAKEN */
+export async function createNetwork(
+  root: string,
+  name: string,
+  options: NewNetwork = {},
+): Promise<NetworkRecord> {
+  if (!NAME.test(name) || RESERVED.includes(name)) {
+    throw new DrayError('USAGE', `a network can't be called ${JSON.stringify(name)}`)
+  }
+  const record = await newRecord(root, name, options)
+  if (await publish(root, record)) return record
+  throw new DrayError('NAME_TAKEN', `there is a network ${name} already`)
+}
+
+/** @throws NETWORK_UNKNOWN */
+export async function findNetwork(root: string, name: string): Promise<NetworkRecord> {
+  const found = await readNetwork(root, name)
+  if (found !== undefined) return found
+  if (name === DEFAULT_NETWORK) {
+    const record = await newRecord(root, name, {})
+    // Somebody else may have made it meanwhile.
+    return (await publish(root, record)) ? record : await findNetwork(root, name)
+  }
+  throw new DrayError(
+    'NETWORK_UNKNOWN',
+    `no network is called ${JSON.stringify(name)}: dray network ls lists them`,
+  )
+}
+
+/** All networks, by name. */
+export async function listNetworks(root: string): Promise<NetworkRecord[]> {
+  const files = await readdir(networksDir(root)).catch(() => [])
+  const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -5))
+  const found = await Promise.all(names.sort().map((name) => readNetwork(root, name)))
+  return found.filter((network) => network !== undefined)
+}
+
+/** Removes a network. @throws NETWORK_UNKNOWN; NETWORK_IN_USE when a container is to be on it */
+export async function removeNetwork(root: string, name: string): Promise<NetworkRecord> {
+  const network = await findNetwork(root, name)
+  if (name === DEFAULT_NETWORK) throw new DrayError('USAGE', 'the default network always exists')
+  const users = (await listContainers(root)).filter(({ record }) => record.options.network === name)
+  if (users.length > 0) {
+    const names = users.map(({ record }) => record.name).join(', ')
+    throw new DrayError(
+      'NETWORK_IN_USE',
+      `container ${names} is on network ${name}: remove it first`,
+    )
+  }
+  await unlink(recordPath(root, name))
+  await rm(leasesDir(root, name), { recursive: true, force: true })
+  return network
+}
+
+/** Where the addresses are that containers have. */
+export function leasesDir(root: string, name: string): string {
+  return join(networksDir(root), `${name}.leases`)
+}
+
+async function newRecord(root: string, name: string, options: NewNetwork): Promise<NetworkRecord> {
+  const subnet = options.subnet ?? (await freeSubnet(root))
+  const id = randomBytes(32).toString('hex')
+  const isDefault = name === DEFAULT_NETWORK
+  return {
+    name,
+    id,
+    createdAt: new Date().toISOString(),
+    interface: `dray-${id.slice(0, 8)}`,
+    subnet: parseSubnet(subnet).text,
+    gateway: gatewayOf(subnet, options.gateway),
+    isInternal: options.isInternal ?? false,
+    hasNames: !isDefault && (options.hasNames ?? true),
+    labels: options.labels ?? {},
+  }
+}
+
+/** One that neither the host nor another network uses. */
+async function freeSubnet(root: string): Promise<string> {
+  const own = (await listNetworks(root)).map(({ subnet }) => subnet)
+  const ofHost = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : []))
+  const routed = parseRoutes(await readFile('/proc/net/route', 'latin1').catch(() => ''))
+  const taken = [...own, ...ofHost, ...routed]
+  const free = SUBNETS.find((subnet) => !taken.some((other) => overlaps(subnet, other)))
+  if (free !== undefined) return free
+  throw new DrayError('USAGE', 'no subnet is free: name one with --subnet')
+}
+
+/** The destinations of /proc/net/route but the default one: addresses in hex, the first byte last. */
+function parseRoutes(text: string): string[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const [, destination = '', , , , , , mask = ''] = line.trim().split(/\s+/)
+      if (destination === '' || mask === '00000000') return []
+      const bits = [...Number.parseInt(mask, 16).toString(2)].filter((bit) => bit === '1').length
+      const address = (destination.match(/../g) ?? [])
+        .reverse()
+        .map((byte) => Number.parseInt(byte, 16))
+      return [`${address.join('.')}/${bits}`]
+    })
+}
+
+/** False when the name is taken. */
+async function publish(root: string, record: NetworkRecord): Promise<boolean> {
+  await mkdir(networksDir(root), { recursive: true, mode: 0o700 })
+  const temporary = join(networksDir(root), `.${crypto.randomUUID()}`)
+  await writeFile(temporary, JSON.stringify(record), { flush: true })
+  try {
+    await link(temporary, recordPath(root, record.name))
+    return true
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false
+    throw error
+  } finally {
+    await unlink(temporary)
+  }
+}
+
+async function readNetwork(root: string, name: string): Promise<NetworkRecord | undefined> {
+  if (!NAME.test(name)) return undefined
+  try {
+    const bytes = await readFile(recordPath(root, name))
+    const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
+    return check(schema, value, 'network record', 'STORE_FAILED')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function networksDir(root: string): string {
+  return join(root, 'networks')
+}
+
+function recordPath(root: string, name: string): string {
+  return join(networksDir(root), `${name}.json`)
+}

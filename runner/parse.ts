@@ -1,0 +1,18 @@
+/** The parsers of what is typed to run a container. */
+export { parseLogOptions } from './log/options.ts'
+export { defaultNetwork } from './network/default.ts'
+export { parsePort } from './network/ports.ts'
+export { parseRestartPolicy } from './options.ts'
+export { parseBytes, parseCpus, parseMemory, parseMemorySwap, parsePidsLimit } from './size.ts'
+export { parseCapability } from './spec/capabilities.ts'
+export { parseDevice } from './spec/devices.ts'
+export { parseUlimit } from './spec/limits.ts'
+export {
+  parseCgroupParent,
+  parseCpuset,
+  parseExtraHost,
+  parseSharedNamespace,
+  parseSysctl,
+} from './spec/parse.ts'
+export { parseSecurityOptions } from './spec/security.ts'
+export { mergeMounts, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from './volumes/parse.ts'

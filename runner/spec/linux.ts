@@ -1,0 +1,56 @@
+import type { Linux, Namespace } from '#oci/runtime-spec.ts'
+import { cgroupsPathOf } from '../layout.ts'
+import { maskedPaths, READ_ONLY_PATHS } from '../mounts.ts'
+import type { ContainerOptions } from '../options.ts'
+import { seccompProfile } from '../seccomp.ts'
+import type { SpecFacts } from '../spec.ts'
+import { boundingSet } from './capabilities.ts'
+import { buildResources } from './limits.ts'
+
+/** What is Linux's own in the spec of a container. */
+export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
+  const devices = facts.devices ?? []
+  const isOpen = options.privileged || options.unmaskedPaths
+  const seccomp = seccompOf(options, facts)
+  return {
+    namespaces: namespacesOf(options, facts),
+    cgroupsPath: cgroupsPathOf(facts.id, options),
+    resources: buildResources(options, facts.limitsSwap, devices),
+    ...(devices.length > 0 && { devices: devices.map(({ node }) => node) }),
+    sysctl: { ...(hasOwnNetwork(options) && NETWORK_SYSCTLS), ...options.sysctls },
+    maskedPaths: isOpen ? [] : maskedPaths(facts.thermalPaths),
+    readonlyPaths: isOpen ? [] : READ_ONLY_PATHS,
+    ...(seccomp !== undefined && { seccomp }),
+  }
+}
+
+/** docker's: in a network of one's own, low ports and ping are nobody's privilege. */
+const NETWORK_SYSCTLS = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': '0 2147483647',
+}
+
+function hasOwnNetwork({ network = 'none' }: ContainerOptions): boolean {
+  return network !== 'host' && !network.startsWith('container:')
+}
+
+/** New ones, but those that are the host's or another container's. */
+function namespacesOf(options: ContainerOptions, facts: SpecFacts): Namespace[] {
+  const { pid, ipc, uts, network } = options
+  const shared: Partial<Record<Namespace['type'], string | undefined>> = { pid, ipc, uts, network }
+  const types = ['pid', 'mount', 'uts', 'ipc', 'cgroup', 'network'] as const
+  return types
+    .filter((type) => shared[type] !== 'host')
+    .map((type) => {
+      const path = facts.namespaces?.[type]
+      return path === undefined ? { type } : { type, path }
+    })
+}
+
+function seccompOf(options: ContainerOptions, facts: SpecFacts): Linux['seccomp'] {
+  if (options.seccomp === 'unconfined' || options.privileged) return undefined
+  return (
+    options.seccomp ??
+    seccompProfile(facts.architecture, boundingSet(options, facts.hostCapabilities))
+  )
+}

@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
+import { DrayError, errorMessage } from '#oci/error.ts'
+import type { Process, RuntimeSpec } from '#oci/runtime-spec.ts'
+import { lookUpUser } from '../bundle.ts'
+import { checkCommand } from '../command.ts'
+import { type Container, readState } from '../containers/state.ts'
+import type { RunnerContext } from '../context.ts'
+import { findVariable, mergeEnvironment } from '../environment.ts'
+import { execArguments, explainStart, type OciRuntime } from '../runtime.ts'
+import { SignalCatcher } from '../signals.ts'
+import { specText } from '../spec/limits.ts'
+import { capabilitiesOf } from '../spec/capabilities.ts'
+import { type Stdio, superviseRuntime } from '../supervise.ts'
+import { requireRunning } from './kill.ts'
+
+const run = promisify(execFile)
+
+/** A command to run in a container; absent means as the container's own. */
+export interface ExecOptions {
+  readonly command: readonly string[]
+  /** `KEY=VALUE`, or `KEY` for the value of the caller. */
+  readonly env?: readonly string[] | undefined
+  readonly workdir?: string | undefined
+  /** `USER[:GROUP]`, names of the image or numbers. */
+  readonly user?: string | undefined
+  readonly tty?: boolean | undefined
+  readonly interactive?: boolean | undefined
+  /** In the background; its output goes nowhere. */
+  readonly detach?: boolean | undefined
+  /** Default: this process's own; input only when `interactive`. */
+  readonly stdio?: Stdio | undefined
+}
+
+/**
+ * Runs one more command in a container that runs.
+ *
+ * @returns its exit code; 0 at once when it is detached
+ * @throws CONTAINER_STATE, USER_UNKNOWN, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, RUN_FAILED
+ */
+export async function execInContainer(
+  container: Container,
+  options: ExecOptions,
+  context: RunnerContext,
+): Promise<number> {
+  requireRunning(container)
+  if (readState(container).status === 'paused') {
+    const { name } = container.record
+    throw new DrayError(
+      'CONTAINER_STATE',
+      `container ${name} is paused: dray unpause ${name} first`,
+    )
+  }
+  const base = join(container.paths.dir, `exec-${crypto.randomUUID()}`)
+  const files = { process: `${base}.json`, pid: `${base}.pid`, log: `${base}.runtime` }
+  try {
+    const process = await execProcess(container, options, context)
+    // A volume may hold the command; then only the runtime can tell.
+    const { volumes = [], tmpfs = [] } = container.record.options
+    if (volumes.length + tmpfs.length === 0) await checkCommand(container.paths.merged, process)
+    await writeFile(files.process, specText(process), { mode: 0o600 })
+    return await start(container, process, files, options, context)
+  } finally {
+    await Promise.all(Object.values(files).map((path) => rm(path, { force: true })))
+  }
+}
+
+async function start(
+  { record }: Container,
+  process: Process,
+  files: { readonly process: string; readonly pid: string; readonly log: string },
+  options: ExecOptions,
+  context: RunnerContext,
+): Promise<number> {
+  const runtime: OciRuntime = { name: basename(record.runtime), path: record.runtime }
+  const args = execArguments(record.runtimeRoot, record.id, files, options.detach ?? false)
+  if (options.detach) {
+    await run(runtime.path, args, { timeout: 60_000 }).catch((error: unknown) => {
+      throw explainStart(runtime, files.log, process) ?? failed(runtime, error)
+    })
+    return 0
+  }
+  const signals = new SignalCatcher()
+  try {
+    const stdio = options.stdio ?? [
+      options.interactive ? 'inherit' : 'ignore',
+      'inherit',
+      'inherit',
+    ]
+    const exitCode = await superviseRuntime(
+      {
+        runtime,
+        args,
+        pidFile: files.pid,
+        stdio,
+        tty: process.terminal,
+        searchPath: context.hostEnv.PATH,
+      },
+      { signals, stopTimeoutMs: 0 },
+    )
+    const failure = exitCode === 0 ? undefined : explainStart(runtime, files.log, process)
+    if (failure !== undefined) throw failure
+    return exitCode
+  } finally {
+    signals.release()
+  }
+}
+
+/** The container's own process, changed as the options say: same capabilities, same limits. */
+async function execProcess(
+  { paths, record }: Container,
+  options: ExecOptions,
+  context: RunnerContext,
+): Promise<Process> {
+  const spec = JSON.parse(await readFile(paths.config, 'utf8')) as RuntimeSpec
+  const own = spec.process
+  const user = options.user === undefined ? undefined : lookUpUser(paths.merged, options.user)
+  const { uid, gid, additionalGids } = user ?? own.user
+  const home = user?.home ?? findVariable(own.env, 'HOME') ?? '/'
+  const term = options.tty ? ['TERM=xterm'] : []
+  return {
+    ...own,
+    args: options.command,
+    cwd: options.workdir ?? own.cwd,
+    env: mergeEnvironment(
+      [...own.env, ...term, `HOME=${home}`],
+      options.env ?? [],
+      context.hostEnv,
+    ),
+    terminal: options.tty ?? false,
+    user: { uid, gid, additionalGids },
+    capabilities: capabilitiesOf(uid, record.options, own.capabilities.bounding),
+  }
+}
+
+function failed(runtime: OciRuntime, cause: unknown): DrayError {
+  const message = `${runtime.name} could not run the command: ${errorMessage(cause)}`
+  return new DrayError('RUN_FAILED', message, { cause })
+}

@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { DrayError, errorMessage } from '#oci/error.ts'
+import { readCgroups, limitsSwap } from '../cgroup.ts'
+import { changeContainer } from '../containers/change.ts'
+import { type Container, isRunning, readState } from '../containers/state.ts'
+import type { ContainerOptions } from '../options.ts'
+import { writeRecord } from '../record.ts'
+import { buildResources } from '../spec/limits.ts'
+
+const run = promisify(execFile)
+
+/** What can be changed of a container that exists. */
+export type UpdateOptions = Pick<
+  ContainerOptions,
+  | 'memory'
+  | 'memorySwap'
+  | 'memoryReservation'
+  | 'cpus'
+  | 'cpuShares'
+  | 'cpusetCpus'
+  | 'cpusetMems'
+  | 'pidsLimit'
+  | 'restart'
+>
+
+/** Changes the limits and the restart policy of a container, at once when it runs. @throws RUN_FAILED when the kernel refuses */
+export async function updateContainer(
+  root: string,
+  container: Container,
+  changes: UpdateOptions,
+): Promise<void> {
+  await changeContainer(root, container, async (claim, record) => {
+    const wanted = Object.entries(changes).filter(([, value]) => value !== undefined)
+    const options: ContainerOptions = { ...record.options, ...Object.fromEntries(wanted) }
+    if (isRunning(readState({ ...container, record }))) {
+      await apply(record.runtime, record.runtimeRoot, record.id, options)
+    }
+    await writeRecord(claim.paths, { ...record, options })
+  })
+}
+
+async function apply(
+  runtime: string,
+  runtimeRoot: string,
+  id: string,
+  options: ContainerOptions,
+): Promise<void> {
+  const { memory, cpu, pids } = buildResources(options, limitsSwap(await readCgroups()), [])
+  const flags: readonly (readonly [string, number | string | undefined])[] = [
+    ['--memory', memory?.limit],
+    ['--memory-swap', memory?.swap],
+    ['--memory-reservation', memory?.reservation],
+    ['--cpu-quota', cpu?.quota],
+    ['--cpu-period', cpu?.period],
+    ['--cpu-share', cpu?.shares],
+    ['--cpuset-cpus', cpu?.cpus],
+    ['--cpuset-mems', cpu?.mems],
+    ['--pids-limit', pids?.limit],
+  ]
+  const args = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]))
+  await run(runtime, ['--root', runtimeRoot, 'update', ...args, id]).catch((error: unknown) => {
+    throw new DrayError('RUN_FAILED', `cannot change the limits: ${errorMessage(error)}`, {
+      cause: error,
+    })
+  })
+}

@@ -1,0 +1,150 @@
+import { resolve } from 'node:path'
+import { DrayError } from '#oci/error.ts'
+import { type NamedVolume, normalPath, parseVolume, type Tmpfs, type Volume } from '../options.ts'
+import { parseBytes } from '../size.ts'
+import { isVolumeName } from './store.ts'
+
+/** What a `-v`, `--mount` or `--tmpfs` asks for, sorted by kind. */
+export interface WantedMounts {
+  readonly volumes: readonly Volume[]
+  readonly namedVolumes: readonly NamedVolume[]
+  readonly tmpfs: readonly Tmpfs[]
+}
+
+const NONE: WantedMounts = { volumes: [], namedVolumes: [], tmpfs: [] }
+const PROPAGATIONS = ['shared', 'slave', 'private', 'rshared', 'rslave', 'rprivate']
+/** Of SELinux and of docker on a Mac: nothing here. */
+const IGNORED = ['z', 'Z', 'cached', 'delegated', 'consistent']
+
+/** Parses `[HOST:|NAME:]CONTAINER[:OPTIONS]` of `-v`. @throws USAGE */
+export function parseVolumeFlag(text: string): WantedMounts {
+  const [first = '', second, third, ...rest] = text.split(':')
+  if (rest.length > 0 || first === '') throw usage(text)
+  if (second === undefined || (!second.startsWith('/') && third === undefined)) {
+    return named(text, undefined, first, second)
+  }
+  if (isVolumeName(first)) return named(text, first, second, third)
+  const options = optionsOf(text, third)
+  const host = first.startsWith('.') ? resolve(first) : first
+  const volume = parseVolume(`${host}:${second}${options.includes('ro') ? ':ro' : ''}`)
+  const propagation = options.find((option) => PROPAGATIONS.includes(option))
+  return { ...NONE, volumes: [propagation === undefined ? volume : { ...volume, propagation }] }
+}
+
+function named(
+  text: string,
+  name: string | undefined,
+  containerPath: string,
+  optionText: string | undefined,
+): WantedMounts {
+  const options = optionsOf(text, optionText)
+  // Its checks of the place hold for every kind of volume.
+  const { containerPath: place } = parseVolume(`/:${containerPath}`)
+  const readOnly = options.includes('ro')
+  const copiesUp = !options.includes('nocopy')
+  return { ...NONE, namedVolumes: [{ name, containerPath: place, readOnly, copiesUp }] }
+}
+
+function optionsOf(text: string, options: string | undefined): string[] {
+  const words = options === undefined ? [] : options.split(',')
+  const known = ['ro', 'rw', 'nocopy', ...PROPAGATIONS, ...IGNORED]
+  if (words.every((word) => known.includes(word))) return words
+  throw usage(text)
+}
+
+/** Parses `type=bind|volume|tmpfs,source=...,target=...,...` of `--mount`. @throws USAGE */
+export function parseMountFlag(text: string): WantedMounts {
+  const fields = new Map(
+    text.split(',').map((field) => {
+      const equals = field.indexOf('=')
+      return equals < 0 ? [field, 'true'] : [field.slice(0, equals), field.slice(equals + 1)]
+    }),
+  )
+  const field = (...names: readonly string[]) =>
+    names.map((name) => fields.get(name)).find((value) => value !== undefined)
+  const unknown = [...fields.keys()].find((name) => !FIELDS.includes(name))
+  const target = field('target', 'destination', 'dst')
+  if (unknown !== undefined || target === undefined) {
+    throw new DrayError(
+      'USAGE',
+      `invalid mount ${JSON.stringify(text)}: ${unknown ?? 'target='} is ${unknown ? 'unknown' : 'missing'}`,
+    )
+  }
+  const readOnly = ['true', '1'].includes(field('readonly', 'ro') ?? '')
+  const source = field('source', 'src')
+  switch (field('type') ?? 'volume') {
+    case 'bind': {
+      const volume = parseVolume(
+        `${source?.startsWith('.') ? resolve(source) : source}:${target}${readOnly ? ':ro' : ''}`,
+      )
+      const propagation = field('bind-propagation')
+      return {
+        ...NONE,
+        volumes: [{ ...volume, mustExist: true, ...(propagation && { propagation }) }],
+      }
+    }
+    case 'volume': {
+      const copiesUp = field('volume-nocopy') === undefined
+      const mount = named(text, source, target, readOnly ? 'ro' : undefined)
+      return {
+        ...NONE,
+        namedVolumes: mount.namedVolumes.map((volume) => ({ ...volume, copiesUp })),
+      }
+    }
+    case 'tmpfs': {
+      const [size, mode] = [field('tmpfs-size'), field('tmpfs-mode')]
+      const options = [
+        ...(size === undefined ? [] : [`size=${parseBytes(size)}`]),
+        ...(mode === undefined ? [] : [`mode=${mode}`]),
+        ...(readOnly ? ['ro'] : []),
+      ]
+      return { ...NONE, tmpfs: [{ containerPath: placeOf(target), options }] }
+    }
+    default:
+      throw new DrayError(
+        'USAGE',
+        `invalid mount ${JSON.stringify(text)}: type is bind, volume or tmpfs`,
+      )
+  }
+}
+
+const FIELDS = [
+  'type source src target destination dst readonly ro bind-propagation volume-nocopy tmpfs-size tmpfs-mode consistency',
+].flatMap((line) => line.split(' '))
+
+/** Parses `CONTAINER[:OPTIONS]` of `--tmpfs`. @throws USAGE */
+export function parseTmpfsFlag(text: string): WantedMounts {
+  const colon = text.indexOf(':')
+  const [path, options] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
+  const words = options === '' ? [] : options.split(',')
+  return { ...NONE, tmpfs: [{ containerPath: placeOf(path), options: words.map(tmpfsOption) }] }
+}
+
+function tmpfsOption(word: string): string {
+  const size = /^size=(\d+[kmg]?)$/i.exec(word)?.[1]
+  if (size !== undefined) return `size=${parseBytes(size)}`
+  const known =
+    /^(?:rw|ro|exec|noexec|suid|nosuid|dev|nodev|mode=[0-7]{3,4}|(?:uid|gid|nr_inodes)=\d+|size=\d+%)$/
+  if (known.test(word)) return word
+  throw new DrayError('USAGE', `invalid option ${JSON.stringify(word)} of a tmpfs`)
+}
+
+function placeOf(target: string): string {
+  return normalPath(parseVolume(`/:${target}`).containerPath)
+}
+
+/** All that several flags ask for. */
+export function mergeMounts(mounts: readonly WantedMounts[]): WantedMounts {
+  return {
+    volumes: mounts.flatMap((mount) => mount.volumes),
+    namedVolumes: mounts.flatMap((mount) => mount.namedVolumes),
+    tmpfs: mounts.flatMap((mount) => mount.tmpfs),
+  }
+}
+
+function usage(text: string): DrayError {
+  return new DrayError(
+    'USAGE',
+    `invalid volume ${JSON.stringify(text)}: write [/HOST/PATH:|NAME:]/CONTAINER/PATH[:ro]`,
+  )
+}

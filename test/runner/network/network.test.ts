@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { hostsText, resolverText } from '#runner/etc-files.ts'
+import { gatewayOf, hostAddresses, overlaps, parseSubnet } from '#runner/network/address.ts'
+import { takeAddress, dropAddress } from '#runner/network/leases.ts'
+import { formatPort, parsePort } from '#runner/network/ports.ts'
+import { reservePorts } from '#runner/network/reserve.ts'
+import { createNetwork, findNetwork, listNetworks, removeNetwork } from '#runner/network/store.ts'
+import { containerPaths, containersDir } from '#runner/layout.ts'
+import { mkdirSync } from 'node:fs'
+import { tempDir } from '../../support/temp-dir.ts'
+
+describe('a port', () => {
+  for (const [text, ports] of [
+    ['80', ['0.0.0.0:0->80/tcp']],
+    ['8080:80', ['0.0.0.0:8080->80/tcp']],
+    [':80', ['0.0.0.0:0->80/tcp']],
+    ['127.0.0.1:53:53/udp', ['127.0.0.1:53->53/udp']],
+    ['127.0.0.1::80', ['127.0.0.1:0->80/tcp']],
+    ['0.0.0.0:8080:80', ['0.0.0.0:8080->80/tcp']],
+    ['8000-8001:80-81', ['0.0.0.0:8000->80/tcp', '0.0.0.0:8001->81/tcp']],
+  ] as const) {
+    it(`is read from ${text}`, () => assert.deepEqual(parsePort(text).map(formatPort), ports))
+  }
+
+  for (const text of [
+    '',
+    '0',
+    '65536',
+    'a',
+    '1:2:3',
+    '1-3:4-5',
+    '80/sctp',
+    '80/tcp/x',
+    '3-1',
+  ]) {
+    it(`is not read from ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parsePort(text), { code: 'USAGE' })
+    })
+  }
+
+  it('is ours alone as long as it is held', async () => {
+    const first = await reservePorts([
+      { hostIp: '127.0.0.1', hostPort: 0, containerPort: 80, protocol: 'tcp' },
+    ])
+    assert.ok((first.ports[0]?.hostPort ?? 0) > 0)
+    await assert.rejects(reservePorts(first.ports), { code: 'PORT_TAKEN' })
+    first.release()
+  })
+})
+
+describe('a subnet', () => {
+  it('is a range of addresses', () => {
+    assert.equal(parseSubnet('10.1.2.3/24').text, '10.1.2.0/24')
+    assert.equal(gatewayOf('10.1.2.0/24', undefined), '10.1.2.1')
+    assert.deepEqual([...hostAddresses('10.1.2.0/30')], ['10.1.2.1', '10.1.2.2'])
+    assert.equal(overlaps('10.0.0.0/8', '10.1.2.0/24'), true)
+    assert.equal(overlaps('10.1.2.0/24', '10.1.3.0/24'), false)
+  })
+
+  for (const text of ['', '10.0.0.0', '10.0.0.0/33', '300.0.0.0/8', 'x/8']) {
+    it(`is not ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parseSubnet(text), { code: 'USAGE' })
+    })
+  }
+
+  it('has its gateway within', () => {
+    assert.throws(() => gatewayOf('10.1.2.0/24', '10.1.3.1'), { code: 'USAGE' })
+    assert.throws(() => gatewayOf('10.1.2.0/31', undefined), { code: 'USAGE' })
+  })
+})
+
+describe('a network', () => {
+  it('is made, found, listed and removed by its name', async (t) => {
+    const root = tempDir(t)
+    const network = await createNetwork(root, 'app', { subnet: '10.201.7.0/24' })
+    assert.equal(network.gateway, '10.201.7.1')
+    await assert.rejects(createNetwork(root, 'app'), { code: 'NAME_TAKEN' })
+    assert.equal((await findNetwork(root, 'app')).id, network.id)
+    const { subnet } = await findNetwork(root, 'bridge')
+    assert.equal(overlaps(subnet, network.subnet), false)
+    assert.deepEqual(
+      (await listNetworks(root)).map(({ name }) => name),
+      ['app', 'bridge'],
+    )
+    await removeNetwork(root, 'app')
+    await assert.rejects(findNetwork(root, 'app'), { code: 'NETWORK_UNKNOWN' })
+    await assert.rejects(createNetwork(root, 'host'), { code: 'USAGE' })
+  })
+
+  it('gives each container an address of its own, and those of the gone again', async (t) => {
+    const root = tempDir(t)
+    const network = await createNetwork(root, 'small', { subnet: '10.201.7.0/29' })
+    const ids = ['a', 'b', 'c', 'd', 'e'].map((digit) => digit.repeat(64))
+    for (const id of ids)
+      mkdirSync(containerPaths(containersDir(root), id).dir, { recursive: true })
+    const addresses = ids.map((id) => takeAddress(root, network, id))
+    assert.deepEqual(
+      addresses,
+      [2, 3, 4, 5, 6].map((last) => `10.201.7.${last}`),
+    )
+    assert.throws(() => takeAddress(root, network, 'f'.repeat(64)), { code: 'RUN_FAILED' })
+    dropAddress(root, network, '10.201.7.4', ids[0] ?? '')
+    assert.throws(() => takeAddress(root, network, 'f'.repeat(64)), { code: 'RUN_FAILED' })
+    dropAddress(root, network, '10.201.7.4', ids[2] ?? '')
+    assert.equal(takeAddress(root, network, 'f'.repeat(64)), '10.201.7.4')
+  })
+})
+
+describe('the files of names', () => {
+  it('have the container, and what it is told of others', () => {
+    const text = hostsText(
+      'box',
+      { extraHosts: ['a:1.2.3.4', 'up:host-gateway'] },
+      { addresses: ['10.0.0.2'], gateway: '10.0.0.1' },
+      '',
+    )
+    assert.match(text, /^127\.0\.0\.1\tlocalhost$/m)
+    assert.match(text, /^1\.2\.3\.4\ta$/m)
+    assert.match(text, /^10\.0\.0\.1\tup$/m)
+    assert.match(text, /^10\.0\.0\.2\tbox$/m)
+  })
+
+  it('name the servers of the options, of the network, or of the host as far as they can be reached', () => {
+    const host = 'nameserver 127.0.0.53\nnameserver 1.1.1.1\nsearch example\noptions edns0\n'
+    const isIsolated = true
+    assert.equal(
+      resolverText({}, {}, host),
+      'search example\nnameserver 127.0.0.53\nnameserver 1.1.1.1\noptions edns0\n',
+    )
+    assert.equal(
+      resolverText({}, { isIsolated }, host),
+      'search example\nnameserver 1.1.1.1\noptions edns0\n',
+    )
+    const network = { isIsolated, nameservers: ['10.0.0.1'], searchDomains: ['dns'] }
+    assert.equal(
+      resolverText({}, network, host),
+      'search dns\nnameserver 10.0.0.1\noptions edns0\n',
+    )
+    const options = { dns: ['9.9.9.9'], dnsSearch: ['.'], dnsOptions: ['ndots:1'] }
+    assert.equal(
+      resolverText(options, { isIsolated }, host),
+      'nameserver 9.9.9.9\noptions ndots:1\n',
+    )
+  })
+})
