@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type Option } from 'commander'
 import { isDrayError } from '#oci/error.ts'
 import { COMMANDS } from './commands/index.ts'
 import { Interrupted } from './interrupt.ts'
@@ -13,6 +13,7 @@ export async function createProgram(argv: readonly string[]): Promise<Command> {
     .option('--debug', 'print where errors come from')
     .enablePositionalOptions()
     .showHelpAfterError('(dray --help tells more)')
+    .configureHelp({ optionDescription })
   const named = argv.slice(2).find((word) => !word.startsWith('-')) ?? ''
   const names = Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS)
   for (const command of await Promise.all(names.map((name) => COMMANDS[name]?.(argv)))) {
@@ -24,8 +25,20 @@ export async function createProgram(argv: readonly string[]): Promise<Command> {
   return program
 }
 
+/** An option's own words, without a default that is nothing. */
+function optionDescription(option: Option): string {
+  const { description, defaultValue: value } = option
+  const choices =
+    option.argChoices === undefined ? [] : [`choices: ${option.argChoices.join(', ')}`]
+  const isNothing =
+    value === undefined || value === false || (Array.isArray(value) && value.length === 0)
+  const facts = [...choices, ...(isNothing || option.negate ? [] : [`default: ${value}`])]
+  return facts.length === 0 ? description : `${description} (${facts.join('; ')})`
+}
+
 /** Runs one command line. Sets the exit code of the process; errors end here. */
 export async function run(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', endWithReader)
   const program = await createProgram(argv)
   program.exitOverride()
   for (const command of [program, ...program.commands].flatMap((each) => each.commands)) {
@@ -36,6 +49,12 @@ export async function run(argv: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, await exitCodeOf(error, argv), program.opts().debug === true)
   }
+}
+
+/** Whoever read the output, such as head(1), has had enough. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(process.exitCode)
 }
 
 function report(error: unknown, failed: number, debug: boolean): number {
@@ -56,9 +75,9 @@ function report(error: unknown, failed: number, debug: boolean): number {
   return failed
 }
 
-/** 1, but for `dray run`, which has codes of its own for what the container never got to. */
+/** 1, but for what runs a command, which has codes of its own for what the command never got to. */
 async function exitCodeOf(error: unknown, argv: readonly string[]): Promise<number> {
-  if (argv[2] !== 'run') return 1
+  if (argv[2] !== 'run' && argv[2] !== 'exec') return 1
   const runner = await import('#runner/index.ts')
   return runner.exitCodeOf(error)
 }

@@ -84,6 +84,6 @@ step 'make an image of it' show bin/dray import --root "$work/here" --cmd '["bas
 step 'push it' show bin/dray push --root "$work/here" "$image"
 step 'pull it into an empty store' show bin/dray pull --root "$work/there" "$image"
 step 'pull it again: nothing to do' show bin/dray pull --root "$work/there" "$image"
-step 'run a command in it' show bin/dray run --root "$work/there" --rm "$image" sh -c "$greeting"
+step 'run a command in it' show bin/dray run --root "$work/there" --rm --network none "$image" sh -c "$greeting"
 
 printf '\n# how long each step took\n%s' "$times"

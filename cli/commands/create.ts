@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { writeIdFile } from '../cidfile.ts'
-import { type ContainerFlags, containerOptions, withContainerFlags } from '../container-options.ts'
+import type { ContainerFlags } from '../container-flags.ts'
+import { containerOptions, withContainerFlags } from '../container-options.ts'
 import { runnerContext } from '../containers.ts'
 import { print } from '../output/print.ts'
 import { type ImageOptions, openRootfs } from '../rootfs.ts'

@@ -13,6 +13,7 @@ export function rmCommand(): Command {
     .description('Remove containers, and what they wrote')
     .argument('<container...>', 'names or ids')
     .option('-f, --force', 'kill those that run; no error for those that are not there')
+    .option('-v, --volumes', 'also remove the volumes that were made for them alone')
   return withExamples(withStoreOptions(command), [
     ['dray rm web', 'one that has ended'],
     ['dray rm -f $(dray ps -aq)', 'all of them'],

@@ -115,6 +115,9 @@ describe('dray run', () => {
     const root = await busybox(t)
     const child = startDray([
       'run',
+      '--rm',
+      '--network',
+      'none',
       '--root',
       root,
       'localhost/busybox',

@@ -39,6 +39,8 @@ for (const storage of STORAGES) {
       stop = registry.stop
     })
     after(async () => {
+      await dray(['network', 'prune', '--root', root])
+      await dray(['network', 'prune', '--root', join(dir, 'other')])
       await stop()
       rmSync(dir, { recursive: true, force: true })
     })
@@ -263,7 +265,7 @@ for (const storage of STORAGES) {
         mount -t tmpfs none /mnt 2>/dev/null || echo no mount
         unshare -U true 2>/dev/null || echo no unshare
       `
-      const { stdout } = await inContainer(image, script)
+      const { stdout } = await inContainer(image, script, '--network', 'none')
       assert.equal(
         stdout,
         'pid 1\nfew processes\nown host name\nno mounts of the host\nloopback only\nno mount\nno unshare\n',

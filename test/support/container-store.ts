@@ -51,6 +51,7 @@ export function containerStore(): ContainerStore {
   after(async () => {
     const ids = await store.ok('ps', '-aq')
     if (ids !== '') await store.ok('rm', '-f', ...ids.split('\n'))
+    await store.ok('network', 'prune')
     rmSync(dir, { recursive: true, force: true })
   })
   return store

@@ -1,0 +1,50 @@
+import { Command } from 'commander'
+import { openContainer, runnerContext } from '../containers.ts'
+import { readLines } from '../read-lines.ts'
+import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+
+interface ExecOptions extends StoreOptions {
+  readonly interactive?: true
+  readonly tty?: true
+  readonly detach?: true
+  readonly env: readonly string[]
+  readonly envFile: readonly string[]
+  readonly workdir?: string
+  readonly user?: string
+}
+
+export function execCommand(): Command {
+  const command = new Command('exec')
+    .description('Run one more command in a container that runs')
+    .argument('<container>', 'name or id')
+    .argument('<command...>', 'command and arguments')
+    .passThroughOptions()
+    .option('-i, --interactive', 'hand standard input to it')
+    .option('-t, --tty', 'give it a terminal')
+    .option('-d, --detach', 'in the background, without its output')
+    .option(
+      '-e, --env <K[=V]>',
+      'environment variable; K alone takes the value from here (repeatable)',
+      collect,
+      [],
+    )
+    .option('--env-file <file>', 'environment variables, one a line (repeatable)', collect, [])
+    .option('-w, --workdir <dir>', 'working directory')
+    .option('-u, --user <user[:group]>', 'names of the image, or numbers')
+  return withExamples(withStoreOptions(command), [
+    ['dray exec -it web sh', 'a shell beside what runs'],
+    ['dray exec -u postgres db psql -c "select 1"', 'one command, as another user'],
+  ]).action(exec)
+}
+
+async function exec(
+  reference: string,
+  command: readonly string[],
+  options: ExecOptions,
+): Promise<void> {
+  const { execInContainer } = await import('#runner/verbs/exec.ts')
+  const context = runnerContext(options)
+  const container = await openContainer(context.root, reference)
+  const env = [...(await readLines(options.envFile)), ...options.env]
+  process.exitCode = await execInContainer(container, { ...options, command, env }, context)
+}

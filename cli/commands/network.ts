@@ -1,0 +1,151 @@
+import { Command } from 'commander'
+import type { NetworkRecord } from '#runner/network/model.ts'
+import { forEachName, runnerContext } from '../containers.ts'
+import { keyValues } from '../key-values.ts'
+import { print, say } from '../output/print.ts'
+import { printRows } from '../output/rows.ts'
+import { fillTemplate } from '../output/template.ts'
+import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+
+interface CreateOptions extends StoreOptions {
+  readonly subnet?: string
+  readonly gateway?: string
+  readonly internal?: true
+  readonly disableDns?: true
+  readonly label: readonly string[]
+}
+
+export function networkCommand(): Command {
+  const command = new Command('network').description('Make, list and remove networks of containers')
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('create')
+          .description('Make a network, on which containers find one another by name')
+          .argument('<name>')
+          .option(
+            '--subnet <subnet>',
+            'its addresses, such as 10.89.7.0/24 (default: some that are free)',
+          )
+          .option('--gateway <address>', "the host's address (default: the first)")
+          .option('--internal', 'nothing outside can be reached from it')
+          .option('--disable-dns', 'without names')
+          .option('-l, --label <K=V>', 'label (repeatable)', collect, []),
+      ),
+      [['dray network create app', 'then: dray run --network app --name db ...']],
+    ).action(create),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('ls')
+          .description('List networks')
+          .option('-q, --quiet', 'print names only')
+          .option('--format <format>', 'table, json, or a Go template'),
+      ),
+      [['dray network ls', 'name, addresses, interface']],
+    ).action(list),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('inspect')
+          .description('Show all that is known of networks')
+          .argument('<network...>', 'names')
+          .option('-f, --format <template>', 'a Go template over each'),
+      ),
+      [["dray network inspect -f '{{.Subnet}}' app", 'one fact']],
+    ).action(inspect),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('rm').description('Remove networks').argument('<network...>', 'names'),
+      ),
+      [['dray network rm app', 'when no container is on it any more']],
+    ).action(remove),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(new Command('prune').description('Remove networks that no container is on')),
+      [['dray network prune', 'and the bridge of the default one, until it is needed']],
+    ).action(prune),
+  )
+  return command
+}
+
+async function create(name: string, options: CreateOptions): Promise<void> {
+  const { createNetwork } = await import('#runner/network/store.ts')
+  const { subnet, gateway } = options
+  const network = await createNetwork(runnerContext(options).root, name, {
+    subnet,
+    gateway,
+    isInternal: options.internal,
+    hasNames: !options.disableDns,
+    labels: keyValues('label', options.label),
+  })
+  print(network.name)
+}
+
+async function list(
+  options: StoreOptions & { readonly quiet?: true; readonly format?: string },
+): Promise<void> {
+  const { listNetworks } = await import('#runner/network/store.ts')
+  const networks = await listNetworks(runnerContext(options).root)
+  printRows(networks.map(facts), {
+    format: options.quiet ? '{{.Name}}' : options.format,
+    columns: [
+      ['NETWORK ID', 'ID'],
+      ['NAME', 'Name'],
+      ['SUBNET', 'Subnet'],
+      ['INTERFACE', 'Interface'],
+    ],
+  })
+}
+
+async function inspect(
+  names: readonly string[],
+  options: StoreOptions & { readonly format?: string },
+): Promise<void> {
+  const { findNetwork } = await import('#runner/network/store.ts')
+  const { root } = runnerContext(options)
+  const found: unknown[] = []
+  await forEachName(names, async (name) => {
+    found.push(facts(await findNetwork(root, name)))
+  })
+  const { format } = options
+  if (format === undefined) print(JSON.stringify(found, undefined, 2))
+  else for (const each of found) print(fillTemplate(format, each))
+}
+
+async function remove(names: readonly string[], options: StoreOptions): Promise<void> {
+  const { removeNetwork } = await import('#runner/network/store.ts')
+  const { removeBridge } = await import('#runner/network/connect.ts')
+  const { root } = runnerContext(options)
+  await forEachName(names, async (name) => {
+    await removeBridge(await removeNetwork(root, name))
+    print(name)
+  })
+}
+
+async function prune(options: StoreOptions): Promise<void> {
+  const { pruneNetworks } = await import('#runner/verbs/prune.ts')
+  const { root } = runnerContext(options)
+  for (const name of await pruneNetworks(root, (message) => say(`dray: ${message}`))) print(name)
+}
+
+function facts(network: NetworkRecord) {
+  return {
+    ID: network.id.slice(0, 12),
+    Id: network.id,
+    Name: network.name,
+    Driver: 'bridge',
+    Created: network.createdAt,
+    Subnet: network.subnet,
+    Gateway: network.gateway,
+    Interface: network.interface,
+    Internal: network.isInternal,
+    DNS: network.hasNames,
+    Labels: network.labels,
+  }
+}

@@ -1,0 +1,54 @@
+import { Command } from 'commander'
+import { forEachContainer, runnerContext } from '../containers.ts'
+import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+
+interface UpdateFlags extends StoreOptions {
+  readonly memory?: string
+  readonly memorySwap?: string
+  readonly memoryReservation?: string
+  readonly cpus?: string
+  readonly cpuShares?: string
+  readonly cpusetCpus?: string
+  readonly cpusetMems?: string
+  readonly pidsLimit?: string
+  readonly restart?: string
+}
+
+export function updateCommand(): Command {
+  const command = new Command('update')
+    .description('Change the limits of containers, at once when they run')
+    .argument('<container...>', 'names or ids')
+    .option('-m, --memory <size>', 'memory limit, such as 512m')
+    .option('--memory-swap <size>', 'limit of memory and swap together')
+    .option('--memory-reservation <size>', 'memory to keep when the host runs short')
+    .option('--cpus <number>', 'CPU limit, such as 1.5')
+    .option('-c, --cpu-shares <number>', 'weight against others when CPUs are short')
+    .option('--cpuset-cpus <list>', 'CPUs to run on, such as 0-2,4')
+    .option('--cpuset-mems <list>', 'memory nodes to take from')
+    .option('--pids-limit <number>', 'most processes and threads')
+    .option('--restart <policy>', 'no, on-failure[:N], always or unless-stopped')
+  return withExamples(withStoreOptions(command), [
+    ['dray update --memory 1g --cpus 2 db', 'more of both'],
+    ['dray update --restart always web', 'from now on'],
+  ]).action(update)
+}
+
+async function update(references: readonly string[], flags: UpdateFlags): Promise<void> {
+  const { updateContainer } = await import('#runner/verbs/update.ts')
+  const parse = await import('#runner/parse.ts')
+  const given = <T>(text: string | undefined, read: (text: string) => T) =>
+    text === undefined ? undefined : read(text)
+  const changes = {
+    memory: given(flags.memory, parse.parseMemory),
+    memorySwap: given(flags.memorySwap, parse.parseMemorySwap),
+    memoryReservation: given(flags.memoryReservation, parse.parseBytes),
+    cpus: given(flags.cpus, parse.parseCpus),
+    cpuShares: given(flags.cpuShares, Number),
+    cpusetCpus: given(flags.cpusetCpus, parse.parseCpuset),
+    cpusetMems: given(flags.cpusetMems, parse.parseCpuset),
+    pidsLimit: given(flags.pidsLimit, parse.parsePidsLimit),
+    restart: given(flags.restart, parse.parseRestartPolicy),
+  }
+  const { root } = runnerContext(flags)
+  await forEachContainer(root, references, (container) => updateContainer(root, container, changes))
+}

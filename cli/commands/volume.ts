@@ -1,0 +1,136 @@
+import { Command } from 'commander'
+import { forEachName, runnerContext } from '../containers.ts'
+import { keyValues } from '../key-values.ts'
+import { print, say } from '../output/print.ts'
+import { printRows } from '../output/rows.ts'
+import { fillTemplate } from '../output/template.ts'
+import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+
+export function volumeCommand(): Command {
+  const command = new Command('volume').description('Make, list and remove volumes')
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('create')
+          .description('Make a volume, and print its name')
+          .argument('[name]', 'default: one that is made up')
+          .option('-l, --label <K=V>', 'label (repeatable)', collect, []),
+      ),
+      [['dray volume create db', 'then: dray run -v db:/var/lib/db ...']],
+    ).action(create),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('ls')
+          .description('List volumes')
+          .option('-q, --quiet', 'print names only')
+          .option('--format <format>', 'table, json, or a Go template'),
+      ),
+      [['dray volume ls -q', 'their names']],
+    ).action(list),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('inspect')
+          .description('Show all that is known of volumes')
+          .argument('<volume...>', 'names')
+          .option('-f, --format <template>', 'a Go template over each'),
+      ),
+      [["dray volume inspect -f '{{.Mountpoint}}' db", 'where it is on the host']],
+    ).action(inspect),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('rm')
+          .description('Remove volumes, and what is in them')
+          .argument('<volume...>', 'names'),
+      ),
+      [['dray volume rm db', 'when no container has it any more']],
+    ).action(remove),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('prune')
+          .description('Remove volumes that no container has')
+          .option('-a, --all', 'also those that were given a name'),
+      ),
+      [['dray volume prune --all', 'all that nobody uses']],
+    ).action(prune),
+  )
+  return command
+}
+
+async function create(
+  name: string | undefined,
+  options: StoreOptions & { readonly label: readonly string[] },
+): Promise<void> {
+  const { makeVolume } = await import('#runner/volumes/store.ts')
+  const { root } = runnerContext(options)
+  print((await makeVolume(root, name, { labels: keyValues('label', options.label) })).name)
+}
+
+async function list(
+  options: StoreOptions & { readonly quiet?: true; readonly format?: string },
+): Promise<void> {
+  const { listVolumes } = await import('#runner/volumes/store.ts')
+  const volumes = await listVolumes(runnerContext(options).root)
+  printRows(volumes.map(facts), {
+    format: options.quiet ? '{{.Name}}' : options.format,
+    columns: [
+      ['VOLUME NAME', 'Name'],
+      ['CREATED', 'CreatedAt'],
+    ],
+  })
+}
+
+async function inspect(
+  names: readonly string[],
+  options: StoreOptions & { readonly format?: string },
+): Promise<void> {
+  const { findVolume } = await import('#runner/volumes/store.ts')
+  const { root } = runnerContext(options)
+  const found: unknown[] = []
+  await forEachName(names, async (name) => {
+    found.push(facts(await findVolume(root, name)))
+  })
+  const { format } = options
+  if (format === undefined) print(JSON.stringify(found, undefined, 2))
+  else for (const each of found) print(fillTemplate(format, each))
+}
+
+async function remove(names: readonly string[], options: StoreOptions): Promise<void> {
+  const { removeVolume } = await import('#runner/volumes/store.ts')
+  const { root } = runnerContext(options)
+  await forEachName(names, async (name) => {
+    await removeVolume(root, name)
+    print(name)
+  })
+}
+
+async function prune(options: StoreOptions & { readonly all?: true }): Promise<void> {
+  const { pruneVolumes } = await import('#runner/verbs/prune.ts')
+  const { root } = runnerContext(options)
+  const removed = await pruneVolumes(root, (message) => say(`dray: ${message}`), options)
+  for (const name of removed) print(name)
+}
+
+function facts(volume: {
+  readonly name: string
+  readonly mountpoint: string
+  readonly createdAt: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly isAnonymous: boolean
+}) {
+  return {
+    Name: volume.name,
+    Driver: 'local',
+    Mountpoint: volume.mountpoint,
+    CreatedAt: volume.createdAt,
+    Labels: volume.labels,
+    Anonymous: volume.isAnonymous,
+  }
+}

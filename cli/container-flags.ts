@@ -1,0 +1,150 @@
+import { InvalidArgumentError, Option } from 'commander'
+import { collect, seconds } from './commands/options.ts'
+
+/** How a container is to be run, as typed. */
+export interface ContainerFlags {
+  readonly name?: string
+  readonly interactive?: true
+  readonly tty?: true
+  readonly env: readonly string[]
+  readonly envFile: readonly string[]
+  readonly label: readonly string[]
+  readonly labelFile: readonly string[]
+  readonly workdir?: string
+  readonly user?: string
+  readonly groupAdd: readonly string[]
+  readonly entrypoint?: string
+  readonly init?: true
+  readonly rm?: true
+  readonly restart?: string
+  readonly stopSignal?: string
+  readonly stopTimeout?: number
+  readonly logDriver?: string
+  readonly logOpt: readonly string[]
+  readonly cidfile?: string
+  readonly runtime?: string
+  readonly volume: readonly string[]
+  readonly mount: readonly string[]
+  readonly tmpfs: readonly string[]
+  readonly shmSize?: string
+  readonly readOnly?: true
+  readonly device: readonly string[]
+  readonly network?: string
+  readonly networkAlias: readonly string[]
+  readonly publish: readonly string[]
+  readonly publishAll?: true
+  readonly expose: readonly string[]
+  readonly hostname?: string
+  readonly dns: readonly string[]
+  readonly dnsSearch: readonly string[]
+  readonly dnsOption: readonly string[]
+  readonly addHost: readonly string[]
+  readonly memory?: string
+  readonly memorySwap?: string
+  readonly memoryReservation?: string
+  readonly cpus?: string
+  readonly cpuShares?: number
+  readonly cpusetCpus?: string
+  readonly cpusetMems?: string
+  readonly pidsLimit?: string
+  readonly ulimit: readonly string[]
+  readonly oomScoreAdj?: number
+  readonly cgroupParent?: string
+  readonly capAdd: readonly string[]
+  readonly capDrop: readonly string[]
+  readonly privileged?: true
+  readonly securityOpt: readonly string[]
+  readonly sysctl: readonly string[]
+  readonly pid?: string
+  readonly ipc?: string
+  readonly uts?: string
+}
+
+/** The flags that `create` and `run` have in common, in the order of the help. */
+export const FLAGS: readonly Option[] = [
+  one('--name <name>', 'name of the container (default: one that is made up)'),
+  one('-i, --interactive', 'hand standard input to the container'),
+  one('-t, --tty', 'give it a terminal'),
+  many('-e, --env <K[=V]>', 'environment variable; K alone takes the value from here'),
+  many('--env-file <file>', 'environment variables, one a line'),
+  many('-l, --label <K=V>', 'label'),
+  many('--label-file <file>', 'labels, one a line'),
+  one('-w, --workdir <dir>', 'working directory'),
+  one('-u, --user <user[:group]>', 'names of the image, or numbers'),
+  many('--group-add <group>', 'one more group of the user'),
+  one('--entrypoint <program>', 'program to run instead of the entrypoint of the image'),
+  one('--init', 'run a small first process, which reaps what others leave (catatonit or tini)'),
+  one('--rm', 'remove the container when it has ended'),
+  one(
+    '--restart <policy>',
+    'start it again when it has ended: no, on-failure[:N], always, unless-stopped (default: no)',
+  ),
+  one('--stop-signal <signal>', 'what asks it to stop (default: that of the image, else TERM)'),
+  one('--stop-timeout <seconds>', 'how long it may take to stop (default: 10)', seconds),
+  one('--log-driver <driver>', 'k8s-file, journald or none (default: k8s-file)'),
+  many('--log-opt <key=value>', 'max-size=16m, tag=TEXT'),
+  one('--cidfile <file>', "write the container's id to a new file"),
+  one('--runtime <program>', 'OCI runtime (default: crun or runc, whichever works here)'),
+
+  many('-v, --volume <[host|name:]dir[:ro]>', 'a directory of the host, or a volume, inside'),
+  many(
+    '--mount <type=...,target=...>',
+    'the same in words: type=bind|volume|tmpfs,source=,target=,readonly',
+  ),
+  many('--tmpfs <dir[:options]>', 'an empty file system in memory'),
+  one('--shm-size <size>', 'size of /dev/shm (default: 64m)'),
+  one('--read-only', 'refuse writes to the root file system'),
+  many('--device <host[:inside][:rwm]>', 'a device of the host'),
+
+  one(
+    '--network <network>',
+    'bridge, none, host, container:NAME, or a network by its name (default: bridge where the host can, else none)',
+  ),
+  many('--network-alias <name>', 'one more name on its network'),
+  many('-p, --publish <[[ip:]host:]port[/udp]>', 'a port of the host that leads to one inside'),
+  one('-P, --publish-all', 'publish what the image exposes, at ports that are free'),
+  many('--expose <port[/udp]>', 'a port that -P publishes, too'),
+  one('--hostname <name>', 'host name inside'),
+  many('--dns <address>', 'name server'),
+  many('--dns-search <domain>', 'where names without a dot are looked up'),
+  many('--dns-option <option>', 'option of the resolver'),
+  many('--add-host <name:address>', 'line of /etc/hosts'),
+
+  one('-m, --memory <size>', 'memory limit, such as 512m'),
+  one('--memory-swap <size>', 'limit of memory and swap together; -1 for none'),
+  one('--memory-reservation <size>', 'memory to keep when the host runs short'),
+  one('--cpus <number>', 'CPU limit, such as 1.5'),
+  one('-c, --cpu-shares <number>', 'weight against others when CPUs are short', number),
+  one('--cpuset-cpus <list>', 'CPUs to run on, such as 0-2,4'),
+  one('--cpuset-mems <list>', 'memory nodes to take from'),
+  one('--pids-limit <number>', 'most processes and threads (default: 2048)'),
+  many('--ulimit <name=soft[:hard]>', 'limit of each process, such as nofile=1024:2048'),
+  one('--oom-score-adj <number>', 'how willingly the kernel kills it, -1000 to 1000', number),
+  one('--cgroup-parent <path>', 'cgroup to be put below (default: /dray)'),
+
+  many('--cap-add <capability>', 'one more capability, or ALL'),
+  many('--cap-drop <capability>', 'one capability less, or ALL'),
+  one('--privileged', 'everything that root on the host may do'),
+  many(
+    '--security-opt <option>',
+    'seccomp=FILE|unconfined, no-new-privileges[=false], systempaths=unconfined',
+  ),
+  many('--sysctl <name=value>', 'kernel parameter of its namespaces'),
+  one('--pid <mode>', 'whose processes it sees: host, or container:NAME (default: its own)'),
+  one('--ipc <mode>', 'whose shared memory it sees: host, or container:NAME (default: its own)'),
+  one('--uts <mode>', 'whose host name it has: host (default: its own)'),
+]
+
+function one(flags: string, description: string, parse?: (text: string) => unknown): Option {
+  const option = new Option(flags, description)
+  return parse === undefined ? option : option.argParser(parse)
+}
+
+function many(flags: string, description: string): Option {
+  return new Option(flags, `${description} (repeatable)`).argParser(collect).default([], '')
+}
+
+function number(text: string): number {
+  if (/^-?\d{1,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('write a whole number')
+}

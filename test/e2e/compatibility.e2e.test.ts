@@ -1,0 +1,151 @@
+/**
+ * What docker and podman taught people to expect: each case is run by Dray and by podman with the same arguments, and must
+ * print and end the same. What differs on purpose is in docs/compatibility.md, and not here.
+ */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { makeBusyboxTree } from '../runner/support/busybox.ts'
+import { LAUNCHER } from '../support/dray.ts'
+import { CASES } from './compatibility-cases.ts'
+
+interface Tool {
+  readonly name: string
+  readonly program: string
+  readonly args: readonly string[]
+  readonly env: NodeJS.ProcessEnv
+}
+
+interface Seen {
+  readonly step: string
+  readonly exitCode: number
+  readonly output: string
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'dray-compat-'))
+const files = join(dir, 'files')
+const IMAGE = 'localhost/compat:1'
+
+const DRAY: Tool = {
+  name: 'dray',
+  program: LAUNCHER,
+  args: [],
+  env: { ...process.env, DRAY_ROOT: join(dir, 'store'), FROM_HOST: 'here' },
+}
+const PODMAN: Tool = {
+  name: 'podman',
+  program: 'podman',
+  args: [
+    ...['--root', join(dir, 'podman'), '--runroot', join(dir, 'podman-run'), '--runtime', 'runc'],
+    ...['--cgroup-manager', 'cgroupfs', '--log-level', 'error', '--events-backend', 'none'],
+  ],
+  env: {
+    ...process.env,
+    FROM_HOST: 'here',
+    CONTAINERS_CONF: join(dir, 'containers.conf'),
+  },
+}
+
+before(async () => {
+  mkdirSync(files)
+  // podman's own limit of open files is above what a machine may allow.
+  const limits = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+  writeFileSync(join(dir, 'containers.conf'), limits)
+  writeFileSync(join(files, 'text'), 'text of the host\n')
+  writeFileSync(join(files, 'env'), '# a comment\nFILE=from a file\nFROM_HOST\n\nEMPTY=\n')
+  const tree = makeBusyboxTree(join(dir, 'tree'))
+  const tar = join(dir, 'tree.tar')
+  await call({ ...DRAY, program: 'tar', args: [] }, ['-C', tree, '-cf', tar, '.'])
+  const config = ['--cmd', '["echo","from the image"]', '--env', 'IMAGE=set', '--workdir', '/tmp']
+  const imported = await call(DRAY, ['import', tree, IMAGE, ...config, '--label', 'of=image'])
+  assert.equal(imported.code, 0, imported.stderr)
+  const changes = [
+    'CMD ["echo","from the image"]',
+    'ENV IMAGE=set',
+    'WORKDIR /tmp',
+    'LABEL of=image',
+  ]
+  const flags = changes.flatMap((change) => ['--change', change])
+  const loaded = await call(PODMAN, ['import', '-q', ...flags, tar, IMAGE])
+  assert.equal(loaded.code, 0, loaded.stderr)
+})
+
+after(async () => {
+  const ids = (await call(DRAY, ['ps', '-aq'])).stdout.split('\n').filter(Boolean)
+  if (ids.length > 0) await call(DRAY, ['rm', '-f', ...ids])
+  await call(DRAY, ['network', 'prune'])
+  await call(PODMAN, ['rm', '-fa', '-t', '0'])
+  rmSync(dir, { recursive: true, force: true })
+})
+
+let next = 0
+
+for (const [area, cases] of Object.entries(CASES)) {
+  describe(area, { concurrency: 2 }, () => {
+    for (const [title, script] of cases) {
+      it(title, async () => {
+        const name = `case${next++}`
+        const [ours, theirs] = await Promise.all([
+          play(DRAY, script, name),
+          play(PODMAN, script, name),
+        ])
+        assert.deepEqual(ours, theirs)
+      })
+    }
+  })
+}
+
+/**
+ * Runs the steps of a script, one a line. `I` is the image, `N` and `M` are names of its own, `F` a directory of the host.
+ * Of a step that begins with `~` only the exit code counts; `!` runs a step that doesn't count at all.
+ */
+async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
+  const seen: Seen[] = []
+  const volume = join(dir, `${tool.name}-${name}`)
+  for (const line of script.trim().split('\n')) {
+    const [, mark = '', step = ''] = /^\s*([~!]?)\s*(.*)$/.exec(line) ?? []
+    const words = splitWords(step).map((word) =>
+      word
+        .replace(/^I$/, IMAGE)
+        .replace(/\bN\b/g, name)
+        .replace(/\bM\b/g, `${name}b`)
+        .replace(/\bF\b/g, files)
+        .replace(/\bD\b/g, volume),
+    )
+    const { code, stdout, stderr } = await call(tool, words)
+    // A runtime's own words differ from version to version; that something was said doesn't.
+    const output = mark === '' ? stdout : mark
+    if (mark !== '!') seen.push({ step, exitCode: code, output: output.replaceAll(volume, 'D') })
+    if (code >= 125 && stderr === '') assert.fail(`${tool.name} ${step}: ${code} without a word`)
+  }
+  await call(tool, ['rm', '-f', ...(tool === PODMAN ? ['-t', '0'] : []), name, `${name}b`])
+  return seen
+}
+
+function call(
+  tool: Tool,
+  words: readonly string[],
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      tool.program,
+      [...tool.args, ...words],
+      { env: tool.env, timeout: 120_000 },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+        resolve({ code, stdout, stderr })
+      },
+    )
+    child.stdin?.end('given\n')
+  })
+}
+
+/** Words as a shell splits them: single and double quotes, no expansion. */
+function splitWords(line: string): string[] {
+  return [...line.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"]+)+/g)].map(([word]) =>
+    word.replace(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double),
+  )
+}
