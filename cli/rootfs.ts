@@ -6,6 +6,7 @@ import type { Store } from '#puller/index.ts'
 import type { TransferOptions } from './commands/options.ts'
 import { interruptible } from './interrupt.ts'
 import { createProgressView } from './output/progress.ts'
+import { registryAccess } from './registry-access.ts'
 import { openLocalStore } from './store.ts'
 
 export interface ImageOptions extends TransferOptions {
@@ -27,7 +28,7 @@ async function prepare(
   signal: AbortSignal,
 ): Promise<Rootfs> {
   const { prepareRootfs, pullImage } = await import('#puller/index.ts')
-  const { platform, plainHttp, pull = 'missing' } = options
+  const { platform, pull = 'missing' } = options
   if (pull !== 'always') {
     try {
       return await prepareRootfs(store, reference, { platform, signal })
@@ -36,8 +37,12 @@ async function prepare(
     }
   }
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
-  await pullImage(store, reference, { platform, plainHttp, onProgress: view.show, signal }).finally(
-    view.end,
-  )
+  const access = await registryAccess(options)
+  await pullImage(store, reference, {
+    ...access,
+    platform,
+    onProgress: view.show,
+    signal,
+  }).finally(view.end)
   return await prepareRootfs(store, reference, { platform, signal })
 }

@@ -91,6 +91,19 @@ export function parseReference(text: string): Reference {
   }
 }
 
+/**
+ * Parses the name of a registry, `host[:port]`; URLs of it are understood, too.
+ *
+ * @throws REFERENCE_INVALID
+ */
+export function parseRegistry(text: string): string {
+  const host = text.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '')
+  if (!REGISTRY.test(host) || portOf(host) > 65535) {
+    throw invalid(text, 'write the host of a registry, host[:port]')
+  }
+  return host === DOCKER_HUB_LEGACY ? DOCKER_HUB : host
+}
+
 /** Fills in the tag `latest` where the reference has neither tag nor digest. */
 export function withDefaultTag(reference: Reference): ResolvedReference {
   if (reference.digest !== undefined) return { ...reference, digest: reference.digest }

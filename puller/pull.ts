@@ -17,17 +17,18 @@ import {
 } from './image/resolve.ts'
 import { storeImage } from './image/store-image.ts'
 import type { OnProgress } from './progress.ts'
+import { accessOf, type RegistryAccess } from './registry/access.ts'
 import { openRepository, type RepositoryClient } from './registry/client.ts'
 import { readBody } from './registry/http.ts'
 import type { ConnectionOptions } from './transfer/connections.ts'
 import { type RetryOptions, withRetries } from './transfer/retry.ts'
 import type { Store } from './store/store.ts'
 
-export interface PullOptions extends Pick<ConnectionOptions, 'maxConnections' | 'limitRate'> {
+export interface PullOptions
+  extends RegistryAccess,
+    Pick<ConnectionOptions, 'maxConnections' | 'limitRate'> {
   /** Default: this machine's. */
   readonly platform?: Platform | undefined
-  /** Speak HTTP without TLS to hosts other than this one too. */
-  readonly plainHttp?: boolean | undefined
   /** Whether layers are unpacked too, ready to run, not only verified and kept. Default true. */
   readonly unpack?: boolean | undefined
   /** Longest silence of a server, in ms, before a range is asked for again. Default 30,000. */
@@ -69,7 +70,7 @@ export async function pullImage(
     registry: wanted.registry,
     repository: wanted.repository,
     access: 'pull',
-    plainHttp: options.plainHttp,
+    ...accessOf(options),
     stallTimeoutMs: options.stallTimeoutMs,
     signal,
   })

@@ -8,6 +8,7 @@ import type { ImageManifest, Manifest } from '#oci/manifest.ts'
 import { isNonDistributable } from '#oci/media-types.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
 import type { OnProgress, ProgressEvent } from './progress.ts'
+import { accessOf, type RegistryAccess } from './registry/access.ts'
 import { openRepository, type RepositoryClient } from './registry/client.ts'
 import { type BlobSource, readManifest } from './store/blobs.ts'
 import { withRetries } from './transfer/retry.ts'
@@ -18,8 +19,7 @@ const MiB = 1024 * 1024
 /** Blobs sent at once by default. */
 const MAX_CONNECTIONS = 4
 
-export interface PushOptions {
-  readonly plainHttp?: boolean | undefined
+export interface PushOptions extends RegistryAccess {
   /** Blobs sent at once. Default 4. */
   readonly maxConnections?: number | undefined
   readonly onProgress?: OnProgress | undefined
@@ -74,7 +74,7 @@ export async function pushImage(
     registry: wanted.registry,
     repository: wanted.repository,
     access: 'push',
-    plainHttp: options.plainHttp,
+    ...accessOf(options),
     signal,
   })
   const name = formatReference(wanted)

@@ -1,15 +1,27 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parsePlatform, type Platform } from '#oci/platform.ts'
+import type { Credential } from '#puller/index.ts'
 import { PROGRESS_MODES, type ProgressMode } from '../output/progress.ts'
 
 export interface StoreOptions {
   readonly root?: string
 }
 
-export interface TransferOptions extends StoreOptions {
+export interface AccessOptions {
+  readonly plainHttp?: true
+  readonly certDir?: string
+  readonly tokenServer: readonly string[]
+  readonly authfile?: string
+}
+
+export interface CredentialOptions extends AccessOptions {
+  readonly creds?: Credential
+  readonly identityToken?: string
+}
+
+export interface TransferOptions extends StoreOptions, CredentialOptions {
   readonly progress: ProgressMode
   readonly quiet?: true
-  readonly plainHttp?: true
 }
 
 export function withStoreOptions(command: Command): Command {
@@ -53,14 +65,47 @@ export function seconds(text: string): number {
 }
 
 export function withTransferOptions(command: Command): Command {
-  return withStoreOptions(command)
+  return withCredentialOptions(withStoreOptions(command))
     .addOption(
       new Option('--progress <mode>', 'how progress is shown, on standard error')
         .choices([...PROGRESS_MODES])
         .default('auto'),
     )
     .option('-q, --quiet', 'print nothing but the digest')
+}
+
+/** How registries are reached. */
+export function withAccessOptions(command: Command): Command {
+  return command
     .option('--plain-http', 'speak HTTP without TLS (registries on this machine need no such flag)')
+    .option(
+      '--authfile <file>',
+      "file of credentials (default: podman's auth.json, then docker's config.json)",
+    )
+    .option(
+      '--cert-dir <dir>',
+      'certificates of registries, as <dir>/<host:port>/{*.crt,*.cert,*.key}' +
+        ' (default: certs.d of /etc/docker and /etc/containers)',
+    )
+    .option(
+      '--token-server <host[:port]>',
+      "trust a token server on another site than the registry's; can be repeated",
+      collect,
+      [],
+    )
+}
+
+/** With credentials of the command line, too. */
+export function withCredentialOptions(command: Command): Command {
+  return withAccessOptions(command)
+    .option('--creds <user:password>', 'credentials in place of those of the auth file', creds)
+    .option('--identity-token <token>', 'a refresh token in place of a password')
+}
+
+function creds(text: string): Credential {
+  const colon = text.indexOf(':')
+  if (colon < 1) throw new InvalidArgumentError('write <user>:<password>')
+  return { kind: 'password', username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
 /** Where an image comes from: {@link withTransferOptions}, the platform and when to pull. */

@@ -5,6 +5,7 @@ import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { createProgressView } from '../output/progress.ts'
 import { print, say } from '../output/print.ts'
+import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import {
   count,
@@ -37,13 +38,14 @@ async function pull(image: string, options: PullOptions, command: Command): Prom
   const { lowerPriority, pullImage } = await import('#puller/index.ts')
   if (options.lowPriority) lowerPriority()
   const reference = parseReference(image)
+  const access = await registryAccess(options)
   const store = await openLocalStore(options.root)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible((signal) =>
     pullImage(store, reference, {
       platform: options.platform,
-      plainHttp: options.plainHttp,
+      ...access,
       unpack: options.unpack,
       maxConnections: options.maxConnections,
       limitRate: options.limitRate,

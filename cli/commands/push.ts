@@ -3,6 +3,7 @@ import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { createProgressView } from '../output/progress.ts'
+import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import { type TransferOptions, withTransferOptions } from './options.ts'
 
@@ -21,6 +22,7 @@ async function push(
 ): Promise<void> {
   const { openImage, pushImage, pushTarget } = await import('#puller/index.ts')
   const reference = pushTarget(image, target)
+  const access = await registryAccess(options)
   const store = await openLocalStore(options.root)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
@@ -28,7 +30,7 @@ async function push(
     const opened = await openImage(store, image, signal)
     try {
       return await pushImage(opened.image, reference, {
-        plainHttp: options.plainHttp,
+        ...access,
         onProgress: view.show,
         signal,
       })

@@ -6,11 +6,11 @@ import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import { MANIFEST_MEDIA_TYPES } from '#oci/media-types.ts'
 import type { RepositoryName } from '#oci/reference.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
-import { parseChallenge } from './challenge.ts'
+import type { RegistryAccess } from './access.ts'
+import { createAuthorizer } from './authorizer.ts'
 import type { RangeSource } from './direct.ts'
-import { resolveEndpoint } from './endpoint.ts'
-import { createHttpClient, failure, type HttpRequest, type HttpResponse, readBody } from './http.ts'
-import { fetchToken } from './token.ts'
+import { failure, type HttpRequest, type HttpResponse, readBody } from './http.ts'
+import { openRegistry } from './open.ts'
 
 /** A manifest as a registry sent it, checked against its digest where one was asked for. */
 export interface FetchedManifest {
@@ -53,13 +53,12 @@ export interface RepositoryClient {
   ): Promise<Digest>
 }
 
-export interface RepositoryOptions {
+export interface RepositoryOptions extends RegistryAccess {
   /** `host[:port]`. */
   readonly registry: string
   readonly repository: RepositoryName
   /** What the client will do: decides the token that is asked for. */
   readonly access: 'pull' | 'push'
-  readonly plainHttp?: boolean | undefined
   /** Longest silence of the server, in ms. Default 30,000. */
   readonly stallTimeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -67,31 +66,31 @@ export interface RepositoryOptions {
 
 /** Finds out how the registry is reached, and speaks to it. @throws REGISTRY_UNREACHABLE */
 export async function openRepository(options: RepositoryOptions): Promise<RepositoryClient> {
-  const http = createHttpClient(options.stallTimeoutMs)
-  const origin = await resolveEndpoint(createHttpClient(), options.registry, {
-    plainHttp: options.plainHttp ?? false,
-    signal: options.signal,
-  })
   const { registry, repository } = options
+  const { http, origin, certificates } = await openRegistry(options)
   const base = new URL(`/v2/${repository}/`, origin)
-  const scope = `repository:${repository}:${options.access === 'push' ? 'pull,push' : 'pull'}`
-  let token: string | undefined
+  const authorizer = createAuthorizer({
+    http,
+    origin,
+    scope: `repository:${repository}:${options.access === 'push' ? 'pull,push' : 'pull'}`,
+    tokenServers: options.tokenServers ?? [],
+    credential: async () => options.credentials?.(registry, repository),
+  })
 
-  /** Sends a request to the registry, with a token once it has asked for one. Elsewhere no token is sent. */
+  /** Sends a request to the registry, with what it wants to see once it has asked. Others are shown nothing. */
   async function request(url: URL, { body, ...rest }: Call): Promise<HttpResponse> {
-    const send = () => {
-      const own = token !== undefined && url.origin === origin.origin
-      const headers = own ? { ...rest.headers, authorization: `Bearer ${token}` } : rest.headers
-      return http(url, { ...rest, ...(headers && { headers }), ...(body && { body: body() }) })
-    }
-    const response = await send()
-    const challenge = parseChallenge(response.headers['www-authenticate'] ?? '')
-    if (response.status !== 401 || challenge?.scheme !== 'bearer' || url.origin !== origin.origin) {
-      return response
-    }
-    response.body.destroy()
-    token = await fetchToken(http, origin, challenge, scope, rest.signal)
-    return await send()
+    const isOwn = url.origin === origin.origin
+    const send = (authorization: string | undefined) =>
+      http(url, {
+        ...rest,
+        headers: { ...rest.headers, ...(authorization === undefined ? {} : { authorization }) },
+        ...(body && { body: body() }),
+      })
+    if (!isOwn) return send(undefined)
+    const sent = authorizer.header
+    const response = await send(sent)
+    const isWorthAnother = await authorizer.isWorthAnother(response, sent, rest.signal)
+    return isWorthAnother ? send(authorizer.header) : response
   }
 
   return {
@@ -133,10 +132,12 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const response = await request(new URL(`blobs/${blob.digest}`, base), { headers, signal })
       if (response.status !== 200 && response.status !== 206) throw await failure(response, what)
       try {
-        const own = token !== undefined && new URL(response.url).origin === origin.origin
+        const isOwn = new URL(response.url).origin === origin.origin
+        const authorization = isOwn ? authorizer.header : undefined
         const source = {
           url: response.url,
-          headers: own ? { authorization: `Bearer ${token}` } : {},
+          headers: authorization === undefined ? {} : { authorization },
+          certificates: isOwn ? certificates : undefined,
         }
         return { ...checkRange(what, blob, range, response), body: response.body, source }
       } catch (error) {

@@ -1,7 +1,8 @@
-import { connect as connectPlain, type OnReadOpts, type Socket } from 'node:net'
+import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
+import type { Certificates } from './certificates.ts'
 import { parseHead } from './head.ts'
 
 const KiB = 1024
@@ -14,6 +15,8 @@ const HEAD_LIMIT = 16 * KiB
 export interface RangeSource {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+  /** Of that URL's origin. */
+  readonly certificates?: Certificates | undefined
 }
 
 /** Takes bytes in order; `chunk` is valid during the call. A promise asks to wait before more are read. */
@@ -49,7 +52,7 @@ export function createDirectReader(stallTimeoutMs: number): DirectReader {
       // A server may have ended those that nobody used.
       const pool = (idle.get(url.origin) ?? []).filter(({ isReusable }) => isReusable)
       idle.set(url.origin, pool)
-      const connection = pool.pop() ?? new Connection(url, stallTimeoutMs)
+      const connection = pool.pop() ?? new Connection(url, source.certificates, stallTimeoutMs)
       const wasRead = await connection.get(requestFor(url, source, range), range, onBytes, signal)
       if (connection.isReusable) idle.get(url.origin)?.push(connection)
       return wasRead
@@ -59,6 +62,11 @@ export function createDirectReader(stallTimeoutMs: number): DirectReader {
       idle.clear()
     },
   }
+}
+
+/** For the server to choose a certificate by: a name, never an address (RFC 6066, section 3). */
+function nameOf(host: string): { servername?: string } {
+  return isIP(host) === 0 ? { servername: host } : {}
 }
 
 function requestFor(url: URL, { headers }: RangeSource, { start, end }: ByteRange): string {
@@ -88,7 +96,7 @@ class Connection {
   #exchange: Exchange | undefined
   #isOpen = true
 
-  constructor(url: URL, stallTimeoutMs: number) {
+  constructor(url: URL, certificates: Certificates | undefined, stallTimeoutMs: number) {
     const buffer = Buffer.allocUnsafeSlow(READ_SIZE)
     const onread: OnReadOpts = {
       buffer,
@@ -97,7 +105,13 @@ class Connection {
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
     this.#socket =
       url.protocol === 'https:'
-        ? connectTls({ host, port: Number(url.port || 443), servername: host, onread } as object)
+        ? connectTls({
+            ...certificates,
+            host,
+            port: Number(url.port || 443),
+            ...nameOf(host),
+            onread,
+          } as object)
         : connectPlain({ host, port: Number(url.port || 80), onread })
     this.#socket.setTimeout(stallTimeoutMs, () =>
       this.#socket.destroy(new Error(`no byte came for ${stallTimeoutMs / 1000} s`)),

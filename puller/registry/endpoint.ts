@@ -18,7 +18,7 @@ export async function resolveEndpoint(
   options: { readonly plainHttp?: boolean; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<URL> {
   if (options.plainHttp === true) return new URL(`http://${registry}`)
-  const secure = new URL(`https://${registry === DOCKER_HUB ? DOCKER_HUB_HOST : registry}`)
+  const secure = secureOrigin(registry)
   if (!isLoopback(secure.hostname)) return secure
   const plain = new URL(`http://${registry}`)
   const answers = await Promise.all([
@@ -32,6 +32,11 @@ export async function resolveEndpoint(
     'REGISTRY_UNREACHABLE',
     `no registry answers on ${registry}: is it running? (dray serve --listen ${registry})`,
   )
+}
+
+/** Where a registry is, if it speaks TLS. */
+export function secureOrigin(registry: string): URL {
+  return new URL(`https://${registry === DOCKER_HUB ? DOCKER_HUB_HOST : registry}`)
 }
 
 /** Whether a host name is this machine's own. */

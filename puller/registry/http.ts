@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import got, { type Got, RequestError } from 'got'
 import { DrayError } from '#oci/error.ts'
+import type { Certificates } from './certificates.ts'
 
 /** Longest silence of a server before a request counts as dead, in ms. */
 export const STALL_TIMEOUT_MS = 30_000
@@ -15,6 +16,14 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Readable | Buffer
   readonly signal?: AbortSignal | undefined
+  /** Whether a redirect is followed; otherwise it is the answer. Default true. */
+  readonly redirect?: boolean | undefined
+}
+
+/** Certificates for one origin, shown to and used for no other. */
+export interface OriginCertificates {
+  readonly origin: string
+  readonly certificates: Certificates
 }
 
 /** An answer whose body has not been read yet. It must be read or destroyed. */
@@ -34,7 +43,10 @@ export type HttpClient = (url: URL, request: HttpRequest) => Promise<HttpRespons
  *
  * @throws REGISTRY_UNREACHABLE (retryable) when there is no answer
  */
-export function createHttpClient(stallTimeoutMs = STALL_TIMEOUT_MS): HttpClient {
+export function createHttpClient(
+  stallTimeoutMs = STALL_TIMEOUT_MS,
+  own?: OriginCertificates,
+): HttpClient {
   const client = got.extend({
     throwHttpErrors: false,
     decompress: false,
@@ -42,15 +54,41 @@ export function createHttpClient(stallTimeoutMs = STALL_TIMEOUT_MS): HttpClient 
     maxRedirects: 5,
     timeout: { connect: CONNECT_TIMEOUT_MS, socket: stallTimeoutMs },
     headers: { 'user-agent': 'dray', 'accept-encoding': 'identity' },
+    hooks: {
+      beforeRedirect: [
+        (next) => {
+          const target = next.url instanceof URL ? next.url.origin : undefined
+          if (target !== own?.origin) next.https = httpsOptions(undefined)
+        },
+      ],
+    },
   })
-  return (url, request) => send(client, url, request)
+  return (url, request) => {
+    const certificates = url.origin === own?.origin ? own?.certificates : undefined
+    return send(client, url, request, certificates)
+  }
 }
 
-function send(client: Got, url: URL, request: HttpRequest): Promise<HttpResponse> {
-  const { method = 'GET', headers, body, signal } = request
+function httpsOptions(certificates: Certificates | undefined) {
+  return {
+    certificateAuthority: certificates?.ca === undefined ? undefined : [...certificates.ca],
+    certificate: certificates?.cert,
+    key: certificates?.key,
+  }
+}
+
+function send(
+  client: Got,
+  url: URL,
+  request: HttpRequest,
+  certificates: Certificates | undefined,
+): Promise<HttpResponse> {
+  const { method = 'GET', headers, body, signal, redirect = true } = request
   return new Promise((resolve, reject) => {
     const stream = client.stream(url, {
       method,
+      followRedirect: redirect,
+      ...(certificates === undefined ? {} : { https: httpsOptions(certificates) }),
       ...(headers === undefined ? {} : { headers }),
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
@@ -136,7 +174,8 @@ function quoteErrors(body: Buffer): string {
 }
 
 function advice(status: number): string {
-  if (status === 401) return ': it asks for credentials, or there is no such repository'
+  if (status === 401)
+    return ': it asks for credentials (dray login), or there is no such repository'
   if (status === 403) return ': these credentials may not do that'
   if (status === 429) return ': too many requests, try again later'
   return ''

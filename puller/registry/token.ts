@@ -1,40 +1,75 @@
 import { z } from 'zod'
 import { DrayError } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
-import { check } from '#oci/schema.ts'
+import { absentable, check } from '#oci/schema.ts'
+import { basicAuthorization, type Credential } from '../credentials/credential.ts'
 import type { Challenge } from './challenge.ts'
-import { failure, type HttpClient, readBody } from './http.ts'
+import { failure, type HttpClient, type HttpRequest, readBody } from './http.ts'
+import { isSameSite } from './same-site.ts'
 
 const TOKEN_LIMIT = 256 * 1024
+const CLIENT_ID = 'dray'
+
+export interface TokenAnswer {
+  readonly token: string
+  /** For later, in place of the password; only when it was asked for, and the server has such. */
+  readonly refreshToken: string | undefined
+}
+
+interface TokenServerContext {
+  readonly http: HttpClient
+  /** The registry that sent the challenge. */
+  readonly origin: URL
+  readonly scope?: string
+  /** Hosts that may be shown the credential, besides those of the registry's own site. */
+  readonly tokenServers: readonly string[]
+}
+
+interface TokenQuestion {
+  readonly credential: Credential | undefined
+  /** Ask for a refresh token too. */
+  readonly offline?: boolean
+  readonly signal?: AbortSignal | undefined
+}
 
 const tokenSchema = z
-  .object({ token: z.string().optional(), access_token: z.string().optional() })
-  .transform(({ token, access_token }) => token ?? access_token)
-  .pipe(z.string('it holds no token'))
+  .object({
+    token: absentable(z.string()),
+    access_token: absentable(z.string()),
+    refresh_token: absentable(z.string()),
+  })
+  .transform((answer, context): TokenAnswer => {
+    const token = answer.token ?? answer.access_token
+    if (token === undefined) {
+      context.addIssue({ code: 'custom', message: 'it holds no token' })
+      return z.NEVER
+    }
+    return { token, refreshToken: answer.refresh_token }
+  })
 
 /**
- * Gets an anonymous token from the server that a bearer challenge names, as the Docker token protocol has it.
+ * Gets a token from the server that a bearer challenge names, as the Docker token protocol has it. A token server
+ * without TLS is accepted only from a registry without TLS.
  *
- * @param registry the origin that sent the challenge: a token server without TLS is accepted only from one without TLS
  * @throws REGISTRY_FAILED, REGISTRY_UNREACHABLE
  */
 export async function fetchToken(
-  http: HttpClient,
-  registry: URL,
+  context: TokenServerContext,
   challenge: Challenge,
-  scope: string,
-  signal?: AbortSignal,
-): Promise<string> {
-  const url = tokenUrl(registry, challenge, scope)
-  const response = await http(url, { signal })
+  question: TokenQuestion,
+): Promise<TokenAnswer> {
+  const { http, origin } = context
+  const realm = realmOf(origin, challenge)
+  if (question.credential !== undefined) await checkRealm(context, realm)
+  const response = await http(...tokenRequest(context, realm, challenge, question))
   if (response.status !== 200)
-    throw await failure(response, `cannot get a token for ${registry.host}`)
+    throw await failure(response, `cannot get a token for ${origin.host}`)
   const bytes = await readBody(response, TOKEN_LIMIT)
   const value = parseJson(bytes, { code: 'REGISTRY_FAILED', maxBytes: TOKEN_LIMIT })
   return check(tokenSchema, value, 'token answer', 'REGISTRY_FAILED')
 }
 
-function tokenUrl(registry: URL, { parameters }: Challenge, scope: string): URL {
+function realmOf(registry: URL, { parameters }: Challenge): URL {
   const realm = parameters.realm ?? ''
   if (!URL.canParse(realm)) {
     throw new DrayError(
@@ -50,7 +85,46 @@ function tokenUrl(registry: URL, { parameters }: Challenge, scope: string): URL 
       `${registry.host} names a token server without TLS: ${url.origin}`,
     )
   }
-  if (parameters.service !== undefined) url.searchParams.set('service', parameters.service)
-  url.searchParams.set('scope', scope)
   return url
+}
+
+/** A credential is for the registry, not for whatever host it, or who poses as it, names. */
+async function checkRealm({ origin, tokenServers }: TokenServerContext, realm: URL): Promise<void> {
+  if (tokenServers.includes(realm.host) || (await isSameSite(realm, origin))) return
+  throw new DrayError(
+    'REGISTRY_FAILED',
+    `${origin.host} sends us to a token server on another site, ${realm.host}, which gets no ` +
+      `credentials. If it is the right one, say --token-server ${realm.host}`,
+  )
+}
+
+/** A password goes by GET, which all servers know; an identity token by POST, the only way there is. */
+function tokenRequest(
+  { scope }: TokenServerContext,
+  realm: URL,
+  { parameters: { service } }: Challenge,
+  { credential, offline = false, signal }: TokenQuestion,
+): [URL, HttpRequest] {
+  const fields = new URLSearchParams({
+    ...(service === undefined ? {} : { service }),
+    ...(scope === undefined ? {} : { scope }),
+  })
+  if (credential?.kind === 'identity-token') {
+    fields.set('grant_type', 'refresh_token')
+    fields.set('refresh_token', credential.token)
+    fields.set('client_id', CLIENT_ID)
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const body = Buffer.from(fields.toString())
+    return [realm, { method: 'POST', headers, body, signal, redirect: false }]
+  }
+  const url = new URL(realm)
+  if (credential !== undefined) fields.set('account', credential.username)
+  if (offline) {
+    fields.set('offline_token', 'true')
+    fields.set('client_id', CLIENT_ID)
+  }
+  for (const [name, value] of fields) url.searchParams.set(name, value)
+  if (credential === undefined) return [url, { signal }]
+  const authorization = basicAuthorization(credential.username, credential.password)
+  return [url, { headers: { authorization }, signal, redirect: false }]
 }

@@ -36,9 +36,13 @@ export async function readIfExists(path: string): Promise<Buffer | undefined> {
 }
 
 /** Replaces a small file in one step that survives power loss: readers see the old bytes or the new ones. */
-export async function replaceFile(path: string, bytes: Uint8Array | string): Promise<void> {
+export async function replaceFile(
+  path: string,
+  bytes: Uint8Array | string,
+  { mode = 0o644 } = {},
+): Promise<void> {
   const temporary = `${path}.${randomUUID()}`
-  const file = await open(temporary, 'wx', 0o644)
+  const file = await open(temporary, 'wx', mode)
   try {
     await file.writeFile(bytes)
     await file.sync()

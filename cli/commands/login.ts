@@ -1,0 +1,67 @@
+import { homedir } from 'node:os'
+import { Command } from 'commander'
+import { DrayError } from '#oci/error.ts'
+import { parseRegistry } from '#oci/reference.ts'
+import { interruptible } from '../interrupt.ts'
+import { ask, readAll } from '../output/ask.ts'
+import { print, say } from '../output/print.ts'
+import { registryAccess } from '../registry-access.ts'
+import { type AccessOptions, withAccessOptions, withExamples } from './options.ts'
+
+interface LoginOptions extends AccessOptions {
+  readonly username?: string
+  readonly password?: string
+  readonly passwordStdin?: true
+}
+
+export function loginCommand(): Command {
+  const command = new Command('login')
+    .description('Keep credentials for a registry, once it has taken them')
+    .argument('[registry]', 'host[:port]', 'docker.io')
+    .option('-u, --username <name>', 'user name (default: asked for)')
+    .option('-p, --password <password>', 'password, for everybody who can list processes to read')
+    .option('--password-stdin', 'read the password from standard input')
+  return withExamples(withAccessOptions(command), [
+    ['dray login registry.example', 'asks for the user name and the password'],
+    ['echo "$TOKEN" | dray login -u ci --password-stdin registry.example', 'in CI'],
+  ]).action(login)
+}
+
+async function login(registry: string, options: LoginOptions): Promise<void> {
+  const { authFiles, dockerConfigFile, keepCredential, logIn } = await import('#puller/index.ts')
+  const host = parseRegistry(registry)
+  const { username, password } = await namePassword(options)
+  const access = await registryAccess(options)
+  const { credential, isChecked } = await interruptible((signal) =>
+    logIn(host, { kind: 'password', username, password }, { ...access, signal }),
+  )
+  const named = options.authfile ?? process.env.REGISTRY_AUTH_FILE
+  const [file = ''] = named
+    ? authFiles(process.env, { home: homedir(), named })
+    : [dockerConfigFile(process.env, homedir())]
+  const kept = await keepCredential(file, host, credential)
+  if (!isChecked) say(`dray: ${host} asked for no credentials, so that nobody has checked these`)
+  if ('file' in kept && credential.kind === 'password') {
+    say(`dray: the password is in ${kept.file}, readable for you; a credential helper hides it`)
+  }
+  print(`logged in to ${host} as ${username}`)
+}
+
+async function namePassword(options: LoginOptions) {
+  const { passwordStdin } = options
+  if (passwordStdin && options.password !== undefined) {
+    throw new DrayError('USAGE', '--password and --password-stdin exclude each other')
+  }
+  if (passwordStdin && options.username === undefined) {
+    throw new DrayError('USAGE', '--password-stdin needs --username')
+  }
+  const username = options.username ?? (await ask('Username: '))
+  const password = passwordStdin
+    ? (await readAll(process.stdin)).replace(/\r?\n$/, '')
+    : (options.password ?? (await ask('Password: ', { isSecret: true })))
+  if (username === '' || password === '') {
+    throw new DrayError('USAGE', 'the user name and the password must not be empty')
+  }
+  if (username.includes(':')) throw new DrayError('USAGE', 'a user name has no colon')
+  return { username, password }
+}

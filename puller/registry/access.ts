@@ -1,0 +1,20 @@
+import type { FindCredential } from '../credentials/credential.ts'
+import type { Certificates } from './certificates.ts'
+
+/** How registries are reached, and what is shown to them. */
+export interface RegistryAccess {
+  /** Speak HTTP without TLS to hosts other than this one too. */
+  readonly plainHttp?: boolean | undefined
+  /** Asked when a registry wants to know who is there. Default: nobody has credentials. */
+  readonly credentials?: FindCredential | undefined
+  /** Certificates for a registry (`host[:port]`). Default: those of the system, and none of our own. */
+  readonly certificates?: ((registry: string) => Promise<Certificates | undefined>) | undefined
+  /** Hosts of token servers that may be shown credentials, besides those on the registry's own domain. */
+  readonly tokenServers?: readonly string[] | undefined
+}
+
+/** Those options that are about access, of more. */
+export function accessOf(options: RegistryAccess): RegistryAccess {
+  const { plainHttp, credentials, certificates, tokenServers } = options
+  return { plainHttp, credentials, certificates, tokenServers }
+}
