@@ -26,5 +26,9 @@ export async function openRegistry(options: OpenOptions): Promise<OpenRegistry> 
     certificates === undefined ? undefined : { origin: secureOrigin(registry).origin, certificates }
   const probe = createHttpClient(undefined, own)
   const origin = await resolveEndpoint(probe, registry, { plainHttp, signal })
-  return { http: createHttpClient(stallTimeoutMs, own), origin, certificates: origin.protocol === 'https:' ? certificates : undefined }
+  return {
+    http: createHttpClient(stallTimeoutMs, own),
+    origin,
+    certificates: origin.protocol === 'https:' ? certificates : undefined,
+  }
 }
