@@ -1,6 +1,7 @@
 import { errorMessage, isDrayError } from '#oci/error.ts'
 import type { RunnerContext } from '#runner/context.ts'
 import type { Container } from '#runner/containers/state.ts'
+import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
 import { print, say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
 
@@ -14,6 +15,7 @@ export function runnerContext(options: {
     root,
     hostEnv: process.env,
     runtime: options.runtime,
+    holdLayers: (lowerDirs) => holdLayersOf(root, lowerDirs),
     whenEnded: [process.execPath, process.argv[1] ?? '', 'ended', '--root', root],
     onWarning: (message) => say(`dray: ${message}`),
   }
@@ -35,6 +37,7 @@ export async function forEachContainer(
     await work(await openContainer(root, reference), reference)
     print(reference)
   })
+  await unmountUnusedLayers(root)
 }
 
 /** Does something for several names at once; what fails is said, and doesn't stop the others. */

@@ -17,7 +17,7 @@ export interface ImageOptions extends TransferOptions {
 /** An image from the local store, or from its registry when it isn't there, as `--pull` says. */
 export async function openRootfs(image: string, options: ImageOptions): Promise<Rootfs> {
   const reference = parseReference(image)
-  const store = await openLocalStore(options.root)
+  const store = await openLocalStore(options)
   return await interruptible((signal) => prepare(store, reference, options, signal))
 }
 

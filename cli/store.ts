@@ -2,21 +2,23 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import type { Store } from '#puller/index.ts'
+import type { StoreOptions } from './commands/options.ts'
 import { inflaterOf } from './inflater.ts'
 import { say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
 
 /** Opens the local store, and removes what commands that were killed left running or mounted in it. */
-export async function openLocalStore(option: string | undefined): Promise<Store> {
+export async function openLocalStore({ root: option, layerStore }: StoreOptions): Promise<Store> {
   const root = rootDir(option)
-  const { openStore } = await import('#puller/index.ts')
-  const store = await openStore(root, { inflater: inflaterOf() })
+  const { openStore, unmountUnused } = await import('#puller/index.ts')
+  const store = await openStore(root, { inflater: inflaterOf(), layerStore })
   if (await hasContainers(root)) {
     const { cleanUpContainers } = await import('#runner/index.ts')
     const { failed } = await cleanUpContainers(root)
     for (const { id, reason } of failed)
       say(`dray: cannot remove what is left of container ${id}: ${reason}`)
   }
+  await unmountUnused(store.layout)
   return store
 }
 

@@ -41,14 +41,32 @@ export function unmountIdle(target: string): boolean {
   throw callFailed('umount2', errno)
 }
 
-/** A block device over a file. It ends when the file systems on it are gone and the descriptor is closed. */
-export interface LoopDevice {
+/** Stacks directories by overlay, the topmost first, to be looked at only. There must be two at least. */
+export function mountOverlay(dirs: readonly string[], target: string): void {
+  const names = dirs.map(nameForOptions)
+  try {
+    const lowers = names.map(({ path }) => path).join(':')
+    mountReadOnly('overlay', 'overlay', target, `lowerdir=${lowers}`)
+  } finally {
+    for (const { close } of names) close()
+  }
+}
+
+/** A path that is good until it is closed. */
+export interface NamedPath {
   readonly path: string
   close(): void
 }
 
-/** Makes a file readable as a block device. */
-export function openLoopDevice(file: string): LoopDevice {
+/** Commas and colons mean something in options of mount(2): a path that has one goes by its descriptor. */
+export function nameForOptions(path: string): NamedPath {
+  if (/^[\w/.@+-]+$/.test(path)) return { path, close: () => undefined }
+  const fd = openSync(path, constants.O_RDONLY)
+  return { path: `/proc/self/fd/${fd}`, close: () => closeSync(fd) }
+}
+
+/** Makes a file readable as a block device, which ends when it is closed and no file system is on it. */
+export function openLoopDevice(file: string): NamedPath {
   const control = openSync('/dev/loop-control', constants.O_RDWR)
   const backing = openSync(file, constants.O_RDONLY)
   try {
@@ -63,7 +81,7 @@ export function openLoopDevice(file: string): LoopDevice {
 }
 
 /** Undefined when somebody else took the device that was free. */
-function tryLoopDevice(control: number, backing: number, isLast: boolean): LoopDevice | undefined {
+function tryLoopDevice(control: number, backing: number, isLast: boolean): NamedPath | undefined {
   const sys = native()
   const number = sys.ioctl(control, LOOP_CTL_GET_FREE, null)
   if (number < 0) throw callFailed('LOOP_CTL_GET_FREE', sys.errno())

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DrayError, isErrno } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { RuntimeSpec } from '#oci/runtime-spec.ts'
+import type { RunnerContext } from './context.ts'
 import type { HostFacts } from './host-facts.ts'
 import { type Surroundings, writeEtcFiles } from './etc-files.ts'
 import type { ContainerPaths } from './layout.ts'
@@ -38,12 +39,18 @@ export async function makeBundle(
   rootfs: Rootfs,
   options: ContainerOptions,
   host: HostFacts &
+    Pick<RunnerContext, 'holdLayers'> &
     Pick<SpecFacts, 'hostEnv' | 'namespaces' | 'initPath'> & { readonly around: Surroundings },
 ): Promise<RuntimeSpec> {
   const { paths, id } = claim
   const config = rootfs.config.config ?? {}
   commandLine(config, options) // nothing to run: say so before anything is mounted
-  await mountRootfs(paths, rootfs.lowerDirs, { volatile: options.autoRemove ?? false })
+  const layers = await host.holdLayers?.(rootfs.lowerDirs)
+  try {
+    await mountRootfs(paths, rootfs.lowerDirs, { volatile: options.autoRemove ?? false })
+  } finally {
+    await layers?.release()
+  }
   prepareMountPoints(paths.merged)
   const volumes = await placeVolumes(paths.merged, options.volumes ?? [])
   const tmpfs = (options.tmpfs ?? []).map((mount) => placeTmpfs(paths.merged, mount))

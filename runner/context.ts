@@ -1,3 +1,7 @@
+export type HoldLayers = (
+  lowerDirs: readonly string[],
+) => Promise<{ readonly release: () => Promise<void> }>
+
 /** Where containers live and what they are run with. */
 export interface RunnerContext {
   /** The local store; containers live in `<root>/containers`. */
@@ -13,6 +17,11 @@ export interface RunnerContext {
    * ended. Without it, the next command that looks at the container tidies up.
    */
   readonly whenEnded?: readonly string[] | undefined
+  /**
+   * Makes lower directories usable that aren't there all the time, up to the release. From then on the overlay that is made of
+   * them says that they are in use. Without it, all are there.
+   */
+  readonly holdLayers?: HoldLayers | undefined
   /** Told what went wrong beside the point. */
   readonly onWarning?: ((message: string) => void) | undefined
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { openContainer, runnerContext } from '../containers.ts'
+import { holdLayersOf } from '../layers.ts'
 import { print } from '../output/print.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
@@ -15,7 +16,11 @@ export function diffCommand(): Command {
 async function diff(reference: string, options: StoreOptions): Promise<void> {
   const { containerChanges } = await import('#runner/verbs/diff.ts')
   const { root } = runnerContext(options)
-  for (const { kind, path } of containerChanges(await openContainer(root, reference))) {
-    print(`${kind} ${path}`)
+  const container = await openContainer(root, reference)
+  const layers = await holdLayersOf(root, container.record.rootfs.lowerDirs)
+  try {
+    for (const { kind, path } of containerChanges(container)) print(`${kind} ${path}`)
+  } finally {
+    await layers.release()
   }
 }

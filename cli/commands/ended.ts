@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { runnerContext } from '../containers.ts'
+import { unmountUnusedLayers } from '../layers.ts'
 import { type StoreOptions, withStoreOptions } from './options.ts'
 
 /** What the monitor of a container runs when it has ended; not for people. */
@@ -10,5 +11,7 @@ export function endedCommand(): Command {
 
 async function ended(id: string, options: StoreOptions): Promise<void> {
   const { containerEnded } = await import('#runner/verbs/ended.ts')
-  await containerEnded(id, runnerContext(options))
+  const context = runnerContext(options)
+  await containerEnded(id, context)
+  await unmountUnusedLayers(context.root)
 }

@@ -21,7 +21,7 @@ export function imagesCommand(): Command {
 
 async function images(options: ImagesOptions): Promise<void> {
   const { listImages } = await import('#puller/index.ts')
-  const list = await listImages(await openLocalStore(options.root))
+  const list = await listImages(await openLocalStore(options))
   if (options.format === 'json') {
     for (const image of list) print(JSON.stringify(image))
     return

@@ -44,7 +44,7 @@ async function importSource(source: string, image: string, options: ImportOption
   const { importImage } = await import('#puller/index.ts')
   const reference = parseReference(image)
   const execution = executionConfig(options)
-  const store = await openLocalStore(options.root)
+  const store = await openLocalStore(options)
   const result = await interruptible((signal) =>
     importImage(store, source === '-' ? process.stdin : source, reference, {
       execution,

@@ -1,11 +1,15 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { Command } from 'commander'
+import type { LayerFormChoice } from '#puller/index.ts'
 import type { HostInfo } from '#runner/index.ts'
 import { inflaterOf } from '../inflater.ts'
 import { formatTable } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { rootDir } from '../root-dir.ts'
 import { version } from '../version.ts'
-import { type StoreOptions, withStoreOptions } from './options.ts'
+import { type StoreOptions, withLayerStoreOption, withStoreOptions } from './options.ts'
 
 interface InfoOptions extends StoreOptions {
   readonly format: 'text' | 'json'
@@ -15,7 +19,7 @@ export function infoCommand(): Command {
   const command = new Command('info')
     .description('Show versions, the local store, and what this host can and cannot do')
     .option('--format <format>', 'text or json', 'text')
-  return withStoreOptions(command).action(info)
+  return withLayerStoreOption(withStoreOptions(command)).action(info)
 }
 
 async function info(options: InfoOptions): Promise<void> {
@@ -26,10 +30,40 @@ async function info(options: InfoOptions): Promise<void> {
     version: version(),
     node: process.version,
     inflater: inflaterInUse(inflaterOf()),
-    store: { root: rootDir(options.root), layerStore: 'dir', keepsOwners: host.isRoot },
+    store: await storeFacts(options, host.isRoot),
     host,
   }
   print(options.format === 'json' ? JSON.stringify(facts, undefined, 2) : text(facts))
+}
+
+interface StoreFacts {
+  readonly root: string
+  readonly layerStore: string
+  /** Why new layers get this form. */
+  readonly reason: string
+  readonly keepsOwners: boolean
+}
+
+async function storeFacts(options: InfoOptions, isRoot: boolean): Promise<StoreFacts> {
+  const root = rootDir(options.root)
+  const { form, reason } = isRoot
+    ? await layerFormAt(root, options)
+    : { form: 'dir', reason: 'only root can mount layers' }
+  return { root, layerStore: form, reason, keepsOwners: isRoot }
+}
+
+/** Whether layers can be mounted is found out by trying: in the store, or where it would be made, which is left as it was. */
+async function layerFormAt(root: string, { layerStore }: InfoOptions): Promise<LayerFormChoice> {
+  const { chooseLayerForm, openStore } = await import('#puller/index.ts')
+  if (existsSync(root)) return await chooseLayerForm(await openStore(root, { layerStore }))
+  let place = dirname(root)
+  while (!existsSync(place)) place = dirname(place)
+  const dir = await mkdtemp(join(place, '.dray-info-'))
+  try {
+    return await chooseLayerForm(await openStore(dir, { layerStore }))
+  } finally {
+    await rm(dir, { recursive: true })
+  }
 }
 
 function text({
@@ -42,11 +76,7 @@ function text({
   readonly version: string
   readonly node: string
   readonly inflater: string
-  readonly store: {
-    readonly root: string
-    readonly layerStore: string
-    readonly keepsOwners: boolean
-  }
+  readonly store: StoreFacts
   readonly host: HostInfo
 }): string {
   const rows = [
@@ -54,7 +84,7 @@ function text({
     ['store', store.root],
     [
       'layer store',
-      `${store.layerStore}: ${store.keepsOwners ? 'unpacked trees' : 'unpacked trees, all owned by this user'}`,
+      `${store.layerStore}: ${store.reason}${store.keepsOwners ? '' : '; all files are owned by this user'}`,
     ],
     [
       'gzip layers',

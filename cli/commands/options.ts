@@ -1,10 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parsePlatform, type Platform } from '#oci/platform.ts'
-import type { Credential } from '#puller/index.ts'
+import type { Credential, LayerStore } from '#puller/index.ts'
 import { PROGRESS_MODES, type ProgressMode } from '../output/progress.ts'
 
 export interface StoreOptions {
   readonly root?: string
+  /** Of commands that unpack layers. */
+  readonly layerStore?: LayerStore
 }
 
 export interface AccessOptions {
@@ -110,10 +112,22 @@ function creds(text: string): Credential {
 
 /** Where an image comes from: {@link withTransferOptions}, the platform and when to pull. */
 export function withImageOptions(command: Command): Command {
-  return withPlatformOption(withTransferOptions(command)).addOption(
+  return withLayerStoreOption(withPlatformOption(withTransferOptions(command))).addOption(
     new Option('--pull <when>', 'when to ask the registry')
       .choices(['missing', 'always', 'never'])
       .default('missing'),
+  )
+}
+
+export function withLayerStoreOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--layer-store <form>',
+      'how layers are kept. dir: as files; erofs: as their tar, mounted; auto: erofs where it works (see dray info)',
+    )
+      .choices(['auto', 'dir', 'erofs'] satisfies readonly LayerStore[])
+      .default('auto')
+      .env('DRAY_LAYER_STORE'),
   )
 }
 

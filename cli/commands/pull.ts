@@ -11,6 +11,7 @@ import {
   count,
   rate,
   type TransferOptions,
+  withLayerStoreOption,
   withPlatformOption,
   withTransferOptions,
 } from './options.ts'
@@ -31,7 +32,7 @@ export function pullCommand(): Command {
     .option('--max-connections <n>', 'requests at once, at the most (default: 8)', count)
     .option('--limit-rate <bytes>', 'bytes per second, at the most, such as 20m', rate)
     .option('--low-priority', 'take only the CPU and disk time that nobody else wants')
-  return withPlatformOption(withTransferOptions(command)).action(pull)
+  return withLayerStoreOption(withPlatformOption(withTransferOptions(command))).action(pull)
 }
 
 async function pull(image: string, options: PullOptions, command: Command): Promise<void> {
@@ -39,7 +40,7 @@ async function pull(image: string, options: PullOptions, command: Command): Prom
   if (options.lowPriority) lowerPriority()
   const reference = parseReference(image)
   const access = await registryAccess(options)
-  const store = await openLocalStore(options.root)
+  const store = await openLocalStore(options)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible((signal) =>

@@ -23,7 +23,7 @@ async function push(
   const { openImage, pushImage, pushTarget } = await import('#puller/index.ts')
   const reference = pushTarget(image, target)
   const access = await registryAccess(options)
-  const store = await openLocalStore(options.root)
+  const store = await openLocalStore(options)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible(async (signal) => {

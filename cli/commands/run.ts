@@ -7,6 +7,7 @@ import type { ContainerFlags } from '../container-flags.ts'
 import { containerOptions, withContainerFlags } from '../container-options.ts'
 import { runnerContext } from '../containers.ts'
 import { lookOn } from '../foreground.ts'
+import { unmountUnusedLayers } from '../layers.ts'
 import { print } from '../output/print.ts'
 import { type ImageOptions, openRootfs } from '../rootfs.ts'
 import { withExamples, withImageOptions } from './options.ts'
@@ -68,9 +69,14 @@ async function runAndRemove(
   options: RunOptions,
 ): Promise<void> {
   const { runContainer } = await import('#runner/index.ts')
-  const { exitCode } = await runContainer(rootfs, settings, {
-    ...runnerContext(options),
-    onCreated: (id) => writeIdFile(options.cidfile, id),
-  })
-  process.exitCode = exitCode
+  const context = runnerContext(options)
+  try {
+    const { exitCode } = await runContainer(rootfs, settings, {
+      ...context,
+      onCreated: (id) => writeIdFile(options.cidfile, id),
+    })
+    process.exitCode = exitCode
+  } finally {
+    await unmountUnusedLayers(context.root)
+  }
 }

@@ -7,6 +7,7 @@ import { DrayError } from '#oci/error.ts'
 import { findFixups, type StackedLayer, writeFixups } from '../layers/implied.ts'
 import { exists, publish } from '../store/files.ts'
 import { readLayer } from '../store/layers.ts'
+import { holdLayers } from '../store/mounts.ts'
 import type { Store } from '../store/store.ts'
 
 /**
@@ -20,19 +21,33 @@ export async function ensureFixup(store: Store, diffIds: readonly Digest[]): Pro
   const stage = await store.stage()
   try {
     await mkdir(stage.dir, { mode: 0o755 })
-    const fixups = findFixups(layers)
-    if (fixups.length > 0) {
-      const tree = join(stage.dir, 'tree')
-      await mkdir(tree, { mode: 0o755 })
-      writeFixups(fixups, tree, { asRoot: getuid?.() === 0 })
-    }
+    if (layers.some(mayNeedFixup)) await makeFixup(store, layers, join(stage.dir, 'tree'))
     await publish(stage.dir, store.layout.fixup(chain))
   } finally {
     await stage.close()
   }
 }
 
-/** A layer of a stack in the store. */
+function mayNeedFixup({ implied, whiteoutParents = [] }: StackedLayer): boolean {
+  return implied.length > 0 || whiteoutParents.length > 0
+}
+
+async function makeFixup(store: Store, layers: readonly StoredLayer[], tree: string) {
+  const held = await holdLayers(
+    store.layout,
+    layers.map(({ dir }) => dir),
+  )
+  try {
+    const fixups = findFixups(layers)
+    if (fixups.length === 0) return
+    await mkdir(tree, { mode: 0o755 })
+    writeFixups(fixups, tree, { asRoot: getuid?.() === 0 })
+  } finally {
+    await held.release()
+  }
+}
+
+/** A layer of a stack in the store. One that must be mounted is there only while it is held. */
 export interface StoredLayer extends StackedLayer {
   readonly dir: string
 }
@@ -51,8 +66,9 @@ export async function visibleLayers(
         `layer ${diffId} is gone from the local store: pull the image again`,
       )
     if (record.opaqueRoot) stack = []
-    const { implied, whiteoutParents } = record
-    stack.push({ dir: store.layout.layer(diffId).tree, implied, whiteoutParents })
+    const { form, implied, whiteoutParents } = record
+    const dir = form === 'dir' ? store.layout.layer(diffId).tree : store.layout.mount(diffId)
+    stack.push({ dir, implied, whiteoutParents })
   }
   return stack
 }

@@ -20,7 +20,7 @@ export interface PrepareOptions {
 /**
  * Makes an image of the local store ready to run: unpacks what isn't unpacked yet.
  *
- * @returns what to stack, and how to run it
+ * @returns what to stack, and how to run it. Lower directories may have to be mounted: {@link holdLayers} does that.
  * @throws IMAGE_UNKNOWN, PLATFORM_UNKNOWN, LAYOUT_INVALID, CONTENT_MISMATCH, and what unpacking throws
  */
 export async function prepareRootfs(

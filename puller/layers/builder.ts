@@ -1,6 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import { printable, type TarEntry } from '../tar/entry.ts'
-import type { LayerForm } from './form.ts'
+import type { LayerArchive, LayerForm } from './form.ts'
 import { splitName } from './name.ts'
 import {
   createDirectoryNode,
@@ -35,7 +35,7 @@ export interface LayerBuilder {
   putHardlink(names: readonly string[], entry: TarEntry): void
   putWhiteout(names: readonly string[]): void
   putOpaque(names: readonly string[]): void
-  finish(): BuiltLayer
+  finish(archive: LayerArchive): BuiltLayer
 }
 
 /** @param onImplied called before each directory that the layer implies is made; may throw */
@@ -100,9 +100,9 @@ class Builder<Leaf extends LeafNode> implements LayerBuilder {
     this.#resolve(names).opaque = true
   }
 
-  finish(): BuiltLayer {
+  finish(archive: LayerArchive): BuiltLayer {
     this.#settle(this.#root, false)
-    this.#form.finish(this.#root)
+    this.#form.finish(this.#root, archive)
     return {
       implied: this.#implied.sort(),
       whiteoutParents: this.#whiteoutParents.sort(),

@@ -5,7 +5,8 @@ import { printable, type TarEntry } from '../tar/entry.ts'
 import type { TarSink } from '../tar/reader.ts'
 import { createLayerBuilder, type LayerBuilder } from './builder.ts'
 import { createDirForm } from './dir/form.ts'
-import type { LayerForm } from './form.ts'
+import { createErofsForm, type ErofsFiles } from './erofs/form.ts'
+import type { LayerArchive, LayerForm } from './form.ts'
 import { parseLayerName } from './name.ts'
 import type { LeafNode } from './tree.ts'
 
@@ -49,8 +50,10 @@ export interface ExtractResult {
 
 /** A sink for a tar reader. After a throw, or instead of `finish`, call `abort`; the caller removes what was made. */
 export interface LayerExtractor extends TarSink {
+  /** Takes the archive's bytes as they are, before the reader does. */
+  keep(chunk: Buffer): void
   /** Completes the tree. Nothing is synced to disk. */
-  finish(): ExtractResult
+  finish(archive: LayerArchive): ExtractResult
   /** Closes what is open; the tree stays half-made. */
   abort(): void
 }
@@ -76,6 +79,19 @@ export function createDirExtractor(
     throw translate(error, path)
   }
   return createLayerExtractor(createDirForm(path, asRoot), options)
+}
+
+/**
+ * Keeps a layer's archive as it is in a new file, and writes an EROFS image over it to another one.
+ *
+ * @throws STORE_FAILED when the files can't be made
+ */
+export function createErofsExtractor(files: ErofsFiles, limits: LayerLimits = {}): LayerExtractor {
+  try {
+    return createLayerExtractor(createErofsForm(files), limits)
+  } catch (error) {
+    throw translate(error, Buffer.from(files.tar))
+  }
 }
 
 /**
@@ -136,8 +152,12 @@ class Extractor<Leaf extends LeafNode> implements LayerExtractor {
     this.#guard(() => this.#form.endEntry())
   }
 
-  finish(): ExtractResult {
-    const built = this.#guard(() => this.#builder.finish())
+  keep(chunk: Buffer): void {
+    this.#guard(() => this.#form.keep?.(chunk))
+  }
+
+  finish(archive: LayerArchive): ExtractResult {
+    const built = this.#guard(() => this.#builder.finish(archive))
     const { skippedDevices, skippedXattrs } = this.#form
     return { ...built, entries: this.#entries, bytes: this.#bytes, skippedDevices, skippedXattrs }
   }

@@ -1,5 +1,13 @@
+import type { Digest } from '#oci/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import type { DirectoryNode, LeafNode, Node, Place } from './tree.ts'
+
+/** The uncompressed archive that a layer came as. */
+export interface LayerArchive {
+  readonly diffId: Digest
+  /** Its length. */
+  readonly tarBytes: number
+}
 
 /**
  * How a layer's tree is kept: as files, or as an image of metadata. What the tree is, which entry wins and what hides what, is
@@ -19,8 +27,10 @@ export interface LayerForm<Leaf extends LeafNode = LeafNode> {
   remove(place: Place<Leaf>, node: Node<Leaf>): void
   write(chunk: Buffer, offsetInFile: number): void
   endEntry(): void
+  /** Takes the next bytes of the archive itself, where the form keeps it. */
+  keep?(chunk: Buffer): void
   /** Completes the tree: directories have their final attributes and marks now. */
-  finish(root: DirectoryNode<Leaf>): void
+  finish(root: DirectoryNode<Leaf>, archive: LayerArchive): void
   /** Closes what is open; what was made is worth nothing. */
   abort(): void
   /** Devices left out because only root can make them. */

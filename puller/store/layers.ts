@@ -3,11 +3,17 @@ import { z } from 'zod'
 import type { Digest } from '#oci/digest.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
+import type { UnpackTarget } from '../layers/unpack.ts'
 import { exists, publish, readIfExists } from './files.ts'
 import { layerParts, type StoreLayout } from './layout.ts'
 
+/** How layers are kept: as their files, or as their tar with an EROFS image of metadata. */
+export const LAYER_FORMS = ['dir', 'erofs'] as const
+export type LayerFormName = (typeof LAYER_FORMS)[number]
+
 /** What is kept of an unpacked layer beside its tree. */
 export interface LayerRecord {
+  readonly form: LayerFormName
   readonly entries: number
   /** Bytes of the tar. */
   readonly tarBytes: number
@@ -22,6 +28,7 @@ export interface LayerRecord {
 const RECORD_LIMIT = 256 * 1024 * 1024
 
 const recordSchema = z.object({
+  form: z.enum(LAYER_FORMS).default('dir'),
   entries: z.int().min(0),
   tarBytes: z.int().min(0),
   implied: z.array(z.string()),
@@ -45,17 +52,17 @@ export async function readLayer(
   return check(recordSchema, value, `layer record of ${diffId}`, 'STORE_FAILED')
 }
 
-/** Makes the place in a stage where a layer is unpacked. @returns the directory of its tree */
-export async function stageLayer(stageDir: string): Promise<string> {
-  const { tree } = layerParts(stageDir)
-  await mkdir(tree, { recursive: true, mode: 0o755 })
-  return tree
+/** Makes the place in a stage where a layer is unpacked. */
+export async function stageLayer(stageDir: string, form: LayerFormName): Promise<UnpackTarget> {
+  const { tree, tar, image } = layerParts(stageDir)
+  await mkdir(form === 'dir' ? tree : stageDir, { recursive: true, mode: 0o755 })
+  return form === 'dir' ? { form, dir: tree } : { form, tar, image }
 }
 
 /** Completes a staged layer; it can be published then. */
 export async function finishStagedLayer(stageDir: string, layer: LayerRecord): Promise<void> {
-  const { entries, tarBytes, implied, whiteoutParents, opaqueRoot } = layer
-  const record: LayerRecord = { entries, tarBytes, implied, whiteoutParents, opaqueRoot }
+  const { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot } = layer
+  const record: LayerRecord = { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot }
   await writeFile(layerParts(stageDir).record, JSON.stringify(record))
 }
 

@@ -12,8 +12,12 @@ import { type Digest, digestAlgorithm, digestHex } from '#oci/digest.ts'
  *         lock                        flock of the process that fetches it
  *         data                        the bytes, each at its offset
  *         ranges                      "start end" of each range that is whole, a line each
- *       layers/<algorithm>/<hex>/     an unpacked layer, by diffID
- *         layer.json  tree/
+ *       layers/<algorithm>/<hex>/     a layer, by diffID
+ *         layer.json
+ *         tree/                       of form dir: its files
+ *         tar  image                  of form erofs: its tar, and the EROFS metadata that points into it
+ *       mounts/<algorithm>-<hex>/     where a layer of form erofs is mounted; not there while it isn't
+ *       mounts/lock                   flock held while layers are mounted and unmounted
  *       fixups/<algorithm>/<hex>/     directories that layers of a stack imply, by chainID
  *       staging/<nonce>/              half-made trees; nothing in it is ever referred to
  *       lock                          flock held while index.json is replaced
@@ -29,6 +33,10 @@ export interface StoreLayout {
   blob(digest: Digest): string
   ingest(digest: Digest): IngestPaths
   layer(diffId: Digest): LayerPaths
+  readonly layers: string
+  readonly mounts: string
+  readonly mountsLock: string
+  mount(diffId: Digest): string
   fixup(chainId: Digest): string
 }
 
@@ -41,12 +49,16 @@ export interface IngestPaths {
 
 export interface LayerPaths {
   readonly dir: string
-  readonly tree: string
   readonly record: string
+  readonly tree: string
+  readonly tar: string
+  readonly image: string
 }
 
 export function storeLayout(root: string): StoreLayout {
   const content = join(root, 'content')
+  const layers = join(root, 'layers')
+  const mounts = join(root, 'mounts')
   return {
     root,
     content,
@@ -61,16 +73,25 @@ export function storeLayout(root: string): StoreLayout {
       return { dir, lock: join(dir, 'lock'), data: join(dir, 'data'), ranges: join(dir, 'ranges') }
     },
     layer(diffId) {
-      const dir = join(root, 'layers', digestAlgorithm(diffId), digestHex(diffId))
+      const dir = join(layers, digestAlgorithm(diffId), digestHex(diffId))
       return { dir, ...layerParts(dir) }
     },
+    layers,
+    mounts,
+    mountsLock: join(mounts, 'lock'),
+    mount: (diffId) => join(mounts, `${digestAlgorithm(diffId)}-${digestHex(diffId)}`),
     fixup: (chainId) => join(root, 'fixups', digestAlgorithm(chainId), digestHex(chainId)),
   }
 }
 
 /** What a layer directory holds, also while it is staged. */
 export function layerParts(dir: string): Omit<LayerPaths, 'dir'> {
-  return { tree: join(dir, 'tree'), record: join(dir, 'layer.json') }
+  return {
+    record: join(dir, 'layer.json'),
+    tree: join(dir, 'tree'),
+    tar: join(dir, 'tar'),
+    image: join(dir, 'image'),
+  }
 }
 
 /** Where an OCI image layout keeps a blob (image-spec, image-layout.md "Blobs"). */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage } from '#oci/error.ts'
@@ -7,6 +7,7 @@ import { type BlobSource, openBlobs, writeSmallBlob } from './blobs.ts'
 import { exists } from './files.ts'
 import { findImage, type NamedImage, readImageIndex, writeImageIndex } from './image-index.ts'
 import { type StoreLayout, storeLayout } from './layout.ts'
+import type { LayerFormName } from './layers.ts'
 import { type FileLock, lockFile, tryLockFile } from './lock.ts'
 import { removeStaleIngests } from './stale-ingests.ts'
 
@@ -15,6 +16,8 @@ export interface Store extends BlobSource {
   readonly layout: StoreLayout
   /** What inflates the layers that are unpacked into it. */
   readonly inflater: Inflater
+  /** The form of the layers that are unpacked into it. */
+  readonly layerStore: LayerStore
   images(): Promise<NamedImage[]>
   /** @throws IMAGE_UNKNOWN */
   find(name: string): Promise<NamedImage>
@@ -26,6 +29,9 @@ export interface Store extends BlobSource {
   stage(): Promise<Stage>
 }
 
+/** The form of new layers; `auto` is `erofs` where this process can have it, else `dir`. */
+export type LayerStore = LayerFormName | 'auto'
+
 export interface Stage {
   readonly dir: string
   /** Removes it, if it hasn't been moved away. */
@@ -34,29 +40,18 @@ export interface Stage {
 
 export interface StoreOptions {
   /** Default `auto`. */
+  readonly layerStore?: LayerStore | undefined
+  /** Default `auto`. */
   readonly inflater?: Inflater
 }
 
 /** Opens the local store in `root`, making it if it isn't there. @throws STORE_FAILED */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
-  const layout = storeLayout(root)
-  try {
-    await mkdir(layout.staging, { recursive: true, mode: 0o700 })
-    if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
-    await removeDeadStages(layout)
-    await removeStaleIngests(layout)
-  } catch (error) {
-    throw new DrayError(
-      'STORE_FAILED',
-      `cannot use ${root}: ${errorMessage(error)}. Choose another with --root`,
-      {
-        cause: error,
-      },
-    )
-  }
+  const layout = await openLayout(root)
   return {
     layout,
     inflater: options.inflater ?? 'auto',
+    layerStore: options.layerStore ?? 'auto',
     ...openBlobs(layout.content),
     images: () => readImageIndex(layout.content),
     find: async (name) =>
@@ -74,6 +69,26 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     },
     writeSmall: (digest, bytes) => writeSmallBlob(layout.content, digest, bytes),
     stage: () => makeStage(layout),
+  }
+}
+
+async function openLayout(root: string): Promise<StoreLayout> {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 })
+    const layout = storeLayout(await realpath(root)) // as the kernel names mount points
+    await mkdir(layout.staging, { recursive: true, mode: 0o700 })
+    if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
+    await removeDeadStages(layout)
+    await removeStaleIngests(layout)
+    return layout
+  } catch (error) {
+    throw new DrayError(
+      'STORE_FAILED',
+      `cannot use ${root}: ${errorMessage(error)}. Choose another with --root`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 

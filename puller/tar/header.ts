@@ -99,7 +99,10 @@ function withPrefix(block: Buffer, format: HeaderFormat): Buffer {
 
 const SLASH = Buffer.from('/')
 
+const EMPTY = Buffer.alloc(0)
+
 function text(block: Buffer, at: number, length: number): Buffer {
+  if (block[at] === 0) return EMPTY
   const end = block.indexOf(0, at)
   return Buffer.from(block.subarray(at, end < 0 || end > at + length ? at + length : end))
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode } from '#oci/error.ts'
 import type { Gunzip } from '../layers/decompress.ts'
-import { type UnpackResult, unpackLayer } from '../layers/unpack.ts'
+import { type UnpackResult, type UnpackTarget, unpackLayer } from '../layers/unpack.ts'
 import { type Prefix, waitBeyond } from './prefix.ts'
 
 const CHUNK_SIZE = 1024 * 1024
@@ -20,7 +20,7 @@ export interface LayerJob {
   /** Bytes of the blob. */
   readonly size: number
   readonly unpack?:
-    | { readonly dir: string; readonly diffId: Digest; readonly asRoot: boolean }
+    | { readonly target: UnpackTarget; readonly diffId: Digest; readonly asRoot: boolean }
     | undefined
 }
 
@@ -57,8 +57,8 @@ export async function processLayer(
       await drainAndCheck()
       return undefined
     }
-    const { dir, diffId, asRoot } = job.unpack
-    const unpacked = await unpackLayer(iterate(next), dir, { asRoot, gunzip }).catch(
+    const { target, diffId, asRoot } = job.unpack
+    const unpacked = await unpackLayer(iterate(next), target, { asRoot, gunzip }).catch(
       async (error: unknown) => {
         // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.
         await drainAndCheck()

@@ -6,6 +6,7 @@ import type { RepositoryClient } from '../registry/client.ts'
 import type { DirectReader } from '../registry/direct.ts'
 import { publish } from '../store/files.ts'
 import { Ingest } from '../store/ingest.ts'
+import { chooseLayerForm } from '../store/layer-form.ts'
 import { finishStagedLayer, hasLayer, publishLayer, stageLayer } from '../store/layers.ts'
 import type { Stage, Store } from '../store/store.ts'
 import { startSyncing } from '../store/sync.ts'
@@ -191,7 +192,11 @@ async function transferAndUnpack(
   const unpack =
     stage === undefined || diffId === undefined
       ? undefined
-      : { dir: await stageLayer(stage.dir), diffId, asRoot: work.asRoot }
+      : {
+          target: await stageLayer(stage.dir, (await chooseLayerForm(store)).form),
+          diffId,
+          asRoot: work.asRoot,
+        }
   const fetching =
     ingest === undefined || client === undefined
       ? Promise.resolve()

@@ -14,11 +14,14 @@ export interface WorkerPool {
   close(): Promise<void>
 }
 
+/** What an entry of a layer leaves behind is garbage at once: room for more of it only makes the process bigger. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 12 }
+
 /** Starts `size` threads at once, so that they are there when the first byte is. */
 export function createWorkerPool(size: number, options: GunzipOptions): WorkerPool {
   const workers = Array.from(
     { length: size },
-    () => new Worker(workerUrl(), { workerData: options }),
+    () => new Worker(workerUrl(), { workerData: options, resourceLimits: RESOURCE_LIMITS }),
   )
   const idle = [...workers]
   const waiting: ((worker: Worker) => void)[] = []

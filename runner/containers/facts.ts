@@ -42,6 +42,7 @@ export async function launchFacts(
   return {
     ...(await readHostFacts(cgroups)),
     hostEnv: context.hostEnv,
+    holdLayers: context.holdLayers,
     namespaces,
     initPath: options.init ? await findInit(context.hostEnv.PATH) : undefined,
     around: network.around,

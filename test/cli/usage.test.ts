@@ -104,6 +104,8 @@ describe('dray', () => {
     assert.equal(code, 0)
     const facts = JSON.parse(stdout)
     assert.equal(facts.store.root, root)
+    assert.match(facts.store.layerStore, /^(?:dir|erofs)$/)
+    assert.notEqual(facts.store.reason, '')
     assert.match(facts.node, /^v(?:2[4-9]|[3-9][0-9])\./)
     assert.ok(Array.isArray(facts.host.missing.run))
     assert.equal(existsSync(root), false)

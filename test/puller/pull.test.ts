@@ -30,7 +30,7 @@ async function setUp(
   spoiled: Readonly<Record<string, Spoiled>> = {},
 ) {
   const server = await serveImage(t, image, spoiled)
-  const store = await openStore(tempDir(t))
+  const store = await openStore(tempDir(t), { layerStore: 'dir' })
   const reference = parseReference(`${server.host}/team/app:1`)
   const pull = (onProgress?: (event: ProgressEvent) => void) =>
     pullImage(store, reference, { platform: PLATFORM, onProgress })
@@ -242,7 +242,7 @@ describe('pullImage', () => {
   it('takes the manifest of the platform out of an index, or says which platforms there are', async (t) => {
     const { index, blobs } = indexOf(IMAGE)
     const server = await serveImage(t, { ...IMAGE, manifest: index, blobs })
-    const store = await openStore(tempDir(t))
+    const store = await openStore(tempDir(t), { layerStore: 'dir' })
     const reference = parseReference(`${server.host}/multi`)
     const result = await pullImage(store, reference, { platform: PLATFORM })
     assert.deepEqual([result.digest, result.manifestDigest], [index.digest, IMAGE.manifest.digest])

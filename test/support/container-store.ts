@@ -65,6 +65,6 @@ function leftovers(root: string): string[] {
     ...names(join(root, 'container-names'))
       .filter((name) => name !== '.lock')
       .map((name) => `name ${name}`),
-    ...mounts.filter((line) => line.includes(` ${root}/containers`)),
+    ...mounts.filter((line) => line.includes(` ${root}/`)),
   ]
 }

@@ -6,6 +6,7 @@ import {
   CHUNK_BITS_LIMIT,
   CHUNK_INDEX_SIZE,
   NO_BLOCK,
+  smallBuffer,
   writeChunkIndex,
 } from './disk.ts'
 
@@ -28,6 +29,16 @@ export interface StoredContent {
 /** Gives out room in the image for a chunk that the archive doesn't hold in one piece. @returns its first block */
 export type AllocateChunk = (bytes: number) => number
 
+/** How long the chunks of a file are that is stored whole: one holds it, unless it is longer than a chunk can be. */
+export function wholeFileBits(size: number): number {
+  return Math.min(bitsFor(size), CHUNK_BITS_LIMIT)
+}
+
+/** How many chunks a file has. */
+export function chunkCount(size: number, bits: number): number {
+  return Math.ceil(size / (BLOCK_SIZE * 2 ** bits))
+}
+
 /**
  * Points at the content of a file in the archive. A sparse file's chunks are as long as the ends of its runs allow; where
  * that gives more of them than the stored bytes justify, chunks are longer, and those that hold the end of a run are copied into
@@ -38,9 +49,9 @@ export type AllocateChunk = (bytes: number) => number
 export function planChunks(content: StoredContent, allocate: AllocateChunk): Chunks {
   const { size, dataOffset, sparse } = content
   const runs = sparse ?? [{ offset: 0, length: size }]
-  const bits = chooseBits(size, runs)
+  const bits = sparse === undefined ? wholeFileBits(size) : chooseBits(size, runs)
   const length = BLOCK_SIZE * 2 ** bits
-  const indexes = Buffer.alloc(Math.ceil(size / length) * CHUNK_INDEX_SIZE)
+  const indexes = smallBuffer(chunkCount(size, bits) * CHUNK_INDEX_SIZE)
   for (let at = 0; at < indexes.length; at += CHUNK_INDEX_SIZE)
     indexes.writeUInt32LE(NO_BLOCK, at + 4)
   let stored = dataOffset

@@ -1,4 +1,4 @@
-import { BLOCK_SIZE } from './disk.ts'
+import { BLOCK_SIZE, smallBuffer } from './disk.ts'
 
 const ENTRY_SIZE = 12
 
@@ -43,7 +43,7 @@ export function directorySize({ starts, tail }: DirectoryShape): number {
 
 /** One block of a directory: its entries, then their names without anything between them. The last one may be shorter. */
 export function encodeDirectoryBlock(entries: readonly DirectoryEntry[], size: number): Buffer {
-  const block = Buffer.alloc(size)
+  const block = smallBuffer(size)
   let nameAt = entries.length * ENTRY_SIZE
   for (const [index, { name, nid, type }] of entries.entries()) {
     const at = index * ENTRY_SIZE

@@ -80,6 +80,11 @@ export function encodeHeader(header: ImageHeader): Buffer {
   return block
 }
 
+/** A buffer of zeros that shares its memory with others: a layer has more of them than the allocator likes. */
+export function smallBuffer(size: number): Buffer {
+  return Buffer.allocUnsafe(size).fill(0)
+}
+
 /** What an inode holds but its extended attributes and its data. */
 export interface InodeFields {
   readonly isExtended: boolean
@@ -103,7 +108,7 @@ export interface InodeFields {
 /** One inode, in its compact form where `isExtended` is false: without time, and with 16 bits for owner and links. */
 export function encodeInode(inode: InodeFields): Buffer {
   const { isExtended } = inode
-  const bytes = Buffer.alloc(isExtended ? EXTENDED_INODE_SIZE : COMPACT_INODE_SIZE)
+  const bytes = smallBuffer(isExtended ? EXTENDED_INODE_SIZE : COMPACT_INODE_SIZE)
   bytes.writeUInt16LE((inode.layout << 1) | (isExtended ? 1 : 0), 0)
   bytes.writeUInt16LE(inode.xattrSize === 0 ? 0 : (inode.xattrSize - 12) / 4 + 1, 2)
   bytes.writeUInt16LE(inode.mode, 4)

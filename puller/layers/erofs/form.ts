@@ -1,46 +1,52 @@
+import { closeSync, openSync } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
 import type { TarEntry } from '../../tar/entry.ts'
-import type { LayerForm } from '../form.ts'
+import type { LayerArchive, LayerForm } from '../form.ts'
 import type { DirectoryNode, Place } from '../tree.ts'
 import { type Chunks, planChunks } from './chunks.ts'
 import { BLOCK_LIMIT, BLOCK_SIZE, CHUNK_INDEX_SIZE, encodeDevice, HEADER_END } from './disk.ts'
-import { type ImageSource, writeImage } from './image.ts'
-import { type ImageLayout, layOutImage } from './layout.ts'
+import { writeImage } from './image.ts'
+import { layOutImage } from './layout.ts'
 import type { ErofsLeaf } from './inode.ts'
 import { writeAll } from './sequential.ts'
 import { encodeXattrs } from './xattrs.ts'
 
-/** Keeps a layer as an EROFS image of metadata that points into the layer's tar. */
-export interface ErofsForm extends LayerForm<ErofsLeaf> {
-  /** Writes the image of the finished tree. @returns its length in bytes */
-  writeImage(source: ImageSource): number
+/** The files that a layer is kept in. Neither is there before. */
+export interface ErofsFiles {
+  readonly tar: string
+  readonly image: string
 }
 
 /**
- * @param fd an empty file for the image. What of the content can't be pointed at, sparse files whose runs don't lie on blocks, is
- *   written to it while it arrives; the rest by `writeImage`.
+ * Keeps a layer as its tar, as it came, and an EROFS image of metadata that points into it. What of the content can't be pointed
+ * at, sparse files whose runs don't lie on blocks, is copied into the image while it arrives; all else in it is written at the
+ * end.
  */
-export function createErofsForm(fd: number): ErofsForm {
-  return new Form(fd)
+export function createErofsForm(files: ErofsFiles): LayerForm<ErofsLeaf> {
+  return new ErofsForm(files)
 }
 
 const COPIES_START = 4096 // a page, so that what is copied lies as well as in the file
 const NONE = Buffer.alloc(0)
 
-class Form implements ErofsForm {
-  readonly #fd: number
+class ErofsForm implements LayerForm<ErofsLeaf> {
+  readonly #tar: number
+  readonly #image: number
+  readonly #open: number[] = []
+  /** Bytes of the tar so far. */
+  #length = 0
   /** Block after the last one that content was copied to. */
   #nextCopy = COPIES_START / BLOCK_SIZE
   /** Chunks of the entry whose content arrives, when some of it is to be copied. */
   #copying: Chunks | undefined
   /** Encoded attributes by their bytes: most files of a layer have the same ones. */
   readonly #xattrs = new Map<string, Buffer>()
-  #layout: ImageLayout | undefined
   readonly skippedDevices = 0
   skippedXattrs = 0
 
-  constructor(fd: number) {
-    this.#fd = fd
+  constructor({ tar, image }: ErofsFiles) {
+    this.#tar = this.#create(tar)
+    this.#image = this.#create(image)
   }
 
   makeDirectory(): void {}
@@ -74,7 +80,7 @@ class Form implements ErofsForm {
       const end = Math.min(chunk.length, at + length - (offset % length))
       if (indexes.readUInt16LE(index + 2) === 0) {
         const position = indexes.readUInt32LE(index + 4) * BLOCK_SIZE + (offset % length)
-        writeAll(this.#fd, chunk.subarray(at, end), position)
+        writeAll(this.#image, chunk.subarray(at, end), position)
       }
       at = end
     }
@@ -84,18 +90,28 @@ class Form implements ErofsForm {
     this.#copying = undefined
   }
 
-  finish(root: DirectoryNode<ErofsLeaf>): void {
-    this.#layout = layOutImage(root)
-    this.skippedXattrs += this.#layout.skippedXattrs
+  keep(chunk: Buffer): void {
+    writeAll(this.#tar, chunk, this.#length)
+    this.#length += chunk.length
   }
 
-  abort(): void {}
-
-  writeImage(source: ImageSource): number {
-    if (this.#layout === undefined) throw new Error('the tree is not finished')
+  finish(root: DirectoryNode<ErofsLeaf>, archive: LayerArchive): void {
+    const layout = layOutImage(root)
+    this.skippedXattrs += layout.skippedXattrs
     const hasCopies = this.#nextCopy > COPIES_START / BLOCK_SIZE
     const metaBlock = hasCopies ? this.#nextCopy : HEADER_END / BLOCK_SIZE
-    return writeImage(this.#fd, this.#layout, { ...source, metaBlock })
+    writeImage(this.#image, layout, { ...archive, metaBlock })
+    this.abort()
+  }
+
+  abort(): void {
+    for (const fd of this.#open.splice(0)) closeSync(fd)
+  }
+
+  #create(path: string): number {
+    const fd = openSync(path, 'wx', 0o600)
+    this.#open.push(fd)
+    return fd
   }
 
   /** Where the content of a regular file is; a file that is stored whole needs no more than its offset. */

@@ -1,5 +1,6 @@
 import { ftruncateSync } from 'node:fs'
-import { type Digest, digestHex } from '#oci/digest.ts'
+import { digestHex } from '#oci/digest.ts'
+import type { LayerArchive } from '../form.ts'
 import { encodeDirectoryBlock } from './directory.ts'
 import {
   BLOCK_SIZE,
@@ -13,7 +14,8 @@ import {
   TYPES,
 } from './disk.ts'
 import {
-  chunksOf,
+  chunkBitsOf,
+  chunkIndexesOf,
   type ErofsDirectory,
   type ErofsInode,
   hasChunks,
@@ -26,25 +28,18 @@ import {
 import { type ImageLayout, inodeOf } from './layout.ts'
 import { createSequentialWriter, type SequentialWriter, writeAll } from './sequential.ts'
 
-/** The tar that an image points into. */
-export interface ImageSource {
-  readonly diffId: Digest
-  /** Its length. */
-  readonly tarBytes: number
-}
-
-/** Where the image goes in its file. */
-export interface ImageTarget extends ImageSource {
+/** Of which archive the image is, and where it goes in its file. */
+export interface ImageTarget extends LayerArchive {
   /** Block at which the metadata begins; what is before it, but for the header, is somebody else's. */
   readonly metaBlock: number
 }
 
-/** Writes an image: header, inodes, directories. @returns its length in bytes */
+/** Writes an image: header, inodes, directories. */
 export function writeImage(
   fd: number,
   layout: ImageLayout,
   { diffId, tarBytes, metaBlock }: ImageTarget,
-): number {
+): void {
   const dataBlock = metaBlock + Math.ceil(layout.inodeBytes / BLOCK_SIZE)
   const blocks = dataBlock + layout.blocks
   writeInodes(layout, { fd, metaBlock, dataBlock })
@@ -59,7 +54,6 @@ export function writeImage(
   })
   writeAll(fd, header, SUPER_OFFSET)
   ftruncateSync(fd, blocks * BLOCK_SIZE) // the last block is a whole one
-  return blocks * BLOCK_SIZE
 }
 
 interface Output {
@@ -77,7 +71,7 @@ function writeInodes(layout: ImageLayout, { fd, metaBlock, dataBlock }: Output):
     const head = headSize(inode, layout.epoch)
     meta.write(position, encodeHead(inode, { ...layout, position, dataBlock, ino: index + 1 }))
     if (inode.xattrs.length > 0) meta.write(position + head - inode.xattrs.length, inode.xattrs)
-    if (hasChunks(inode)) meta.write(position + indexesAt(head), chunksOf(inode).indexes)
+    if (hasChunks(inode)) meta.write(position + indexesAt(head), chunkIndexesOf(inode))
     writeOwnData(inode, layout, {
       meta,
       data,
@@ -116,7 +110,7 @@ function encodeHead(inode: ErofsInode, { epoch, position, dataBlock, ino }: Head
 }
 
 function dataField(inode: ErofsInode, dataBlock: number): number {
-  if (hasChunks(inode)) return chunkFormat(chunksOf(inode).bits)
+  if (hasChunks(inode)) return chunkFormat(chunkBitsOf(inode))
   if (inode.type === 'character' || inode.type === 'block') return Number(inode.data)
   if (inode.type === 'fifo') return 0
   return inode.firstBlock === undefined ? NO_BLOCK : dataBlock + inode.firstBlock

@@ -1,6 +1,6 @@
 import type { TarTime } from '../../tar/entry.ts'
 import type { DirectoryNode } from '../tree.ts'
-import { type Chunks, planChunks } from './chunks.ts'
+import { type Chunks, planChunks, wholeFileBits } from './chunks.ts'
 import type { DirectoryShape } from './directory.ts'
 import {
   BLOCK_SIZE,
@@ -68,13 +68,18 @@ export function hasChunks(inode: ErofsInode): inode is ErofsLeaf & { type: 'file
   return inode.type === 'file' && inode.size > 0
 }
 
-/** Where the content of a file with chunks is. */
-export function chunksOf({ data, size }: ErofsLeaf): Chunks {
-  if (typeof data !== 'number') return data
+/** How long the chunks of a file are, as {@link Chunks} has it. */
+export function chunkBitsOf({ data, size }: ErofsLeaf): number {
+  return typeof data === 'number' ? wholeFileBits(size) : data.bits
+}
+
+/** EROFS's index of a file's chunks. */
+export function chunkIndexesOf({ data, size }: ErofsLeaf): Buffer {
+  if (typeof data !== 'number') return data.indexes
   const allocate = () => {
     throw new Error('a file in one piece needs no copies')
   }
-  return planChunks({ size, dataOffset: data, sparse: undefined }, allocate)
+  return planChunks({ size, dataOffset: data, sparse: undefined }, allocate).indexes
 }
 
 /** Bytes of data that the image holds for an inode: the names of a directory, the target of a symlink. */

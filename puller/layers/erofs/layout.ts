@@ -1,8 +1,9 @@
 import { type DirectoryNode, IMPLIED } from '../tree.ts'
+import { chunkCount } from './chunks.ts'
 import { directorySize, shapeDirectory } from './directory.ts'
-import { BLOCK_SIZE, INODE_SLOT } from './disk.ts'
+import { BLOCK_SIZE, CHUNK_INDEX_SIZE, INODE_SLOT } from './disk.ts'
 import {
-  chunksOf,
+  chunkBitsOf,
   type ErofsDirectory,
   type ErofsInode,
   type ErofsLeaf,
@@ -139,9 +140,13 @@ function placeInodes(inodes: readonly ErofsInode[], epoch: number) {
     blocks += apart
     inode.nid = position / INODE_SLOT
     end = position + (isInline ? head + tail : head)
-    if (hasChunks(inode)) end = position + indexesAt(head) + chunksOf(inode).indexes.length
+    if (hasChunks(inode)) end = position + indexesAt(head) + indexBytes(inode)
   }
   return { inodeBytes: end, blocks }
+}
+
+function indexBytes(inode: ErofsLeaf): number {
+  return chunkCount(inode.size, chunkBitsOf(inode)) * CHUNK_INDEX_SIZE
 }
 
 /** The next place where the tail fits behind the inode; if there is none, the first one. */

@@ -1,5 +1,5 @@
-import { closeSync, constants, openSync } from 'node:fs'
-import { mountReadOnly, openLoopDevice } from '../../mounting.ts'
+import { mountReadOnly, type NamedPath, nameForOptions, openLoopDevice } from '../../mounting.ts'
+import { errnoOf } from '../../sys.ts'
 
 /** From what the kernel mounts an image: plain files (Linux 6.12), or block devices over them. */
 export type MountSource = 'file' | 'loop'
@@ -11,8 +11,26 @@ export interface LayerImage {
   readonly target: string
 }
 
-/** Mounts a layer's image over its tar. Needs root. @throws SYSCALL_FAILED and errors of `node:fs` */
-export function mountLayerImage(layer: LayerImage, source: MountSource): void {
+/**
+ * Mounts a layer's image over its tar. Needs root.
+ *
+ * @param wanted default: files, and loop devices where the kernel doesn't know how
+ * @returns from what it was mounted
+ * @throws SYSCALL_FAILED and errors of `node:fs`
+ */
+export function mountLayerImage(layer: LayerImage, wanted?: MountSource): MountSource {
+  try {
+    mountFrom(layer, wanted ?? 'file')
+    return wanted ?? 'file'
+  } catch (error) {
+    // "not a block device"
+    if (wanted !== undefined || errnoOf(error) !== 'ENOTBLK') throw error
+    mountFrom(layer, 'loop')
+    return 'loop'
+  }
+}
+
+function mountFrom(layer: LayerImage, source: MountSource): void {
   const opened = [openSource(layer.image, source), openSource(layer.tar, source)] as const
   try {
     const [image, tar] = opened
@@ -22,18 +40,6 @@ export function mountLayerImage(layer: LayerImage, source: MountSource): void {
   }
 }
 
-interface OpenedSource {
-  readonly path: string
-  close(): void
-}
-
-function openSource(file: string, source: MountSource): OpenedSource {
-  return source === 'loop' ? openLoopDevice(file) : namedForOptions(file)
-}
-
-/** A comma ends an option: a path that has one goes by its descriptor. */
-function namedForOptions(file: string): OpenedSource {
-  if (/^[\w/.@+-]+$/.test(file)) return { path: file, close: () => undefined }
-  const fd = openSync(file, constants.O_RDONLY)
-  return { path: `/proc/self/fd/${fd}`, close: () => closeSync(fd) }
+function openSource(file: string, source: MountSource): NamedPath {
+  return source === 'loop' ? openLoopDevice(file) : nameForOptions(file)
 }

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { finishDigest } from '#oci/digest.ts'
 import {
   createDirExtractor,
   type ExtractOptions,
@@ -33,7 +35,8 @@ export function extractInto(
     const reader = createTarReader(extractor)
     reader.push(tar)
     reader.end()
-    return extractor.finish()
+    const diffId = finishDigest('sha256', createHash('sha256').update(tar))
+    return extractor.finish({ diffId, tarBytes: tar.length })
   } catch (error) {
     extractor.abort()
     throw error

@@ -20,7 +20,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 async function unpack(t: TestContext, blob: Buffer, options: UnpackOptions = { asRoot: false }) {
   const dir = join(scratch(t), 'layer')
   mkdirSync(dir)
-  return { dir, result: await unpackLayer(once(blob), dir, options) }
+  return { dir, result: await unpackLayer(once(blob), { form: 'dir', dir }, options) }
 }
 
 describe('unpacking a layer', () => {

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { finishDigest } from '#oci/digest.ts'
-import { createErofsForm } from '#puller/layers/erofs/form.ts'
 import { type LayerImage, type MountSource, mountLayerImage } from '#puller/layers/erofs/mount.ts'
-import { createLayerExtractor, type ExtractResult } from '#puller/layers/extract.ts'
+import { createErofsExtractor, type ExtractResult } from '#puller/layers/extract.ts'
 import { unmountIdle } from '#puller/mounting.ts'
 import { createTarReader } from '#puller/tar/reader.ts'
 
@@ -17,20 +16,17 @@ export function indexTar(
   mkdirSync(dir)
   const target = join(dir, 'mounted')
   const layer = { image: join(dir, 'image'), tar: join(dir, 'tar'), target }
-  writeFileSync(layer.tar, tar)
-  const fd = openSync(layer.image, 'wx+')
+  const extractor = createErofsExtractor(layer)
   try {
-    const form = createErofsForm(fd)
-    const extractor = createLayerExtractor(form)
     const reader = createTarReader(extractor)
+    extractor.keep(tar)
     reader.push(tar)
     reader.end()
-    const result = extractor.finish()
     const diffId = finishDigest('sha256', createHash('sha256').update(tar))
-    form.writeImage({ diffId, tarBytes: tar.length })
-    return { layer, result }
-  } finally {
-    closeSync(fd)
+    return { layer, result: extractor.finish({ diffId, tarBytes: tar.length }) }
+  } catch (error) {
+    extractor.abort()
+    throw error
   }
 }
 

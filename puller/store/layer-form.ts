@@ -1,0 +1,75 @@
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { getuid } from 'node:process'
+import { digestOf } from '#oci/digest.ts'
+import { errorMessage } from '#oci/error.ts'
+import { type MountSource, mountLayerImage } from '../layers/erofs/mount.ts'
+import { createErofsExtractor } from '../layers/extract.ts'
+import { mountOverlay, unmountIdle } from '../mounting.ts'
+import { layerParts } from './layout.ts'
+import type { LayerFormName } from './layers.ts'
+import type { Store } from './store.ts'
+
+/** The form that new layers get in a store. */
+export interface LayerFormChoice {
+  readonly form: LayerFormName
+  /** Why, for people. */
+  readonly reason: string
+}
+
+/**
+ * Chooses the form of new layers: the one that was asked for, else `erofs` where this process can mount a layer of that form from
+ * this store and stack it by overlay. That is found out by trying, with a layer of one file.
+ */
+export function chooseLayerForm(store: Store): Promise<LayerFormChoice> {
+  let choice = choices.get(store)
+  if (choice === undefined) {
+    choice = choose(store)
+    choices.set(store, choice)
+  }
+  return choice
+}
+
+/** The host doesn't change while a store is open. */
+const choices = new WeakMap<Store, Promise<LayerFormChoice>>()
+
+async function choose(store: Store): Promise<LayerFormChoice> {
+  if (store.layerStore !== 'auto') return { form: store.layerStore, reason: 'as asked for' }
+  if (getuid?.() !== 0) return { form: 'dir', reason: 'only root can mount layers' }
+  const stage = await store.stage()
+  try {
+    mkdirSync(stage.dir, { mode: 0o700 })
+    const source = tryLayer(stage.dir)
+    const reason =
+      source === 'file'
+        ? 'this kernel mounts layers from files'
+        : 'this kernel mounts layers from loop devices'
+    return { form: 'erofs', reason }
+  } catch (error) {
+    return {
+      form: 'dir',
+      reason: `a layer of form erofs can't be mounted here: ${errorMessage(error)}`,
+    }
+  } finally {
+    await stage.close()
+  }
+}
+
+const EMPTY_TAR = Buffer.alloc(1024)
+
+function tryLayer(dir: string): MountSource {
+  const { tar, image } = layerParts(dir)
+  const [target, merged, empty] = [join(dir, 'target'), join(dir, 'merged'), join(dir, 'empty')]
+  for (const path of [target, merged, empty]) mkdirSync(path)
+  const extractor = createErofsExtractor({ tar, image })
+  extractor.keep(EMPTY_TAR)
+  extractor.finish({ diffId: digestOf(EMPTY_TAR), tarBytes: EMPTY_TAR.length })
+  const source = mountLayerImage({ tar, image, target })
+  try {
+    mountOverlay([target, empty], merged)
+    readdirSync(merged)
+    return source
+  } finally {
+    for (const path of [merged, target]) unmountIdle(path)
+  }
+}
