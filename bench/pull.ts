@@ -1,15 +1,18 @@
 /**
- * Pulls images from a registry over loopback, by Dray and by its peers in turn, each time into an empty store on a fresh
- * ext4, and prints medians and ratios.
+ * Pulls images from a registry, by Dray and by its peers in turn, each time into an empty store on a fresh ext4, and prints
+ * medians, ratios and peak memory.
  *
- *     node bench/pull.ts [--rounds 5] [--dir DIR] [--prefix 'chroot DIR'] LAYOUT[:NAME]...
+ *     node bench/pull.ts [--setting loopback] [--rounds 5] [--dir DIR] [--prefix 'chroot DIR'] LAYOUT[:NAME]...
  *
- * LAYOUT is an OCI image layout. Needs root and skopeo. Peers are taken where they are found: skopeo and crane (to an OCI
+ * LAYOUT is an OCI image layout. Needs root. Peers are taken where they are found: skopeo, crane and oras (to an OCI
  * layout), containerd and podman (unpacked). `--prefix` runs them in another root, in which DIR must be visible too.
+ *
+ * The settings: `loopback`; `link`, 1 Gbit/s that is 20 ms away; `per-connection`, 80 MB/s for each connection, as S3 gives.
+ * The last two are made by a proxy (bench/shaper.ts), which takes its share of the CPU from everyone alike.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,12 +23,33 @@ import { median } from './support/median.ts'
 const DRAY = join(import.meta.dirname, '../bin/dray')
 const GiB = 1024 ** 3
 
+/** What the proxy between registry and clients is told, by setting. */
+const SETTINGS: Readonly<Record<string, readonly string[] | undefined>> = {
+  loopback: [],
+  link: ['--delay', '10', '--rate', '125000000'],
+  'per-connection': ['--connection-rate', '80000000'],
+}
+
+/** A process that does a contender's work. */
+interface Daemon {
+  readonly pid: number
+  end(): Promise<void>
+}
+
+interface Sample {
+  readonly ms: number
+  /** Peak memory of the process that does the work, in bytes. */
+  readonly memory: number
+}
+
 interface Contender {
   readonly name: string
   /** The program that must be there. */
   readonly program: string
-  /** Starts what must run before the clock does; returns how to end it. */
-  prepare?(dir: string): Promise<() => Promise<void>>
+  /** What it makes: only those of one form are compared. */
+  readonly form: 'unpacked' | 'layout'
+  /** Starts what must run before the clock does. */
+  prepare?(dir: string): Promise<Daemon>
   /** The command that is timed. `dir` is empty and on a file system of its own. */
   pull(image: string, dir: string): readonly string[]
 }
@@ -33,6 +57,7 @@ interface Contender {
 const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
+    setting: { type: 'string', default: 'loopback' },
     dir: { type: 'string', default: tmpdir() },
     prefix: { type: 'string', default: '' },
   },
@@ -40,21 +65,24 @@ const { values, positionals } = parseArgs({
 })
 const prefix = values.prefix.split(' ').filter((word) => word !== '')
 const rounds = Number(values.rounds)
-if (positionals.length === 0 || !(rounds > 0)) {
+const shaping = SETTINGS[values.setting]
+if (positionals.length === 0 || !(rounds > 0) || shaping === undefined) {
   console.error(
-    'usage: node bench/pull.ts [--rounds N] [--dir DIR] [--prefix COMMAND] LAYOUT[:NAME]...',
+    `usage: node bench/pull.ts [--setting ${Object.keys(SETTINGS).join('|')}] [--rounds N] [--dir DIR] [--prefix COMMAND] LAYOUT[:NAME]...`,
   )
   process.exit(2)
 }
 
 const CONTENDERS: readonly Contender[] = [
   {
-    name: 'dray (unpacked)',
+    name: 'dray',
+    form: 'unpacked',
     program: DRAY,
     pull: (image, dir) => [DRAY, 'pull', '-q', '--root', join(dir, 'store'), image],
   },
   {
-    name: 'containerd (unpacked)',
+    name: 'containerd',
+    form: 'unpacked',
     program: 'ctr',
     prepare: startContainerd,
     pull: (image, dir) => [
@@ -69,7 +97,8 @@ const CONTENDERS: readonly Contender[] = [
     ],
   },
   {
-    name: 'podman (unpacked)',
+    name: 'podman',
+    form: 'unpacked',
     program: 'podman',
     pull: (image, dir) => [
       ...prefix,
@@ -84,7 +113,14 @@ const CONTENDERS: readonly Contender[] = [
     ],
   },
   {
-    name: 'skopeo (layout)',
+    name: 'dray --no-unpack',
+    form: 'layout',
+    program: DRAY,
+    pull: (image, dir) => [DRAY, 'pull', '-q', '--no-unpack', '--root', join(dir, 'store'), image],
+  },
+  {
+    name: 'skopeo',
+    form: 'layout',
     program: 'skopeo',
     pull: (image, dir) => [
       ...prefix,
@@ -98,7 +134,22 @@ const CONTENDERS: readonly Contender[] = [
     ],
   },
   {
-    name: 'crane (layout)',
+    name: 'oras',
+    form: 'layout',
+    program: 'oras',
+    pull: (image, dir) => [
+      ...prefix,
+      'oras',
+      'copy',
+      '--from-plain-http',
+      '--to-oci-layout',
+      image,
+      `${join(dir, 'layout')}:x`,
+    ],
+  },
+  {
+    name: 'crane',
+    form: 'layout',
     program: 'crane',
     pull: (image, dir) => [
       ...prefix,
@@ -112,7 +163,7 @@ const CONTENDERS: readonly Contender[] = [
   },
 ]
 
-async function startContainerd(dir: string): Promise<() => Promise<void>> {
+async function startContainerd(dir: string): Promise<Daemon> {
   const config = join(dir, 'config.toml')
   writeFileSync(
     config,
@@ -127,9 +178,43 @@ async function startContainerd(dir: string): Promise<() => Promise<void>> {
   ) {
     await sleep(100)
   }
-  return async () => {
+  const end = async () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
+  }
+  return { pid: child.pid ?? 0, end }
+}
+
+/** Runs a command to its end. */
+async function measure(
+  [program = '', ...args]: readonly string[],
+  daemon?: Daemon,
+): Promise<Sample> {
+  const started = performance.now()
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (chunk) => {
+    said += chunk
+  })
+  let memory = 0
+  const pid = daemon?.pid ?? child.pid ?? 0
+  const watch = setInterval(() => {
+    memory = Math.max(memory, peakMemory(pid))
+  }, 20)
+  const [code] = await once(child, 'exit')
+  const ms = performance.now() - started
+  clearInterval(watch)
+  if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}: ${said}`)
+  return { ms, memory: Math.max(memory, peakMemory(pid)) }
+}
+
+function peakMemory(pid: number): number {
+  try {
+    const [, kib] =
+      /^VmHWM:\s*([0-9]+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
+    return Number(kib ?? 0) * 1024
+  } catch {
+    return 0
   }
 }
 
@@ -147,14 +232,14 @@ function works(command: readonly string[]): boolean {
 }
 
 /** Gives `work` an empty directory on an ext4 that nothing was ever removed from. */
-async function onFreshDisk(dir: string, work: (dir: string) => Promise<number>): Promise<number> {
+async function onFreshDisk<T>(dir: string, work: (dir: string) => Promise<T>): Promise<T> {
   const [disk, mount] = [join(dir, 'disk'), join(dir, 'mnt')]
   writeFileSync(disk, '')
   truncateSync(disk, 16 * GiB)
   mkdirSync(mount, { recursive: true })
   run(['mkfs.ext4', '-q', '-F', disk])
   run(['mount', '-o', 'loop', disk, mount])
-  run(['sync'])
+  run(['sync', '-f', mount])
   try {
     return await work(mount)
   } finally {
@@ -163,15 +248,13 @@ async function onFreshDisk(dir: string, work: (dir: string) => Promise<number>):
   }
 }
 
-async function timePull(contender: Contender, image: string, dir: string): Promise<number> {
+async function timePull(contender: Contender, image: string, dir: string): Promise<Sample> {
   return await onFreshDisk(dir, async (mount) => {
-    const end = await contender.prepare?.(mount)
+    const daemon = await contender.prepare?.(mount)
     try {
-      const started = performance.now()
-      run(contender.pull(image, mount))
-      return performance.now() - started
+      return await measure(contender.pull(image, mount), daemon)
     } finally {
-      await end?.()
+      await daemon?.end()
     }
   })
 }
@@ -191,46 +274,68 @@ async function startRegistry(dir: string): Promise<{ host: string; end(): void }
   throw new Error('the registry did not start')
 }
 
+/** Puts a proxy between a registry and its clients. */
+async function shape(
+  host: string,
+  options: readonly string[],
+): Promise<{ host: string; end(): void }> {
+  if (options.length === 0) return { host, end: () => undefined }
+  const [, port = ''] = host.split(':')
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'shaper.ts'), port, ...options],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const [line] = await once(child.stdout, 'data')
+  return { host: `127.0.0.1:${String(line).trim()}`, end: () => child.kill() }
+}
+
+/** Median time, Dray's time over it, and the most memory of all rounds. */
+function summary(samples: readonly Sample[], ours: readonly Sample[]): string {
+  const ms = median(samples.map((sample) => sample.ms))
+  const ratio = median(ours.map((sample) => sample.ms)) / ms
+  const memory = Math.max(...samples.map((sample) => sample.memory)) / 2 ** 20
+  return `${(ms / 1000).toFixed(2)} s  ${ratio.toFixed(2)}x  ${memory.toFixed(0)} MiB`
+}
+
+async function compare(image: string, contenders: readonly Contender[], dir: string) {
+  const samples = new Map<Contender, Sample[]>(contenders.map((contender) => [contender, []]))
+  // The first round warms the caches and doesn't count.
+  for (let round = 0; round <= rounds; round++) {
+    for (const [contender, list] of samples) {
+      const sample = await timePull(contender, image, dir)
+      if (round > 0) list.push(sample)
+    }
+  }
+  const ours = new Map(
+    [...samples]
+      .filter(([{ program }]) => program === DRAY)
+      .map(([{ form }, list]) => [form, list]),
+  )
+  return [...samples].map(([{ form, name }, list]) => [
+    form,
+    name,
+    summary(list, ours.get(form) ?? []),
+  ])
+}
+
 const dir = mkdtempSync(join(values.dir, 'dray-bench-'))
 const registry = await startRegistry(dir)
+const front = await shape(registry.host, shaping)
 try {
   const present = CONTENDERS.filter(
     ({ program }) => program === DRAY || works([...prefix, 'which', program]),
   )
-  const rows = [['image', ...present.map(({ name }) => name)]]
+  console.log(`${values.setting}, medians of ${rounds}: time, Dray's time over it, peak memory`)
   for (const layout of positionals) {
     const source = /:[^/]*$/.test(layout) ? layout : `${layout}:latest`
     const name = basename(source.slice(0, source.lastIndexOf(':')))
-    const image = `${registry.host}/bench/${name}:1`
-    run([
-      'skopeo',
-      '--insecure-policy',
-      'copy',
-      '-q',
-      '--dest-tls-verify=false',
-      `oci:${source}`,
-      `docker://${image}`,
-    ])
-    const times = new Map<Contender, number[]>(present.map((contender) => [contender, []]))
-    // The first round warms the caches and doesn't count.
-    for (let round = 0; round <= rounds; round++) {
-      for (const [contender, list] of times) {
-        const ms = await timePull(contender, image, dir)
-        if (round > 0) list.push(ms)
-      }
-    }
-    const ours = median([...times.values()][0] ?? [])
-    const cell = (list: readonly number[]) => {
-      const ms = median(list)
-      return `${(ms / 1000).toFixed(2)}s (${(ours / ms).toFixed(2)}x)`
-    }
-    rows.push([name, ...[...times.values()].map(cell)])
-    console.log(formatTable(rows.slice(-1)).trimEnd())
+    run([DRAY, 'push', '-q', `oci:${source}`, `${registry.host}/bench/${name}:1`])
+    const rows = await compare(`${front.host}/bench/${name}:1`, present, dir)
+    console.log(formatTable(rows.map((row) => [name, ...row])).trimEnd())
   }
-  console.log(
-    `\nmedians of ${rounds}; in brackets Dray's time over the peer's\n${formatTable(rows)}`,
-  )
 } finally {
+  front.end()
   registry.end()
   rmSync(dir, { recursive: true, force: true })
 }

@@ -11,12 +11,16 @@ const STALE_AFTER_MS = 7 * 24 * 60 * 60 * 1000
 export async function removeStaleIngests(layout: StoreLayout, now = Date.now()): Promise<void> {
   for (const dir of await listIngests(layout)) {
     const { mtimeMs } = await stat(join(dir, 'ranges')).catch(() => stat(dir))
-    if (now - mtimeMs < STALE_AFTER_MS) continue
-    const lock = tryLockFile(join(dir, 'lock'))
-    if (lock === undefined) continue
-    await rm(dir, { recursive: true, force: true })
-    lock.release()
+    if (now - mtimeMs >= STALE_AFTER_MS) await removeFreeIngest(dir)
   }
+}
+
+/** Removes the directory of an ingest, if there is one and no process has it open. */
+export async function removeFreeIngest(dir: string): Promise<void> {
+  const lock = tryLockFile(join(dir, 'lock'))
+  if (lock === undefined) return
+  await rm(dir, { recursive: true, force: true })
+  lock.release()
 }
 
 async function listIngests(layout: StoreLayout): Promise<string[]> {

@@ -8,6 +8,7 @@ import { publish } from '../store/files.ts'
 import { Ingest } from '../store/ingest.ts'
 import { chooseLayerForm } from '../store/layer-form.ts'
 import { finishStagedLayer, hasLayer, publishLayer, stageLayer } from '../store/layers.ts'
+import { removeFreeIngest } from '../store/stale-ingests.ts'
 import type { Stage, Store } from '../store/store.ts'
 import { startSyncing } from '../store/sync.ts'
 import type { Connections } from './connections.ts'
@@ -113,7 +114,11 @@ async function openIngest(
   const { blob } = task
   const report = reporter(task, work.onProgress)
   report('waiting', 0)
-  if (await store.has(blob)) return undefined
+  if (await store.has(blob)) {
+    // A pull may have been killed right after it moved the blob into place.
+    await removeFreeIngest(store.layout.ingest(blob.digest).dir)
+    return undefined
+  }
   if (work.client === undefined) {
     throw new DrayError(
       'LAYOUT_INVALID',

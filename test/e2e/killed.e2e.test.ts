@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { digestOf } from '#oci/digest.ts'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
-import { openStore, pullImage } from '#puller/index.ts'
-import { mergeRanges, totalLength } from '#puller/transfer/ranges.ts'
+import { openStore, pullImage, type Store } from '#puller/index.ts'
+import { totalLength } from '#puller/transfer/ranges.ts'
 import { serveImage } from '../support/blob-server.ts'
 import { startDray } from '../support/dray.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
@@ -37,22 +37,16 @@ async function pullAndKill(t: TestContext, root: string, moment: number) {
   return { server, reference: parseReference(reference) }
 }
 
-/** Bytes of the blobs that are noted as whole, or in place already. */
-function keptBytes(root: string): number {
-  const noted = globSync(join(root, 'ingest/*/ranges')).map((path) =>
-    totalLength(
-      mergeRanges(
-        [...readFileSync(path, 'utf8').matchAll(/^(\d+) (\d+)\n/gm)].map(([, start, end]) => ({
-          start: Number(start),
-          end: Number(end),
-        })),
-      ),
-    ),
-  )
-  const whole = IMAGE.layers.filter(
-    ({ digest }) => globSync(join(root, 'content/blobs', digest.replace(':', '/'))).length > 0,
-  )
-  return [...noted, ...whole.map(({ size }) => size)].reduce((sum, bytes) => sum + bytes, 0)
+/** Bytes of layers that are in place already, or noted as whole. */
+function keptBytes({ layout }: Store): number {
+  const kept = IMAGE.layers.map(({ digest, size }) => {
+    if (existsSync(layout.blob(digest))) return size
+    const { ranges } = layout.ingest(digest)
+    const noted = existsSync(ranges) ? readFileSync(ranges, 'utf8') : ''
+    const lines = [...noted.matchAll(/^(\d+) (\d+)\n/gm)]
+    return totalLength(lines.map(([, start, end]) => ({ start: Number(start), end: Number(end) })))
+  })
+  return kept.reduce((sum, bytes) => sum + bytes, 0)
 }
 
 describe('dray pull, killed at any moment', { concurrency: 2 }, () => {
@@ -61,8 +55,8 @@ describe('dray pull, killed at any moment', { concurrency: 2 }, () => {
     it(`is completed by the next one: ${index}, at byte ${moment}`, async (t) => {
       const root = tempDir(t)
       const { reference } = await pullAndKill(t, root, moment)
-      const kept = keptBytes(root)
       const store = await openStore(root)
+      const kept = keptBytes(store)
       const result = await pullImage(store, reference, { platform: parsePlatform('linux/amd64') })
       assert.ok(result.transferred <= SIZE - kept, `${result.transferred} fetched, ${kept} kept`)
       if (moment > SIZE / 2) assert.ok(result.transferred < SIZE)
@@ -71,10 +65,7 @@ describe('dray pull, killed at any moment', { concurrency: 2 }, () => {
         [[], []],
       )
       for (const { digest } of IMAGE.layers) {
-        assert.equal(
-          digestOf(readFileSync(store.pathOf({ digest, size: 0, mediaType: '' }))),
-          digest,
-        )
+        assert.equal(digestOf(readFileSync(store.layout.blob(digest))), digest)
       }
       assert.deepEqual(globSync(join(root, 'layers/*/*')).length, 2)
     })

@@ -87,6 +87,16 @@ describe('pullImage', () => {
     assert.deepEqual(readdirSync(store.layout.staging), [])
   })
 
+  it('removes what a pull left that was killed right after it moved a blob into place', async (t) => {
+    const { store, pull } = await setUp(t, IMAGE)
+    await pull()
+    const { dir, ranges } = store.layout.ingest(IMAGE.layers[0]?.digest ?? IMAGE.manifest.digest)
+    mkdirSync(dir, { recursive: true })
+    writeFileSync(ranges, '0 10\n')
+    assert.equal((await pull()).transferred, 0)
+    assert.deepEqual(readdirSync(store.layout.ingests), [])
+  })
+
   it('fetches nothing that is there', async (t) => {
     const { server, pull } = await setUp(t, IMAGE)
     await pull()
