@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache'
-import pLimit from 'p-limit'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestOf } from '#oci/digest.ts'
 import { DrayError, isDrayError } from '#oci/error.ts'
@@ -59,6 +58,8 @@ export interface ManifestService {
 }
 
 const LOOKUPS_AT_ONCE = 16
+/** Missing references that a refusal names. */
+const MOST_NAMED = 100
 const KNOWN_REPOSITORIES = 10_000
 
 interface Parsed {
@@ -133,19 +134,23 @@ export function createManifestService(parts: ManifestServiceParts): ManifestServ
     catalogued.set(name, true)
   }
 
+  /** Looks up to a bound of what is missing: a manifest of 4 MiB may name tens of thousands. */
   async function checkReferences(name: RepositoryName, manifest: Manifest): Promise<void> {
-    const limit = pLimit(LOOKUPS_AT_ONCE)
     const has = async (digest: Digest) =>
       (await blobs.has(name, digest)) ||
       (manifest.kind === 'index' && (await isThere(name, digest)))
     const digests = [...new Set(requiredContent(manifest).map(({ digest }) => digest))]
-    const found = await Promise.all(digests.map((digest) => limit(has, digest)))
-    const missing = digests.filter((_, i) => !found[i])
+    const missing: Digest[] = []
+    for (let at = 0; at < digests.length && missing.length < MOST_NAMED; at += LOOKUPS_AT_ONCE) {
+      const batch = digests.slice(at, at + LOOKUPS_AT_ONCE)
+      const found = await Promise.all(batch.map(has))
+      missing.push(...batch.filter((_, i) => !found[i]))
+    }
     if (missing.length === 0) return
     throw new DrayError(
       'MANIFEST_BLOB_UNKNOWN',
       `the manifest refers to ${missing[0]}, which is not in repository ${name}: push it first`,
-      { detail: missing.slice(0, 100).map((digest) => ({ digest })) },
+      { detail: missing.map((digest) => ({ digest })) },
     )
   }
 

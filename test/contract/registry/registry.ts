@@ -1,7 +1,9 @@
+import { testBadInputs } from './bad-inputs.ts'
 import { testBlobs } from './blobs.ts'
 import { testDiscovery } from './discovery.ts'
 import type { StartRegistry } from './fixture.ts'
 import { testManifests } from './manifests.ts'
+import { testRaces } from './races.ts'
 import { testTags } from './tags.ts'
 import { testUploads } from './uploads.ts'
 
@@ -12,4 +14,6 @@ export function testRegistry(name: string, start: StartRegistry): void {
   testManifests(name, start)
   testTags(name, start)
   testDiscovery(name, start)
+  testRaces(name, start)
+  testBadInputs(name, start)
 }

@@ -226,27 +226,6 @@ export function testUploads(name: string, start: StartRegistry): void {
       await client.expect(404, 'HEAD', `/v2/late/blobs/${digest}`)
     })
 
-    it('lets exactly one of several requests add bytes at one place', async () => {
-      const location = await client.startUpload('app')
-      const offers = Array.from({ length: 6 }, () => randomBytes(40_000))
-      const headers = { 'content-range': '0-39999' }
-      const answers = await Promise.all(
-        offers.map((body) => client.send('PATCH', location, { body, headers })),
-      )
-      const statuses = answers.map(({ status }) => status)
-      assert.deepEqual(statuses.toSorted(), [202, 416, 416, 416, 416, 416])
-      const winner = offers[statuses.indexOf(202)] ?? Buffer.alloc(0)
-      assert.equal((await put(location, digestOf(winner))).status, 201)
-    })
-
-    it('keeps one blob when many push the same at once', async () => {
-      const bytes = randomBytes(200_000)
-      const uploads = Object.values(forms).flatMap((upload) => [upload, upload])
-      const statuses = await Promise.all(uploads.map((upload) => upload(bytes, digestOf(bytes))))
-      assert.deepEqual(new Set(statuses), new Set([201]))
-      assert.ok(bytes.equals(await fetchBlob(digestOf(bytes))))
-    })
-
     it('keeps what came before a connection broke, and resumes from there', async () => {
       const bytes = randomBytes(1_000_000)
       const location = await client.startUpload('app')
