@@ -1,9 +1,11 @@
 import type { Logger } from 'pino'
+import { DrayError } from '#oci/error.ts'
 import type { PasswordThread } from '../password-thread.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
 import type { AuthConfig } from './config.ts'
 import { createIssuerCheck, createTokenServerCheck } from './external/verify.ts'
 import { type Passwords, readHtpasswd } from './htpasswd.ts'
+import { userOf } from './log-in.ts'
 import { createPasswordCheck, type PasswordCheck } from './password-check.ts'
 import { parseRules, type Rules } from './rules.ts'
 import type { Subject } from './subject.ts'
@@ -57,12 +59,20 @@ export function openSources(config: AuthConfig, { thread, records, logger }: Sou
       ? [[token.issuer, verifier.access]]
       : [[tokenServer.issuer, createTokenServerCheck(tokenServer)]],
   )
+  const isToken = createTokenCheck(new Map([...issuers, ...ours]))
   return {
     ...{ config, rules, passwords, keys, verifier },
     isPassword: createPasswordCheck(passwords, thread),
     issuer: createTokenIssuer(keys, token, rules),
     external: createTokenCheck(issuers),
-    bearer: createTokenCheck(new Map([...issuers, ...ours])),
+    async bearer(token) {
+      const subject = await isToken(token)
+      const { name } = subject.identity
+      if (name === undefined || name.includes(':')) return subject
+      // A user who is gone, or no longer in a group, needs not wait for the end of the token.
+      if (!passwords().has(name)) throw new DrayError('UNAUTHORIZED', 'the user is gone')
+      return { ...subject, identity: userOf(config, name) }
+    },
   }
 }
 

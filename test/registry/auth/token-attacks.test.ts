@@ -220,7 +220,9 @@ describe('a token', () => {
       /scope="repository:third:pull",error="insufficient_scope"$/,
     )
     await client.expect(401, 'GET', '/v2/_catalog')
+    const bob = closed.bearing(byOwner({ sub: 'bob', access: all }))
+    await bob.expect(403, 'GET', path, { code: 'DENIED' })
     const mallory = closed.bearing(byOwner({ sub: 'mallory', access: all }))
-    await mallory.expect(403, 'GET', path, { code: 'DENIED' })
+    await mallory.expect(401, 'GET', path, { code: 'UNAUTHORIZED' })
   })
 })
