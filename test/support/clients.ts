@@ -19,6 +19,8 @@ export interface ClientPlaces {
   readonly dir: string
   readonly dockerSocket: string
   readonly containerdSocket: string
+  /** For containerd, which remembers no log-in: `name:password`. */
+  readonly user?: string
 }
 
 const execute = promisify(execFile)
@@ -43,12 +45,12 @@ export async function runClient(
 }
 
 /** All clients that are tested. */
-export function clientsIn({ dir, dockerSocket, containerdSocket }: ClientPlaces): Client[] {
+export function clientsIn({ dir, dockerSocket, containerdSocket, user }: ClientPlaces): Client[] {
   const run = (program: string, ...args: readonly string[]) => runClient(dir, program, ...args)
   const place = (name: string) => join(dir, name)
   return [
     dockerClient(dir, dockerSocket, run),
-    containerdClient(dir, containerdSocket, run),
+    containerdClient({ dir, socket: containerdSocket, user }, run),
     storageClient('podman', dir, run),
     storageClient('buildah', dir, run),
     {
@@ -142,7 +144,14 @@ function dockerClient(dir: string, socket: string, run: Run): Client {
   }
 }
 
-function containerdClient(dir: string, socket: string, run: Run): Client {
+interface ContainerdPlaces {
+  readonly dir: string
+  readonly socket: string
+  readonly user: string | undefined
+}
+
+function containerdClient({ dir, socket, user }: ContainerdPlaces, run: Run): Client {
+  const plain = ['--plain-http', ...(user === undefined ? [] : ['--user', user])]
   const images = (...args: readonly string[]) => run('ctr', '--address', socket, 'images', ...args)
   return {
     name: 'ctr',
@@ -150,17 +159,17 @@ function containerdClient(dir: string, socket: string, run: Run): Client {
       const archive = join(dir, `${reference.replaceAll(/\W/g, '-')}.tar`)
       await run('skopeo', 'copy', `oci:${layout}:latest`, `oci-archive:${archive}:${reference}`)
       await images('import', '--no-unpack', archive)
-      await images('push', '--plain-http', reference)
+      await images('push', ...plain, reference)
       await images('rm', '--sync', reference)
     },
     async pull(reference) {
-      await images('pull', '--plain-http', '--snapshotter', 'native', reference)
+      await images('pull', ...plain, '--snapshotter', 'native', reference)
       const [, line = ''] = (await images('ls', `name==${reference}`)).split('\n')
       return line.split(/\s+/)[2] ?? ''
     },
     async pushAgain(reference, other) {
       await images('tag', reference, other)
-      await images('push', '--plain-http', other)
+      await images('push', ...plain, other)
       await images('rm', '--sync', reference, other)
     },
   }
