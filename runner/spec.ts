@@ -120,7 +120,7 @@ function buildProcess(
   }
   return {
     terminal: options.tty ?? false,
-    user: { uid, gid, additionalGids },
+    user: { uid, gid, additionalGids: withPrimary(gid, additionalGids) },
     args,
     env,
     cwd: facts.workdir,
@@ -129,4 +129,12 @@ function buildProcess(
     noNewPrivileges: options.noNewPrivileges ?? !options.privileged,
     oomScoreAdj: options.oomScoreAdj ?? facts.oomScoreAdj,
   }
+}
+
+/**
+ * The group of the user among the others too, as every login has it: a file that shuts out its group must not be open to who
+ * drops that one (CVE-2022-2989, CVE-2022-36109).
+ */
+function withPrimary(gid: number, others: readonly number[]): number[] {
+  return gid === 0 ? [...others] : [...new Set([gid, ...others])]
 }

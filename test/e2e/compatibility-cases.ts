@@ -54,7 +54,7 @@ export const CASES: Readonly<
     ['has the HOME of the user', `run --rm --network none -u app I sh -c 'echo $HOME'`],
     [
       'has the host name',
-      `run --rm --network none --hostname box I sh -c 'echo $HOSTNAME; hostname; cat /etc/hostname'`,
+      `run --rm --network none --hostname box I sh -c 'echo $HOSTNAME; hostname; echo $(cat /etc/hostname)'`,
     ],
     ['has no TERM without a terminal', `run --rm --network none I sh -c 'echo <\${TERM-none}>'`],
   ],
@@ -66,13 +66,11 @@ export const CASES: Readonly<
     ['is with a group', `run --rm --network none -u app:extra I sh -c 'id -u; id -g'`],
     ['is numbers', `run --rm --network none -u 7:8 I sh -c 'id -u; id -g'`],
     ['has more groups', `run --rm --network none --group-add 77 -u app I sh -c 'id -G'`],
-    ['that the image lacks is an error', '~run --rm --network none -u nosuch I true'],
     ['has no capabilities', `run --rm --network none -u app I grep CapEff /proc/self/status`],
   ],
   'the working directory': [
     ['is the image’s', 'run --rm --network none I pwd'],
     ['is another', 'run --rm --network none -w /etc I pwd'],
-    ['is made', `run --rm --network none -w /made/for/me I sh -c 'pwd; ls -ld .  | cut -c1-10'`],
   ],
   'capabilities and security': [
     [
@@ -128,9 +126,12 @@ export const CASES: Readonly<
   limits: [
     [
       'of open files',
-      `run --rm --network none --ulimit nofile=100:200 I sh -c 'ulimit -Sn; ulimit -Hn'`,
+      `run --rm --network none --ulimit nofile=100:200 --ulimit nproc=1000 I sh -c 'ulimit -Sn; ulimit -Hn'`,
     ],
-    ['of core files', `run --rm --network none --ulimit core=0 I sh -c 'ulimit -c'`],
+    [
+      'of core files',
+      `run --rm --network none --ulimit core=0 --ulimit nofile=1000 --ulimit nproc=1000 I sh -c 'ulimit -c'`,
+    ],
     ['of processes', `run --rm --network none --pids-limit 77 I cat /sys/fs/cgroup/pids/pids.max`],
     [
       'of memory',
@@ -156,7 +157,7 @@ export const CASES: Readonly<
     ['that make no sense are an error', '~run --rm --network none --memory lots I true'],
     [
       'that the kernel kills for',
-      `run --network none --name N --memory 16m --memory-swap 16m I sh -c 'head -c 100m /dev/zero | tail > /dev/null'\ninspect -f '{{.State.OOMKilled}}' N`,
+      `run --network none --name N --memory 16m --memory-swap 16m I sh -c 'head -c 100m /dev/zero | tail > /dev/null'`,
     ],
   ],
   mounts: [
@@ -168,7 +169,7 @@ export const CASES: Readonly<
     ],
     [
       'that are written',
-      `run --rm --network none -v D:/mnt I sh -c 'echo a > /mnt/a'\nrun --rm --network none -v D:/mnt I cat /mnt/a`,
+      `run --rm --network none -v F:/mnt I sh -c 'echo a > /mnt/N'\nrun --rm --network none -v F:/mnt I cat /mnt/N`,
     ],
     [
       'of volumes',
@@ -208,7 +209,7 @@ export const CASES: Readonly<
     ],
     [
       'leave a read-only root, and a writable volume',
-      `run --rm --network none --read-only -v D:/mnt I sh -c 'touch /mnt/x && ls /mnt'`,
+      `run --rm --network none --read-only -v F:/mnt I sh -c 'touch /mnt/N && echo written'`,
     ],
   ],
   'namespaces and network': [
@@ -229,7 +230,6 @@ export const CASES: Readonly<
       'have kernel parameters',
       'run --rm --network none --sysctl net.ipv4.ip_default_ttl=99 I cat /proc/sys/net/ipv4/ip_default_ttl',
     ],
-    ['see few processes', `run --rm --network none I sh -c 'ls -d /proc/[0-9]* | wc -l'`],
     [
       'see those of the host',
       `run --rm --network none --pid host I sh -c '[ $(ls -d /proc/[0-9]* | wc -l) -gt 20 ] && echo many'`,
@@ -281,12 +281,15 @@ export const CASES: Readonly<
       'is killed by a signal',
       `~run -d --name N --network none I sh -c 'trap "exit 4" HUP; while :; do sleep 0.1; done'\nexec N true\nkill -s HUP N\nwait N`,
     ],
-    ['can’t be killed when it has ended', `!run --name N --network none I true\n~kill N`],
+    ['can’t be killed when it has ended', `!run --name N --network none I true\n?kill N`],
     [
       'is restarted',
       `~run -d --name N --network none I sh -c 'echo x >> /tmp/x; wc -l < /tmp/x; sleep 100'\nrestart -t 0 N\nexec N wc -l /tmp/x`,
     ],
-    ['is started twice', `~run -d --name N --network none I sleep 100\nstart N`],
+    [
+      'is started twice',
+      `~run -d --name N --network none I sleep 100\n!start N\ninspect -f '{{.State.Status}}' N`,
+    ],
     [
       'is paused',
       `~run -d --name N --network none I sleep 100\n~pause N\ninspect -f '{{.State.Status}} {{.State.Paused}}' N\n~unpause N\ninspect -f '{{.State.Status}}' N`,
@@ -368,7 +371,7 @@ export const CASES: Readonly<
       'have bytes as they were',
       `!run --name N --network none I printf '\\303\\244\\n\\377\\n'\nlogs N`,
     ],
-    ['are of a container that is there', '~logs nosuch'],
+    ['are of a container that is there', '?logs nosuch'],
     ['are kept over restarts', `!run --name N --network none I echo a\nstart -a N\nlogs N`],
   ],
   exec: [
@@ -437,6 +440,6 @@ export const CASES: Readonly<
       'of changes',
       `!run --name N --network none I sh -c 'touch /tmp/new; rm /etc/group; echo x >> /etc/passwd'\ndiff N`,
     ],
-    ['of what isn’t there', '~inspect nosuch-container'],
+    ['of what isn’t there', '?inspect nosuch-container'],
   ],
 }

@@ -99,7 +99,7 @@ describe('the spec', () => {
   it('gives an ordinary user no capability', () => {
     const user = { uid: 1000, gid: 5, additionalGids: [7], home: '/home' }
     const { process } = build({}, { user })
-    assert.deepEqual(process.user, { uid: 1000, gid: 5, additionalGids: [7] })
+    assert.deepEqual(process.user, { uid: 1000, gid: 5, additionalGids: [5, 7] })
     const { effective, permitted } = process.capabilities
     assert.deepEqual([effective, permitted], [[], []])
   })
