@@ -11,6 +11,7 @@ import { readTls } from './net/tls.ts'
 import { createReadiness } from './readiness.ts'
 import { createServices } from './services/services.ts'
 import { openStorage, type Storage } from './storage/open-storage.ts'
+import type { HashPeers } from './storage/running-hashes.ts'
 
 export interface RegistryOptions {
   /** Default: silent. */
@@ -21,6 +22,8 @@ export interface RegistryOptions {
   readonly isLead?: boolean | undefined
   /** Counts what happens, for somebody else to show. */
   readonly metrics?: Metrics | undefined
+  /** The other processes that serve together with this one. Default: none. */
+  readonly peers?: HashPeers | undefined
 }
 
 export interface Registry {
@@ -55,13 +58,14 @@ export async function startRegistry(
     storage: given,
     isLead = true,
     metrics,
+    peers,
   }: RegistryOptions = {},
 ): Promise<Registry> {
   checkSources(config.auth)
   if (config.tls !== undefined) readTls(config.tls)
   // Checking the storage writes to it; a registry that never does needs no rights to.
   const isChecked = isLead && !config.readOnly
-  const storage = given ?? (await openStorage(config, { isChecked, observer: metrics }))
+  const storage = given ?? (await openStorage(config, { isChecked, observer: metrics, peers }))
   const authority = createAuthority(config.auth, { records: storage.records, logger })
   const services = createServices(storage.content, storage.records, config)
   const readiness = createReadiness(storage)

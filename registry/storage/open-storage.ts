@@ -3,6 +3,7 @@ import type { RegistryConfig, S3Config } from '../config.ts'
 import type { Observer } from '../metrics/observer.ts'
 import type { BlobDriver } from './blob-driver.ts'
 import type { RecordDriver } from './record-driver.ts'
+import type { HashPeers } from './running-hashes.ts'
 
 /** Where a registry keeps everything. */
 export interface Storage {
@@ -15,6 +16,8 @@ export interface OpenOptions {
   readonly isChecked: boolean
   /** Counts calls to S3. Default: nobody does. */
   readonly observer?: Observer | undefined
+  /** Default: this is the only process. */
+  readonly peers?: HashPeers | undefined
 }
 
 /**
@@ -28,14 +31,14 @@ export function openStorage(config: RegistryConfig, options: OpenOptions): Promi
     : openBucket(config, config.s3, options)
 }
 
-async function openFiles(dataDir: string, { isChecked }: OpenOptions): Promise<Storage> {
+async function openFiles(dataDir: string, { isChecked, peers }: OpenOptions): Promise<Storage> {
   const { openFilesBlobDriver } = await import('./files/blob-driver.ts')
   const { filesLayout } = await import('./files/layout.ts')
   const { openSqliteRecordDriver } = await import('./sqlite-record-driver.ts')
   const { checkFileSystem } = await import('./files/check.ts')
   try {
     if (isChecked) await checkFileSystem(dataDir)
-    const content = await openFilesBlobDriver(dataDir)
+    const content = await openFilesBlobDriver(dataDir, { peers })
     return { content, records: openSqliteRecordDriver(filesLayout(dataDir).records) }
   } catch (cause) {
     const why = `cannot use the data directory ${dataDir}: ${errorMessage(cause)}`
@@ -53,7 +56,7 @@ const LEAST_PART_BUFFERS = 3
 async function openBucket(
   { workers }: RegistryConfig,
   options: S3Config,
-  { isChecked, observer }: OpenOptions,
+  { isChecked, observer, peers }: OpenOptions,
 ): Promise<Storage> {
   const { openObjectStore } = await import('./s3/object-store.ts')
   const { s3Layout } = await import('./s3/layout.ts')
@@ -68,6 +71,7 @@ async function openBucket(
   return {
     content: createS3BlobDriver(store, layout, {
       presigner,
+      peers,
       partBuffers: Math.max(LEAST_PART_BUFFERS, Math.floor(PART_BUFFERS / workers)),
     }),
     records: createS3RecordDriver(store, layout),

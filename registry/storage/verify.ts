@@ -1,26 +1,23 @@
 import { type Digest, type DigestAlgorithm, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import type { ByteSource } from './blob-driver.ts'
-import { type RunningHash, startHash } from './running-hashes.ts'
+import { type DigestQuestion, type RunningHashes, startHash } from './running-hashes.ts'
 
 /**
- * Checks that a finished upload of `size` bytes has the digest that its client gave, by the hash that ran along if
- * it fits, else by reading the bytes again.
+ * Checks that a finished upload has the digest that its client gave, by the hash that ran along if there is one, else
+ * by reading the bytes again.
  *
  * @throws DIGEST_INVALID
  */
 export async function verifyDigest(
   digest: Digest,
-  size: number,
-  running: RunningHash | undefined,
+  { key, size }: Pick<DigestQuestion, 'key' | 'size'>,
+  hashes: RunningHashes,
   readAgain: () => ByteSource,
 ): Promise<void> {
   const algorithm = digestAlgorithm(digest)
-  const actual =
-    running?.algorithm === algorithm && running.size === size
-      ? finishDigest(algorithm, running.hash)
-      : await digestOfSource(readAgain(), algorithm)
-  checkDigest(digest, actual)
+  const known = await hashes.finish({ key, size, algorithm })
+  checkDigest(digest, known ?? (await digestOfSource(readAgain(), algorithm)))
 }
 
 /** @throws DIGEST_INVALID */

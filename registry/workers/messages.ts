@@ -1,6 +1,8 @@
+import type { Digest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
 import type { RegistryConfig } from '../config.ts'
 import type { Counts } from '../metrics/metrics.ts'
+import type { DigestQuestion } from '../storage/running-hashes.ts'
 
 /** What the primary tells a worker. */
 export type Order =
@@ -16,6 +18,10 @@ export type Order =
   | { readonly type: 'reload'; readonly config: RegistryConfig }
   /** To tell what it has counted. */
   | { readonly type: 'count'; readonly id: number }
+  /** To say what it knows of an upload. */
+  | { readonly type: 'digest?'; readonly id: number; readonly question: DigestQuestion }
+  /** What the others know of the upload that it has asked for. */
+  | { readonly type: 'digest'; readonly id: number; readonly digest: Digest | undefined }
   | { readonly type: 'stop' }
 
 /** What a worker tells the primary. */
@@ -24,6 +30,9 @@ export type Report =
   | { readonly type: 'hello' }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'counts'; readonly id: number; readonly counts: Counts }
+  /** It wants to know what the others know of an upload. */
+  | { readonly type: 'digest?'; readonly id: number; readonly question: DigestQuestion }
+  | { readonly type: 'digest'; readonly id: number; readonly digest: Digest | undefined }
   | { readonly type: 'failed'; readonly error: SentError }
 
 /** An error on its way to another process, where its class would be lost. */

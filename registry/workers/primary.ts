@@ -1,10 +1,12 @@
 import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { Digest } from '#oci/digest.ts'
 import { checkSources } from '../auth/sources.ts'
 import type { RegistryConfig } from '../config.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Registry } from '../server.ts'
+import type { DigestQuestion } from '../storage/running-hashes.ts'
 import { startWorker, type WorkerProcess } from './worker-process.ts'
 
 /**
@@ -62,7 +64,10 @@ async function startAll(
   const stopping = new AbortController()
   let current = config
   const start = (worker: number) => {
-    const started = startWorker({ config: current, worker, isLead: worker === 1 })
+    const started: WorkerProcess = startWorker(
+      { config: current, worker, isLead: worker === 1 },
+      (question) => firstAnswer(living, started, question),
+    )
     living.add(started)
     void started.ended.then(() => {
       living.delete(started)
@@ -98,6 +103,19 @@ async function startAll(
       clearTimeout(timer)
     },
   }
+}
+
+/** What any worker but the one that asks knows of an upload. */
+async function firstAnswer(
+  workers: ReadonlySet<WorkerProcess>,
+  asker: WorkerProcess,
+  question: DigestQuestion,
+): Promise<Digest | undefined> {
+  const others = [...workers].filter((worker) => worker !== asker)
+  const answers = others.map(
+    async (worker) => (await worker.digestOf(question)) ?? Promise.reject(),
+  )
+  return Promise.any(answers).catch(() => undefined)
 }
 
 interface Keeping {

@@ -1,11 +1,13 @@
 import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Digest } from '#oci/digest.ts'
 import type { RegistryConfig } from '../config.ts'
 import type { Counts } from '../metrics/metrics.ts'
+import type { DigestQuestion } from '../storage/running-hashes.ts'
 import { type Order, type Report, unpackError } from './messages.ts'
 
 /** Prometheus gives up after 10 s, as a rule. */
-const COUNT_TIMEOUT_MS = 3000
+const ANSWER_TIMEOUT_MS = 3000
 
 /** A worker as the primary sees it. */
 export interface WorkerProcess {
@@ -18,6 +20,8 @@ export interface WorkerProcess {
   reload(config: RegistryConfig): void
   /** What it has counted; undefined when it doesn't say so in time. */
   counts(): Promise<Counts | undefined>
+  /** What it knows of an upload; undefined when that is nothing, or it doesn't say so in time. */
+  digestOf(question: DigestQuestion): Promise<Digest | undefined>
   /** Lets it finish its requests and end. */
   stop(): void
   kill(): void
@@ -29,27 +33,41 @@ export interface Listening {
 }
 
 /** Starts a worker, and tells it what to do once it asks. */
-export function startWorker(order: {
-  readonly config: RegistryConfig
-  readonly worker: number
-  readonly isLead: boolean
-}): WorkerProcess {
+export function startWorker(
+  order: {
+    readonly config: RegistryConfig
+    readonly worker: number
+    readonly isLead: boolean
+  },
+  askOthers: (question: DigestQuestion) => Promise<Digest | undefined>,
+): WorkerProcess {
   const worker = cluster.fork()
   const listening = Promise.withResolvers<Listening>()
   const ended = Promise.withResolvers<Error>()
   // Who doesn't wait for it to listen waits for its end.
   listening.promise.catch(() => {})
-  const counting = new Map<number, (counts: Counts) => void>()
+  const asking = new Map<number, (report: Report) => void>()
   let asked = 0
   let isStopping = false
   let failure: Error | undefined
   const tell = (message: Order) => {
     if (worker.isConnected()) worker.send(message, () => {})
   }
+  const ask = async (order: (id: number) => Order) => {
+    const id = asked++
+    const answered = new Promise<Report>((resolve) => asking.set(id, resolve))
+    tell(order(id))
+    const timeout = sleep(ANSWER_TIMEOUT_MS, undefined, { ref: false })
+    return await Promise.race([answered, timeout]).finally(() => asking.delete(id))
+  }
+  const answer = async ({ id, question }: Extract<Report, { type: 'digest?' }>) => {
+    tell({ type: 'digest', id, digest: await askOthers(question) })
+  }
   worker.on('message', (report: Report) => {
     if (report.type === 'listening') listening.resolve(report)
     else if (report.type === 'failed') failure = unpackError(report.error)
-    else if (report.type === 'counts') counting.get(report.id)?.(report.counts)
+    else if (report.type === 'counts' || report.type === 'digest') asking.get(report.id)?.(report)
+    else if (report.type === 'digest?') void answer(report)
     else tell(isStopping ? { type: 'stop' } : { type: 'start', ...order })
   })
   worker.once('exit', (code: number, signal: string | null) => {
@@ -63,15 +81,12 @@ export function startWorker(order: {
     ended: ended.promise,
     reload: (config) => tell({ type: 'reload', config }),
     async counts() {
-      const id = asked++
-      const answered = new Promise<Counts>((resolve) => counting.set(id, resolve))
-      tell({ type: 'count', id })
-      const counts = await Promise.race([
-        answered,
-        sleep(COUNT_TIMEOUT_MS, undefined, { ref: false }),
-      ])
-      counting.delete(id)
-      return counts
+      const report = await ask((id) => ({ type: 'count', id }))
+      return report?.type === 'counts' ? report.counts : undefined
+    },
+    async digestOf(question) {
+      const report = await ask((id) => ({ type: 'digest?', id, question }))
+      return report?.type === 'digest' ? report.digest : undefined
     },
     stop() {
       isStopping = true

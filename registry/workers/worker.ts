@@ -3,6 +3,7 @@ import type { RegistryConfig } from '../config.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { startRegistry } from '../server.ts'
 import { type Order, packError, type Report } from './messages.ts'
+import { createPeers } from './peers.ts'
 
 /** Makes a logger whose every line has `base`. */
 export type CreateLogger = (level: string, base: { readonly worker: number }) => Logger
@@ -22,7 +23,8 @@ export async function runWorker(createLogger: CreateLogger): Promise<void> {
       const { config, worker, isLead } = order
       const logger = createLogger(config.logLevel, { worker })
       const metrics = config.metrics === undefined ? undefined : await countForPrimary()
-      const registry = await startRegistry(config, { logger, isLead, metrics })
+      const peers = config.workers > 1 ? createPeers(report) : undefined
+      const registry = await startRegistry(config, { logger, isLead, metrics, peers })
       await report({ type: 'listening', url: registry.url, port: registry.port })
       onReload((next) => {
         try {

@@ -44,6 +44,11 @@ describe('the check of a directory', () => {
     assert.match(says, /can't be used: cannot use .*file.*choose another/)
   })
 
+  it('touches nothing in a file system of the kernel', async () => {
+    const { says } = await reportOf('/proc/registry')
+    assert.match(says, /\/proc\/registry is in a file system of the kernel, proc: use another/)
+  })
+
   it('is printed as a table or as JSON, and tells by its exit code', async (t) => {
     const dir = tempDir(t)
     const table = await dray(['registry', 'check', '--data', dir])

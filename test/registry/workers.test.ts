@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,8 @@ interface LogLine {
   readonly msg: string
   readonly pid: number
   readonly worker?: number
+  readonly method?: string
+  readonly path?: string
   /** The process of a worker that is to be replaced. */
   readonly ended?: number
   readonly url?: string
@@ -182,6 +184,25 @@ describe('a registry of several workers on one directory', () => {
     await client.expect(201, 'PUT', `${location}?digest=${digest}`)
     const { body } = await client.expect(200, 'GET', `/v2/app/blobs/${digest}`)
     assert.equal(body.toString(), parts.join(''))
+  })
+
+  it('asks the worker that has hashed an upload, and doesn’t read the bytes again', async () => {
+    const headers = { connection: 'close' }
+    const digest = digestOf('hashed')
+    for (;;) {
+      const location = await client.startUpload('app')
+      await client.expect(202, 'PATCH', location, { body: 'hashed', headers })
+      // Whoever read them again would find that they don't match.
+      const [upload = ''] = readdirSync(join(dir, 'uploads'))
+      writeFileSync(join(dir, 'uploads', upload, '6'), 'change')
+      await client.expect(201, 'PUT', `${location}?digest=${digest}`, { headers })
+      const [patch, put] = await Promise.all(
+        ['PATCH', 'PUT'].map((method) =>
+          workers.logged((line) => line.method === method && line.path === location),
+        ),
+      )
+      if (patch?.worker !== put?.worker) return
+    }
   })
 
   it('replaces a worker that is killed, while the others answer', async () => {

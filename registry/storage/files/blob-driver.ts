@@ -6,7 +6,7 @@ import { type Digest, digestAlgorithm } from '#oci/digest.ts'
 import { isDrayError, isErrno } from '#oci/error.ts'
 import type { BlobDriver, ByteRange, UploadKey } from '../blob-driver.ts'
 import { blobUnknown, storageFailed, uploadUnknown } from '../errors.ts'
-import { createRunningHashes, startHash } from '../running-hashes.ts'
+import { createRunningHashes, type HashPeers, startHash } from '../running-hashes.ts'
 import { verifyDigest } from '../verify.ts'
 import { appendToFile } from './append.ts'
 import { claimUpload, releaseClaim, uploadStanding } from './claims.ts'
@@ -19,12 +19,15 @@ const WHOLE: ByteRange = { start: 0, end: Number.POSITIVE_INFINITY }
  * Keeps blobs as files below `dataDir`, which must be one file system of one machine. Any number of its processes
  * may share it.
  */
-export async function openFilesBlobDriver(dataDir: string): Promise<BlobDriver> {
+export async function openFilesBlobDriver(
+  dataDir: string,
+  { peers }: { readonly peers?: HashPeers | undefined } = {},
+): Promise<BlobDriver> {
   const layout = filesLayout(dataDir)
   for (const dir of [layout.blobs, layout.uploads, layout.trash]) {
     await mkdir(dir, { recursive: true })
   }
-  const driver = createDriver(layout)
+  const driver = createDriver(layout, peers)
   return {
     ...driver,
     stat: (digest) => guarded('look at a blob', () => driver.stat(digest)),
@@ -40,8 +43,8 @@ export async function openFilesBlobDriver(dataDir: string): Promise<BlobDriver> 
   }
 }
 
-function createDriver(layout: FilesLayout): BlobDriver {
-  const hashes = createRunningHashes()
+function createDriver(layout: FilesLayout, peers: HashPeers | undefined): BlobDriver {
+  const hashes = createRunningHashes(peers)
   const driver: BlobDriver = {
     stat: async (digest) => statFile(layout.blob(digest)),
     async read(digest, range) {
@@ -75,8 +78,8 @@ function createDriver(layout: FilesLayout): BlobDriver {
       if (standing === undefined) throw uploadUnknown()
       const claim = await claimUpload(layout, key, standing.size)
       try {
-        const running = hashes.take(key, claim.size)
-        await verifyDigest(digest, claim.size, running, () => createReadStream(claim.path))
+        const { path, size } = claim
+        await verifyDigest(digest, { key, size }, hashes, () => createReadStream(path))
         await publish(layout, claim.path, digest)
       } catch (error) {
         if (isDrayError(error, 'DIGEST_INVALID')) await driver.abort(key)

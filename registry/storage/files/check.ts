@@ -20,6 +20,13 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x47504653, 'GPFS'],
   [0x5346414f, 'AFS'],
 ])
+/** What the kernel shows as files; Node's `mkdir` never comes back from some of it. */
+const KERNEL: ReadonlyMap<number, string> = new Map([
+  [0x9fa0, 'proc'],
+  [0x62656572, 'sysfs'],
+  [0x27e0eb, 'cgroup'],
+  [0x63677270, 'cgroup2'],
+])
 const VOLATILE: ReadonlyMap<number, string> = new Map([
   [0x01021994, 'tmpfs'],
   [0x858458f6, 'ramfs'],
@@ -50,6 +57,12 @@ export function directoryChecks(dataDir: string): readonly Check[] {
 /** Refuses file systems on which records would be lost. Says what kind it is. */
 export async function checkFileSystem(dataDir: string): Promise<string> {
   const { type } = await statfs(await existing(dataDir))
+  const kernel = KERNEL.get(type)
+  if (kernel !== undefined) {
+    throw new Error(
+      `${dataDir} is in a file system of the kernel, ${kernel}: use another directory`,
+    )
+  }
   const network = NETWORK.get(type)
   if (network !== undefined) {
     throw new Error(
@@ -113,6 +126,7 @@ async function checkSpace(dataDir: string): Promise<string> {
 
 /** Works in a directory that may have to be made for it; what was made, and is empty, is gone afterwards. */
 async function inside<T>(dataDir: string, work: () => Promise<T>): Promise<T> {
+  await checkFileSystem(dataDir)
   const { uploads, blobs } = filesLayout(dataDir)
   const first = await mkdir(dataDir, { recursive: true })
   const made: string[] = []

@@ -1,7 +1,7 @@
 import type { Digest } from '#oci/digest.ts'
 import type { BlobDriver } from '../blob-driver.ts'
 import { blobUnknown, outOfOrder } from '../errors.ts'
-import { createRunningHashes, startHash } from '../running-hashes.ts'
+import { createRunningHashes, type HashPeers, startHash } from '../running-hashes.ts'
 import { appendToSession, type S3Context } from './append.ts'
 import { createEnding } from './ending.ts'
 import { expireUploads } from './expire.ts'
@@ -16,6 +16,8 @@ import { readSegments } from './segments.ts'
 import { createSessions } from './sessions.ts'
 
 export interface S3BlobDriverOptions {
+  /** Default: this is the only process. */
+  readonly peers?: HashPeers | undefined
   /** Default: as few objects and as little memory as S3 allows. */
   readonly sizes?: SegmentSizes | undefined
   /** Parts in memory at any time, over all uploads of this process. Default: 12, which are 60 MiB. */
@@ -41,7 +43,7 @@ export function createS3BlobDriver(
   const { presigner } = options
   const pointers = createPointers(store, layout, pointerTtlMs)
   const sessions = createSessions(store, layout)
-  const hashes = createRunningHashes()
+  const hashes = createRunningHashes(options.peers)
   const buffers = createPartBuffers({ partSize: sizes.partSize, count: partBuffers, holdMs })
   const context: S3Context = { store, layout, sizes, sessions, hashes, buffers }
   const { commit, abort, expire } = createEnding(context, pointers)

@@ -51,8 +51,7 @@ export function createEnding(context: S3Context, pointers: Pointers): Ending {
       if (ended !== digest || !(await settle(key, session, digest))) throw uploadUnknown()
       return size
     }
-    const running = hashes.take(key, size)
-    await verifyDigest(digest, size, running, () => readSegments(store, segments))
+    await verifyDigest(digest, { key, size }, hashes, () => readSegments(store, segments))
     const committed: Session = { sequence: sequence + 1, size, segments, ended: digest }
     if (!(await sessions.publish(key, committed))) throw outOfOrder(size, undefined)
     const pointer = await pointers.create(digest, { size, segments })
