@@ -17,7 +17,8 @@ const WHOLE: ByteRange = { start: 0, end: Number.POSITIVE_INFINITY }
 
 /**
  * Keeps blobs as files below `dataDir`, which must be one file system of one machine. Any number of its processes
- * may share it.
+ * may share it that see each other in `/proc`: containers with process numbers of their own may not, since each would
+ * take the uploads of the others for those of dead processes.
  */
 export async function openFilesBlobDriver(
   dataDir: string,

@@ -55,20 +55,20 @@ export function testBadInputs(name: string, start: StartRegistry): void {
     let registry: RegistryFixture
     let client: RegistryClient
     let image: PushedImage
-    let before_: readonly string[]
+    let untouched: readonly string[]
 
     before(async () => {
       registry = await start()
       client = createRegistryClient(registry.urls)
       image = await client.pushImage('good', 'v1', 'good')
-      before_ = await registry.contents()
+      untouched = await registry.contents()
     })
     after(() => registry.stop())
 
     /** Runs requests that are to be refused; nothing may have changed afterwards, contents included. */
     async function refuses(requests: () => Promise<void>): Promise<void> {
       await requests()
-      assert.deepEqual(await registry.contents(), before_)
+      assert.deepEqual(await registry.contents(), untouched)
       const { body } = await client.expect(200, 'GET', '/v2/good/manifests/v1')
       assert.ok(image.bytes.equals(body))
       await client.expect(200, 'GET', `/v2/good/blobs/${image.layer}`)

@@ -99,7 +99,7 @@ describe('a registry on the wire', () => {
   const records = createMemoryRecordDriver()
   let registry: Registry
   let client: RegistryClient
-  let before_: readonly string[]
+  let untouched: readonly string[]
   before(async () => {
     const flags = { listen: '127.0.0.1:0', stallTimeoutMs: 1000 }
     const storage = { content: createMemoryBlobDriver(), records }
@@ -108,7 +108,7 @@ describe('a registry on the wire', () => {
   })
   after(() => registry.close())
   beforeEach(async () => {
-    before_ = await records.list('', ALL)
+    untouched = await records.list('', ALL)
   })
 
   /** Sends bytes and returns all that comes back until the registry ends the connection. */
@@ -131,7 +131,7 @@ describe('a registry on the wire', () => {
       const [status, ...more] = statusesOf(await exchange(request))
       assert.ok(statuses.includes(status ?? 0), `${status}`)
       assert.deepEqual(more, [])
-      assert.deepEqual(await records.list('', ALL), before_)
+      assert.deepEqual(await records.list('', ALL), untouched)
     })
   }
 
@@ -213,6 +213,6 @@ describe('a registry on the wire', () => {
     )
     assert.equal(new Set(locations).size, 1000)
     await client.expect(200, 'GET', '/v2/')
-    assert.deepEqual(await records.list('', ALL), before_)
+    assert.deepEqual(await records.list('', ALL), untouched)
   })
 })
