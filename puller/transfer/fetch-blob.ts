@@ -116,9 +116,9 @@ async function fetchPart(transfer: Transfer, range: ByteRange, part: Part): Prom
   let { start } = range
   let fresh = 0
   const writing = async (to: ByteRange, read: (onBytes: OnBytes) => Promise<boolean>) => {
-    const writer = createRangeWriter(sink, to, (at, length) => {
+    const writer = createRangeWriter(sink, to, (at, length, missing) => {
       start = at
-      fresh += length
+      fresh += missing
       return connections.received(length, signal)
     })
     return await writer.writeAll(read)

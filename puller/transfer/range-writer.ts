@@ -28,11 +28,11 @@ export interface RangeWriter {
   writeAll(read: (onBytes: OnBytes) => Promise<boolean>): Promise<boolean>
 }
 
-/** @param onBytes hears how far the writer is and how many bytes came; may ask to wait */
+/** @param onBytes hears how far the writer is, how many bytes came and how many of them were missing; may ask to wait */
 export function createRangeWriter(
   sink: BlobSink,
   range: ByteRange,
-  onBytes: (at: number, length: number) => Promise<void> | undefined,
+  onBytes: (at: number, length: number, fresh: number) => Promise<void> | undefined,
 ): RangeWriter {
   let at = range.start
   let noted = at
@@ -43,10 +43,10 @@ export function createRangeWriter(
   const write = (chunk: Buffer) => {
     const end = at + chunk.length
     if (end > range.end) throw mismatch('more', range)
-    writeMissing(sink, chunk, at)
+    const fresh = writeMissing(sink, chunk, at)
     at = end
     if (at - noted >= NOTE_EVERY) note()
-    return onBytes(at, chunk.length)
+    return onBytes(at, chunk.length, fresh)
   }
   return {
     async writeAll(read) {
@@ -63,11 +63,15 @@ export function createRangeWriter(
   }
 }
 
-function writeMissing(sink: BlobSink, chunk: Buffer, at: number): void {
+/** @returns how many bytes were missing */
+function writeMissing(sink: BlobSink, chunk: Buffer, at: number): number {
+  let fresh = 0
   for (const { start, end } of gapsIn({ start: at, end: at + chunk.length }, sink.present())) {
     writeChunk(sink.fd, chunk.subarray(start - at, end - at), start)
     sink.wrote({ start, end })
+    fresh += end - start
   }
+  return fresh
 }
 
 function writeChunk(fd: number, chunk: Buffer, position: number): void {

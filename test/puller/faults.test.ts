@@ -138,7 +138,7 @@ async function setUp(t: TestContext, faultOf: (count: number) => Fault | undefin
   const server = await startFaultRegistry(t, IMAGE, (count, asked) =>
     isHealthy || asked.request.url?.includes('?') ? undefined : faultOf(count),
   )
-  const store = await openStore(tempDir(t))
+  const store = await openStore(tempDir(t), { layerStore: 'dir' })
   const reference = parseReference(`${server.host}/app`)
   const pull = () =>
     pullImage(store, reference, {
