@@ -37,9 +37,10 @@ writeFileSync(htpasswd, `alice:${bcrypt.hashSync('secret', 10)}\n`)
 writeFileSync(config, JSON.stringify({ auth: { htpasswd, rules: RULES } }))
 const basic = `Basic ${Buffer.from('alice:secret').toString('base64')}`
 
-const args = ['--workers', values.workers]
-const data = join(dir, 'data')
-const filler = await startDray({ dir: data, args })
+// Registries take the directory that they are given with them; this one stays.
+const args = ['--workers', values.workers, '--data', join(dir, 'data')]
+const scratch = join(dir, 'scratch')
+const filler = await startDray({ dir: scratch, args })
 await pushImage(filler.port, 'bench', '1', repeated(Buffer.from('layer'), 5))
 await filler.stop()
 
@@ -72,7 +73,7 @@ async function measure(
   args: readonly string[],
   authorize?: (registry: RunningRegistry) => Promise<string>,
 ): Promise<void> {
-  const registry = await startDray({ dir: data, args })
+  const registry = await startDray({ dir: scratch, args })
   const header =
     authorize === undefined ? [] : ['-H', `Authorization: ${await authorize(registry)}`]
   const url = `http://127.0.0.1:${registry.port}/v2/bench/manifests/1`

@@ -89,7 +89,7 @@ async function answers(child: ChildProcess, port: number, name: string): Promise
   const deadline = Date.now() + START_TIMEOUT_MS
   for (;;) {
     const isUp = await fetch(`http://127.0.0.1:${port}/v2/`).then(
-      (answer) => answer.ok,
+      ({ status }) => status === 200 || status === 401,
       () => false,
     )
     if (isUp) return
