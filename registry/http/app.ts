@@ -65,7 +65,11 @@ export function createApp(services: Services, options: AppOptions): Koa {
   const router = new Router()
   const routes = guardRoutes(
     router,
-    createGuard({ authority, audit: createAudit(logger), rateLimits: createRateLimits(limits) }),
+    createGuard({
+      authority,
+      audit: createAudit(logger, observer),
+      rateLimits: createRateLimits(limits),
+    }),
   )
   addDiscoveryRoutes(routes, services)
   addManifestRoutes(routes, services, { stallTimeoutMs, manifestBytes: limits.manifestBytes })

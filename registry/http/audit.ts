@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
-import { isDrayError } from '#oci/error.ts'
+import { type ErrorCode, isDrayError } from '#oci/error.ts'
 import { nameOf } from '../auth/identity.ts'
+import type { Observer, RefusalReason } from '../metrics/observer.ts'
 import type { Requirement } from './access.ts'
 import { type Context, pathPart } from './context.ts'
 import { accessOf } from './guard.ts'
@@ -12,8 +13,14 @@ export interface Audit {
   refused(ctx: Context, requirement: Requirement, error: unknown): void
 }
 
+/** Longer than any name that a registry takes. */
+const MOST_LOGGED = 300
+
 /** Audit lines are written whatever the level of the log is, unless it is silent altogether. */
-export function createAudit(logger: Logger): Audit {
+export function createAudit(
+  logger: Logger,
+  observer: Pick<Observer, 'requestRefused'> | undefined,
+): Audit {
   const log = logger.level === 'silent' ? logger : logger.child({}, { level: 'info' })
   return {
     done(ctx, requirement) {
@@ -25,6 +32,9 @@ export function createAudit(logger: Logger): Audit {
       // Every client begins by asking whether it must log in.
       if (requirement === 'user' && ctx.get('Authorization') === '') return
       const { code, cause } = error
+      observer?.requestRefused(
+        reasonOf(code, requirement === 'open' || ctx.get('Authorization') !== ''),
+      )
       log.info(
         { audit: 'refused', code, tried: userOf(cause), ...factsOf(ctx, requirement) },
         'audit',
@@ -39,8 +49,9 @@ function factsOf(ctx: Context, requirement: Requirement): object {
     from: peerOf(ctx).address,
     action: requirement,
     method: ctx.method,
-    repository: ctx.captures?.[0],
-    reference: ctx.captures?.[1] === undefined ? undefined : pathPart(ctx, 1),
+    requestId: ctx.state.requestId,
+    repository: ctx.captures?.[0]?.slice(0, MOST_LOGGED),
+    reference: ctx.captures?.[1] === undefined ? undefined : pathPart(ctx, 1).slice(0, MOST_LOGGED),
     digest: ctx.response.get('Docker-Content-Digest') || undefined,
     tags: ctx.response.get('OCI-Tag') || undefined,
   }
@@ -48,4 +59,10 @@ function factsOf(ctx: Context, requirement: Requirement): object {
 
 function userOf(cause: unknown): unknown {
   return typeof cause === 'object' && cause !== null && 'user' in cause ? cause.user : undefined
+}
+
+function reasonOf(code: ErrorCode, hasCredentials: boolean): RefusalReason {
+  if (code === 'DENIED') return 'denied'
+  if (code !== 'UNAUTHORIZED') return 'limit'
+  return hasCredentials ? 'credentials' : 'anonymous'
 }

@@ -52,6 +52,12 @@ export function createMetrics(): Metrics {
     help: 'Requests that are being answered',
     registers,
   })
+  const refused = new Counter({
+    name: 'dray_refused_total',
+    help: 'Requests that were refused: without a log-in, by wrong credentials, by the rules, by a limit',
+    labelNames: ['reason'] as const,
+    registers,
+  })
   const replaced = new Counter({
     name: 'dray_workers_replaced_total',
     help: 'Workers that ended without being told to',
@@ -67,6 +73,7 @@ export function createMetrics(): Metrics {
       bytes.inc({ route, direction: 'received' }, received)
       bytes.inc({ route, direction: 'sent' }, sent)
     },
+    requestRefused: (reason) => refused.inc({ reason }),
     workerReplaced: () => replaced.inc(),
     counts: () => registry.getMetricsAsJSON(),
   }

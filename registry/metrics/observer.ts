@@ -2,8 +2,12 @@
 export interface Observer {
   requestBegan(): void
   requestEnded(request: EndedRequest): void
+  requestRefused(reason: RefusalReason): void
   s3Called(call: S3Call): void
 }
+
+/** Why a request was refused: nobody logged in, a log-in failed, the rules, a limit. */
+export type RefusalReason = 'anonymous' | 'credentials' | 'denied' | 'limit'
 
 export interface EndedRequest {
   readonly method: string

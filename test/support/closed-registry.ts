@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import bcrypt from 'bcryptjs'
 import { pino } from 'pino'
+import { createMetrics, type Metrics } from '#registry/metrics/metrics.ts'
 import { parseConfig, type Registry, type Storage, startRegistry } from '#registry/index.ts'
 import { createMemoryBlobDriver } from '#registry/storage/memory/blob-driver.ts'
 import { createMemoryRecordDriver } from '#registry/storage/memory/record-driver.ts'
@@ -14,6 +15,7 @@ const COST = 4
 export interface ClosedRegistry {
   readonly registry: Registry
   readonly storage: Storage
+  readonly metrics: Metrics
   readonly dir: string
   /** Everything that was logged, by line. */
   readonly lines: Record<string, unknown>[]
@@ -46,10 +48,13 @@ export async function startClosedRegistry(options: ClosedRegistryOptions): Promi
   writeFileSync(htpasswd, htpasswdOf(users))
   const lines: Record<string, unknown>[] = []
   const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const metrics = createMetrics()
   const flags = { listen: '127.0.0.1:0', auth: { htpasswd, rules, ...auth }, ...config } as never
-  const registry = await startRegistry(parseConfig({ env: {}, flags }), { storage, logger })
+  const registry = await startRegistry(parseConfig({ env: {}, flags }), {
+    ...{ storage, logger, metrics },
+  })
   return {
-    ...{ registry, storage, dir, lines, htpasswd },
+    ...{ registry, storage, metrics, dir, lines, htpasswd },
     as: (user, password = user === undefined ? undefined : users[user]) =>
       createRegistryClient(
         [registry.url],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '#oci/digest.ts'
 import { createRateLimits } from '#registry/http/rate-limits.ts'
+import { formatCounts } from '#registry/metrics/metrics.ts'
 import { networkOf } from '#registry/net/addresses.ts'
 import { startClosedRegistry } from '../../support/closed-registry.ts'
 
@@ -73,6 +74,22 @@ describe('a registry with limits', () => {
     await client.expect(429, 'GET', '/v2/x/manifests/1')
     await closed.as().expect(429, 'GET', '/token')
     await closed.as('alice').expect(404, 'GET', '/v2/x/manifests/1')
+    await closed.stop()
+  })
+
+  it('counts refusals by their reason', async () => {
+    const closed = await open({ requestsPerSecond: 0.01, burst: 4 })
+    await closed.as().expect(401, 'GET', '/v2/')
+    await closed.as().expect(401, 'PUT', '/v2/x/manifests/1')
+    await closed.as('alice', 'wrong').expect(401, 'GET', '/v2/x/manifests/1')
+    await closed.bearing('a.b.c').expect(401, 'GET', '/v2/x/manifests/1')
+    await closed.as().expect(429, 'GET', '/v2/x/manifests/1')
+    const text = await formatCounts([await closed.metrics.counts()])
+    const counts = [...text.matchAll(/^dray_refused_total\{reason="(\w+)"\} (\d+)$/gm)]
+    assert.deepEqual(
+      counts.map(([, reason, count]) => `${reason} ${count}`),
+      ['anonymous 1', 'credentials 2', 'limit 1'],
+    )
     await closed.stop()
   })
 
