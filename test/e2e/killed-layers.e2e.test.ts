@@ -97,7 +97,17 @@ describe('kill -9', () => {
   it(`at ${KILLS} moments of a run leaves nothing mounted once the next command has run`, async (t) => {
     const { root, image } = await serve(t)
     const run = (...command: readonly string[]) => [
-      ...['run', '--layer-store', 'erofs', '--root', root, image, '/bin/busybox', ...command],
+      ...[
+        'run',
+        '--rm',
+        '--layer-store',
+        'erofs',
+        '--root',
+        root,
+        image,
+        '/bin/busybox',
+        ...command,
+      ],
     ]
     await duration(run('true'))
     const whole = (await duration(run('true'))) * 1.2
