@@ -10,18 +10,18 @@
  * The settings: `loopback`; `link`, 1 Gbit/s that is 20 ms away; `per-connection`, 80 MB/s for each connection, as S3 gives.
  * The last two are made by a proxy (bench/shaper.ts), which takes its share of the CPU from everyone alike.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { formatTable } from '#cli/output/format.ts'
+import { onFreshDisk, run } from './support/fresh-disk.ts'
 import { median } from './support/median.ts'
 
 const DRAY = join(import.meta.dirname, '../bin/dray')
-const GiB = 1024 ** 3
 
 /** What the proxy between registry and clients is told, by setting. */
 const SETTINGS: Readonly<Record<string, readonly string[] | undefined>> = {
@@ -79,6 +79,14 @@ const CONTENDERS: readonly Contender[] = [
     form: 'unpacked',
     program: DRAY,
     pull: (image, dir) => [DRAY, 'pull', '-q', '--root', join(dir, 'store'), image],
+  },
+  {
+    name: 'dray --layer-store dir',
+    form: 'unpacked',
+    program: DRAY,
+    pull: (image, dir) => [
+      ...[DRAY, 'pull', '-q', '--layer-store', 'dir', '--root', join(dir, 'store'), image],
+    ],
   },
   {
     name: 'containerd',
@@ -218,33 +226,12 @@ function peakMemory(pid: number): number {
   }
 }
 
-function run([program = '', ...args]: readonly string[]): void {
-  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], maxBuffer: 1 << 26 })
-}
-
 function works(command: readonly string[]): boolean {
   try {
     run(command)
     return true
   } catch {
     return false
-  }
-}
-
-/** Gives `work` an empty directory on an ext4 that nothing was ever removed from. */
-async function onFreshDisk<T>(dir: string, work: (dir: string) => Promise<T>): Promise<T> {
-  const [disk, mount] = [join(dir, 'disk'), join(dir, 'mnt')]
-  writeFileSync(disk, '')
-  truncateSync(disk, 16 * GiB)
-  mkdirSync(mount, { recursive: true })
-  run(['mkfs.ext4', '-q', '-F', disk])
-  run(['mount', '-o', 'loop', disk, mount])
-  run(['sync', '-f', mount])
-  try {
-    return await work(mount)
-  } finally {
-    run(['umount', '-R', '-l', mount])
-    rmSync(disk)
   }
 }
 
