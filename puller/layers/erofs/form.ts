@@ -55,7 +55,7 @@ class ErofsForm implements LayerForm<ErofsLeaf> {
     const { type, uid, gid, mtime } = entry
     if (type === 'directory' || type === 'hardlink') return undefined
     const xattrs = this.#encodeXattrs(entry, type)
-    const owner = { type, uid, gid, mtime, xattrs, links: 0, nid: 0, firstBlock: undefined }
+    const owner = { type, uid, gid, ...mtime, xattrs, links: 0, nid: 0, firstBlock: undefined }
     if (type === 'symlink') {
       const target = entry.linkPath?.toString('latin1') ?? ''
       return { kind: type, ...owner, mode: 0o777, size: target.length, target, data: 0 }

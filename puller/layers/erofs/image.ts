@@ -91,7 +91,7 @@ interface HeadContext {
 }
 
 function encodeHead(inode: ErofsInode, { epoch, position, dataBlock, ino }: HeadContext): Buffer {
-  const { type, mode, uid, gid, size, mtime, links, xattrs } = inode
+  const { type, mode, uid, gid, size, seconds, nanoseconds, links, xattrs } = inode
   const isInline = tailFits(position, headSize(inode, epoch), ownDataSize(inode) % BLOCK_SIZE)
   const plain = isInline ? LAYOUT.inline : LAYOUT.plain
   return encodeInode({
@@ -101,7 +101,8 @@ function encodeHead(inode: ErofsInode, { epoch, position, dataBlock, ino }: Head
     uid,
     gid,
     size,
-    ...mtime,
+    seconds,
+    nanoseconds,
     links,
     data: dataField(inode, dataBlock),
     ino,

@@ -1,4 +1,3 @@
-import type { TarTime } from '../../tar/entry.ts'
 import type { DirectoryNode } from '../tree.ts'
 import { type Chunks, planChunks, wholeFileBits } from './chunks.ts'
 import type { DirectoryShape } from './directory.ts'
@@ -16,7 +15,9 @@ interface InodeBase {
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  readonly mtime: TarTime
+  /** Modification time: not an object of its own, since there are so many. */
+  readonly seconds: number
+  readonly nanoseconds: number
   /** Encoded; empty when there are none. */
   readonly xattrs: Buffer
   readonly size: number
@@ -58,8 +59,8 @@ export function headSize(inode: ErofsInode, epoch: number): number {
 }
 
 export function isCompact(inode: ErofsInode, epoch: number): boolean {
-  const { mtime, uid, gid, links, size } = inode
-  const hasEpoch = mtime.seconds === epoch && mtime.nanoseconds === 0
+  const { seconds, nanoseconds, uid, gid, links, size } = inode
+  const hasEpoch = seconds === epoch && nanoseconds === 0
   return hasEpoch && Math.max(uid, gid, links) <= 0xffff && size <= 0xffffffff
 }
 

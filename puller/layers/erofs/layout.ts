@@ -98,7 +98,7 @@ function createDirectory(node: DirectoryNode<ErofsLeaf>, into: Collection): Erof
     mode,
     uid,
     gid,
-    mtime,
+    ...mtime,
     xattrs,
     size: directorySize(shape),
     links: 2,
@@ -108,7 +108,7 @@ function createDirectory(node: DirectoryNode<ErofsLeaf>, into: Collection): Erof
 }
 
 function createWhiteout(): ErofsLeaf {
-  const owner = { mode: 0, uid: 0, gid: 0, mtime: IMPLIED.mtime, xattrs: Buffer.alloc(0) }
+  const owner = { mode: 0, uid: 0, gid: 0, ...IMPLIED.mtime, xattrs: Buffer.alloc(0) }
   const place = { size: 0, links: 0, nid: 0, firstBlock: undefined }
   return { kind: 'file', type: 'character', ...owner, ...place, target: '', data: 0 }
 }
@@ -116,8 +116,8 @@ function createWhiteout(): ErofsLeaf {
 /** The whole second that most inodes have; of several, the earliest. */
 function commonTime(inodes: readonly ErofsInode[]): number {
   const counts = new Map<number, number>()
-  for (const { mtime } of inodes) {
-    if (mtime.nanoseconds === 0) counts.set(mtime.seconds, (counts.get(mtime.seconds) ?? 0) + 1)
+  for (const { seconds, nanoseconds } of inodes) {
+    if (nanoseconds === 0) counts.set(seconds, (counts.get(seconds) ?? 0) + 1)
   }
   let [best, most] = [0, 0]
   for (const [seconds, count] of counts) {
