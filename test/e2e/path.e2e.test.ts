@@ -165,6 +165,7 @@ for (const storage of STORAGES) {
         'run',
         '--root',
         other,
+        '--rm',
         `${host}/debian/base:12`,
         'echo',
         'here',
@@ -209,7 +210,7 @@ for (const storage of STORAGES) {
           WorkingDir: '/srv',
           Labels: { k: 'v' },
         })
-        assert.match(await ok('run', '--root', root, `${host}/made/${name}:1`), /^12\./)
+        assert.match(await ok('run', '--root', root, '--rm', `${host}/made/${name}:1`), /^12\./)
       }
     })
 
