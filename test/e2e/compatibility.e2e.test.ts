@@ -78,6 +78,8 @@ after(async () => {
   if (ids.length > 0) await call(DRAY, ['rm', '-f', ...ids])
   await call(DRAY, ['network', 'prune'])
   await call(PODMAN, ['rm', '-fa', '-t', '0'])
+  // podman keeps its store mounted on itself.
+  await call({ ...PODMAN, program: 'umount', args: [] }, [join(dir, 'podman/overlay')])
   rmSync(dir, { recursive: true, force: true })
 })
 
