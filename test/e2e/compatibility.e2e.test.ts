@@ -140,6 +140,8 @@ function call(
         resolve({ code, stdout, stderr })
       },
     )
+    // Most programs end without having read it.
+    child.stdin?.on('error', () => {})
     child.stdin?.end('given\n')
   })
 }
