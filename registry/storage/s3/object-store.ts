@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
@@ -51,6 +52,8 @@ export interface ObjectStore extends Multiparts {
 const PAGE = 1000
 const CONDITION_ATTEMPTS = 5
 const READ_ATTEMPTS = 4
+const DELETE_ATTEMPTS = 6
+const DELETE_PAUSE_MS = 25
 const NONCE = 'dray-nonce'
 
 export function openObjectStore(options: BucketOptions): ObjectStore {
@@ -74,14 +77,31 @@ export function openObjectStore(options: BucketOptions): ObjectStore {
     delete: (keys) =>
       call('delete objects', async () => {
         for (let at = 0; at < keys.length; at += PAGE) {
-          const Objects = keys.slice(at, at + PAGE).map((Key) => ({ Key }))
-          const command = new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } })
-          const { Errors = [] } = await client.send(command, sending)
-          if (Errors[0] !== undefined) throw new Error(Errors[0].Message)
+          await deleteObjects(bucket, keys.slice(at, at + PAGE))
         }
       }),
     list: (prefix, options) => call('list objects', () => listObjects(bucket, prefix, options)),
     close: bucket.close,
+  }
+}
+
+/** An answer of 200 may hold a failure for single keys, which the SDK doesn't repeat: others were changing them, say. */
+async function deleteObjects(
+  { name: Bucket, client, sending }: Bucket,
+  keys: readonly string[],
+): Promise<void> {
+  let left = keys
+  for (let attempt = 1; left.length > 0; attempt++) {
+    const Objects = left.map((Key) => ({ Key }))
+    const command = new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } })
+    const { Errors = [] } = await client.send(command, sending)
+    if (Errors.length > 0 && attempt === DELETE_ATTEMPTS) {
+      throw new Error(`${Errors[0]?.Key}: ${Errors[0]?.Code} ${Errors[0]?.Message ?? ''}`)
+    }
+    // One that names no key is of all.
+    const isOfAll = Errors.some(({ Key }) => Key === undefined)
+    if (!isOfAll) left = Errors.map(({ Key = '' }) => Key)
+    if (left.length > 0) await sleep(Math.random() * DELETE_PAUSE_MS * 2 ** attempt)
   }
 }
 
