@@ -96,7 +96,7 @@ const built = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inheri
 if (built.status !== 0) process.exit(1)
 const result = spawnSync(
   process.execPath,
-  ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=1800000', ...files],
+  ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=600000', ...files],
   { stdio: 'inherit' },
 )
 process.exit(result.status ?? 1)

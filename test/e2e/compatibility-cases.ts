@@ -157,7 +157,7 @@ export const CASES: Readonly<
     ['that make no sense are an error', '~run --rm --network none --memory lots I true'],
     [
       'that the kernel kills for',
-      `? run --network none --name N --memory 16m --memory-swap 16m I sh -c 'head -c 100m /dev/zero | tail > /dev/null'`,
+      `run --network none --name N --memory 16m --memory-swap 16m I sh -c 'echo begins >&2; exec tail /dev/zero'`,
     ],
   ],
   mounts: [
