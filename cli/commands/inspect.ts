@@ -1,8 +1,6 @@
 import { Command } from 'commander'
 import { openContainer, runnerContext } from '../containers.ts'
-import { forEachName } from '../containers.ts'
-import { print } from '../output/print.ts'
-import { fillTemplate } from '../output/template.ts'
+import { inspectEach } from '../inspect-each.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface InspectOptions extends StoreOptions {
@@ -23,11 +21,7 @@ export function inspectCommand(): Command {
 async function inspect(references: readonly string[], options: InspectOptions): Promise<void> {
   const { describeContainer } = await import('#runner/verbs/inspect.ts')
   const { root } = runnerContext(options)
-  const found: unknown[] = []
-  await forEachName(references, async (reference) => {
-    found.push(describeContainer(await openContainer(root, reference)))
-  })
-  const { format } = options
-  if (format === undefined || format === 'json') print(JSON.stringify(found, undefined, 2))
-  else for (const facts of found) print(fillTemplate(format, facts))
+  await inspectEach(references, options.format, async (reference) =>
+    describeContainer(await openContainer(root, reference)),
+  )
 }

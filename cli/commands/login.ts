@@ -1,9 +1,10 @@
 import { homedir } from 'node:os'
+import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import { parseRegistry } from '#oci/reference.ts'
 import { interruptible } from '../interrupt.ts'
-import { ask, readAll } from '../output/ask.ts'
+import { ask } from '../output/ask.ts'
 import { print, say } from '../output/print.ts'
 import { registryAccess } from '../registry-access.ts'
 import { type AccessOptions, withAccessOptions, withExamples } from './options.ts'
@@ -57,7 +58,7 @@ async function namePassword(options: LoginOptions) {
   }
   const username = options.username ?? (await ask('Username: '))
   const password = passwordStdin
-    ? (await readAll(process.stdin)).replace(/\r?\n$/, '')
+    ? (await text(process.stdin)).replace(/\r?\n$/, '')
     : (options.password ?? (await ask('Password: ', { isSecret: true })))
   if (username === '' || password === '') {
     throw new DrayError('USAGE', 'the user name and the password must not be empty')

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { forEachName, runnerContext } from '../containers.ts'
+import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
-import { fillTemplate } from '../output/template.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 export function volumeCommand(): Command {
@@ -93,13 +93,7 @@ async function inspect(
 ): Promise<void> {
   const { findVolume } = await import('#runner/volumes/store.ts')
   const { root } = runnerContext(options)
-  const found: unknown[] = []
-  await forEachName(names, async (name) => {
-    found.push(facts(await findVolume(root, name)))
-  })
-  const { format } = options
-  if (format === undefined) print(JSON.stringify(found, undefined, 2))
-  else for (const each of found) print(fillTemplate(format, each))
+  await inspectEach(names, options.format, async (name) => facts(await findVolume(root, name)))
 }
 
 async function remove(names: readonly string[], options: StoreOptions): Promise<void> {

@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { DrayError } from '#oci/error.ts'
 
 /** Asks the person at the terminal. What is secret isn't shown. @throws USAGE when there is no terminal */
@@ -25,8 +24,4 @@ export async function ask(question: string, { isSecret = false } = {}): Promise<
     lines.close()
     if (isSecret) stderr.write('\n')
   }
-}
-
-export function readAll(stream: NodeJS.ReadableStream): Promise<string> {
-  return text(stream as NodeJS.ReadStream)
 }
