@@ -85,6 +85,7 @@ export async function createMonitored(
   keepDescriptorsPrivate()
   const child = spawn(conmon, monitorArguments(container), {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', ...options.keeps],
+    cwd: container.paths.dir, // where it leaves a file of its own when memory ran out
     env: { ...options.env, _OCI_SYNCPIPE: '3', _OCI_STARTPIPE: '4' },
     detached: true,
   })

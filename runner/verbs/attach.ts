@@ -62,13 +62,15 @@ function handOnInput(session: Session, streams: AttachStreams, detach: () => voi
   const detector = new DetachDetector(
     streams.terminal === undefined ? Buffer.alloc(0) : streams.detachKeys,
   )
+  let sent = Promise.resolve()
   const onData = (chunk: Buffer) => {
     const { pass, isDetach } = detector.feed(chunk)
     input.pause()
-    const sent = session.send(pass).catch(() => undefined) // it doesn't read: its end is seen elsewhere
+    sent = session.send(pass).catch(() => undefined) // it doesn't read: its end is seen elsewhere
     void sent.then(() => (isDetach ? detach() : input.resume()))
   }
-  const onEnd = () => session.endInput()
+  // Input that was there at once ends while its last bytes are on their way, paused or not.
+  const onEnd = () => void sent.then(() => session.endInput())
   input.on('data', onData)
   input.once('end', onEnd)
   return () => {

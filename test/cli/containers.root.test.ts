@@ -92,7 +92,7 @@ describe('a container in the foreground', () => {
       text += String(chunk)
     })
     child.stdin?.end('through\n')
-    assert.deepEqual(await once(child, 'exit'), [5, null])
+    assert.deepEqual(await once(child, 'close'), [5, null])
     assert.equal(text, 'through\n')
     assert.equal(await ok('logs', 'cat'), 'through')
     assert.equal(await ok('ps', '-a', '--filter', 'exited=5', '--format', '{{.Names}}'), 'cat')
