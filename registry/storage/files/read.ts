@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 
-/** The fewest calls for the least memory: with 64 KiB a download is half as fast, with 1 MiB hardly faster. */
-const BLOCK = 256 * 1024
+/** The fewest calls for the least memory: with 256 KiB one download has 0.7 of the rate, and with 1 MiB many have no more. */
+const BLOCK = 512 * 1024
 
 /**
  * Reads a file from `start` to `end` (inclusive), or to its end, and closes it. Two blocks of memory are used in turn:
