@@ -12,8 +12,8 @@ const REMEMBERED = 10_000
 const REMEMBERED_MS = 10 * 60_000
 
 /**
- * Checks passwords. Those that were right are remembered for a while, by a hash of them, of a secret and of the stored hash: a
- * changed password is a new one.
+ * Checks passwords. Those that were right are remembered for a while, by a hash over them, a secret and the stored hash:
+ * a changed password is a new one.
  */
 export function createPasswordCheck(
   passwords: () => Passwords,
