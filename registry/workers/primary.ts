@@ -9,11 +9,6 @@ import type { Registry } from '../server.ts'
 import type { DigestQuestion } from '../storage/running-hashes.ts'
 import { startWorker, type WorkerProcess } from './worker-process.ts'
 
-/**
- * What a request makes is dead soon, and hangs on to buffers that the collector doesn't count: collecting it at each
- * MiB, not at 16, takes a third off the memory of a busy worker.
- */
-const MEMORY_FLAGS = ['--max-semi-space-size=1']
 const FIRST_DELAY_MS = 100
 const LONGEST_DELAY_MS = 10_000
 /** A worker that has lived for so long did not end because of how it was started. */
@@ -33,10 +28,7 @@ export async function startWorkers(
   config: RegistryConfig,
   { logger }: { readonly logger: Logger },
 ): Promise<Registry> {
-  cluster.setupPrimary({
-    serialization: 'advanced',
-    execArgv: [...process.execArgv, ...MEMORY_FLAGS],
-  })
+  cluster.setupPrimary({ serialization: 'advanced' })
   const living = new Set<WorkerProcess>()
   if (config.metrics === undefined) return startAll(config, { living, logger })
   const { startCounted } = await import('../metrics/metrics-server.ts')
