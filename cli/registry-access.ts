@@ -4,22 +4,34 @@ import { DrayError } from '#oci/error.ts'
 import type { Credential, RegistryAccess } from '#puller/index.ts'
 import type { CredentialOptions } from './commands/options.ts'
 
-/** What the options, and the files that they or the environment name, say of registries. */
-export async function registryAccess(options: CredentialOptions): Promise<RegistryAccess> {
+/**
+ * What the options, and the files that they or the environment name, say of registries.
+ *
+ * @param registry the one that is named: credentials of the command line are for no other, such as a mirror of it
+ */
+export async function registryAccess(
+  options: CredentialOptions,
+  registry: string,
+): Promise<RegistryAccess> {
   const { creds, identityToken, plainHttp, tokenServer } = options
   if (creds !== undefined && identityToken !== undefined) {
     throw new DrayError('USAGE', '--creds and --identity-token say the same in two ways: give one')
   }
-  const { authFiles, credentialFinder, readCertificates } = await import('#puller/index.ts')
+  const { authFiles, credentialFinder, hostFinder, hostSettings, readCertificates } = await import(
+    '#puller/index.ts'
+  )
   const given: Credential | undefined =
     identityToken === undefined ? creds : { kind: 'identity-token', token: identityToken }
   const files = authFiles(process.env, { home: homedir(), named: options.authfile })
+  const kept = credentialFinder(files)
   const certificateDirs = certificateDirectories(options.certDir)
   return {
     plainHttp,
     tokenServers: tokenServer,
-    credentials: given === undefined ? credentialFinder(files) : async () => given,
-    certificates: (registry) => readCertificates(certificateDirs, registry),
+    credentials: async (host, repository) =>
+      given !== undefined && host === registry ? given : await kept(host, repository),
+    certificates: (host) => readCertificates(certificateDirs, host),
+    hosts: hostFinder(hostSettings(process.env, homedir())),
   }
 }
 
@@ -27,5 +39,10 @@ export async function registryAccess(options: CredentialOptions): Promise<Regist
 function certificateDirectories(named: string | undefined): readonly string[] {
   if (named !== undefined) return [named]
   const config = process.env.XDG_CONFIG_HOME || join(homedir(), '.config')
-  return [join(config, 'containers/certs.d'), '/etc/containers/certs.d', '/etc/docker/certs.d']
+  return [
+    join(config, 'containers/certs.d'),
+    '/etc/containers/certs.d',
+    '/etc/docker/certs.d',
+    '/etc/containerd/certs.d',
+  ]
 }

@@ -37,7 +37,7 @@ async function prepare(
     }
   }
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
-  const access = await registryAccess(options)
+  const access = await registryAccess(options, reference.registry)
   await pullImage(store, reference, {
     ...access,
     platform,

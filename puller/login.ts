@@ -24,7 +24,10 @@ export async function logIn(
   credential: Credential,
   options: Omit<RegistryAccess, 'credentials'> & { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<LoginResult> {
-  const open = await openRegistry({ ...options, registry })
+  const host = (await options.hosts?.({ registry }, 'push'))?.findLast(
+    (each) => each.registry === registry,
+  )
+  const open = await openRegistry({ ...options, registry, host })
   const { signal, tokenServers = [] } = options
   const asked = await ping(open, undefined, signal)
   const challenge = parseChallenge(asked.headers['www-authenticate'] ?? '')
@@ -47,12 +50,12 @@ export async function logIn(
 }
 
 function ping(
-  { http, origin }: OpenRegistry,
+  { http, api }: OpenRegistry,
   authorization: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<HttpResponse> {
   const headers = authorization === undefined ? {} : { authorization }
-  return http(new URL('/v2/', origin), { headers, signal, redirect: false })
+  return http(api, { headers, signal, redirect: false })
 }
 
 async function tokenFor(

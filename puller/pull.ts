@@ -18,8 +18,9 @@ import {
 import { storeImage } from './image/store-image.ts'
 import type { OnProgress } from './progress.ts'
 import { accessOf, type RegistryAccess } from './registry/access.ts'
-import { openRepository, type RepositoryClient } from './registry/client.ts'
+import type { RepositoryClient } from './registry/client.ts'
 import { readBody } from './registry/http.ts'
+import { openPlaces } from './registry/places.ts'
 import type { ConnectionOptions } from './transfer/connections.ts'
 import { type RetryOptions, withRetries } from './transfer/retry.ts'
 import type { Store } from './store/store.ts'
@@ -66,12 +67,11 @@ export async function pullImage(
 ): Promise<PullResult> {
   const wanted = withDefaultTag(reference)
   const { onProgress = () => undefined, signal = new AbortController().signal } = options
-  const client = await openRepository({
-    registry: wanted.registry,
-    repository: wanted.repository,
+  const client = await openPlaces(wanted, {
     access: 'pull',
     ...accessOf(options),
     stallTimeoutMs: options.stallTimeoutMs,
+    debug: options.debug,
     signal,
   })
   const source = documentSource(store, client, signal)
@@ -133,12 +133,20 @@ function documentSource(
   return {
     async read(descriptor, kind) {
       if (await store.has(descriptor)) return await store.readSmall(descriptor)
+      let place: string | undefined
       const fetchOne = async () => {
         if (kind === 'manifest') return (await client.getManifest(descriptor.digest, signal)).bytes
-        const { body } = await client.openBlob(descriptor, undefined, signal)
+        const { body, source } = await client.openBlob(descriptor, undefined, signal, place)
+        place = source.place
         return await readBody({ status: 200, headers: {}, url: 'blob:', body }, descriptor.size)
       }
-      return checkDocument(descriptor, await withRetries(fetchOne, { signal }))
+      const bytes = await withRetries(fetchOne, { signal })
+      try {
+        return checkDocument(descriptor, bytes)
+      } catch (error) {
+        if (client.distrust?.(descriptor.digest) !== true) throw error
+        return checkDocument(descriptor, await withRetries(fetchOne, { signal }))
+      }
     },
   }
 }

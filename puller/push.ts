@@ -9,7 +9,8 @@ import { isNonDistributable } from '#oci/media-types.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
 import type { OnProgress, ProgressEvent } from './progress.ts'
 import { accessOf, type RegistryAccess } from './registry/access.ts'
-import { openRepository, type RepositoryClient } from './registry/client.ts'
+import type { RepositoryClient } from './registry/client.ts'
+import { openPlaces } from './registry/places.ts'
 import { type BlobSource, readManifest } from './store/blobs.ts'
 import { withRetries } from './transfer/retry.ts'
 import { settleAll } from './transfer/settle.ts'
@@ -70,9 +71,7 @@ export async function pushImage(
     )
   }
   const root = await readTree(image.source, image.descriptor)
-  const client = await openRepository({
-    registry: wanted.registry,
-    repository: wanted.repository,
+  const client = await openPlaces(wanted, {
     access: 'push',
     ...accessOf(options),
     signal,

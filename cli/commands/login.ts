@@ -32,7 +32,7 @@ async function login(registry: string, options: LoginOptions): Promise<void> {
   const { authFiles, dockerConfigFile, keepCredential, logIn } = await import('#puller/index.ts')
   const host = parseRegistry(registry)
   const { username, password } = await namePassword(options)
-  const access = await registryAccess(options)
+  const access = await registryAccess(options, host)
   const { credential, isChecked } = await interruptible((signal) =>
     logIn(host, { kind: 'password', username, password }, { ...access, signal }),
   )

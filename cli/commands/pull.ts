@@ -39,7 +39,7 @@ async function pull(image: string, options: PullOptions, command: Command): Prom
   const { lowerPriority, pullImage } = await import('#puller/index.ts')
   if (options.lowPriority) lowerPriority()
   const reference = parseReference(image)
-  const access = await registryAccess(options)
+  const access = await registryAccess(options, reference.registry)
   const store = await openLocalStore(options)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()

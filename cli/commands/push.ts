@@ -22,7 +22,7 @@ async function push(
 ): Promise<void> {
   const { openImage, pushImage, pushTarget } = await import('#puller/index.ts')
   const reference = pushTarget(image, target)
-  const access = await registryAccess(options)
+  const access = await registryAccess(options, reference.registry)
   const store = await openLocalStore(options)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()

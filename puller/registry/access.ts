@@ -1,4 +1,5 @@
 import type { FindCredential } from '../credentials/credential.ts'
+import type { FindHosts } from '../mirrors/registry-host.ts'
 import type { Certificates } from './certificates.ts'
 
 /** How registries are reached, and what is shown to them. */
@@ -9,12 +10,14 @@ export interface RegistryAccess {
   readonly credentials?: FindCredential | undefined
   /** Certificates for a registry (`host[:port]`). Default: those of the system, and none of our own. */
   readonly certificates?: ((registry: string) => Promise<Certificates | undefined>) | undefined
+  /** Where repositories can be had besides their registries. Default: nowhere. */
+  readonly hosts?: FindHosts | undefined
   /** Hosts of token servers that may be shown credentials, besides those on the registry's own domain. */
   readonly tokenServers?: readonly string[] | undefined
 }
 
 /** Those options that are about access, of more. */
 export function accessOf(options: RegistryAccess): RegistryAccess {
-  const { plainHttp, credentials, certificates, tokenServers } = options
-  return { plainHttp, credentials, certificates, tokenServers }
+  const { plainHttp, credentials, certificates, hosts, tokenServers } = options
+  return { plainHttp, credentials, certificates, hosts, tokenServers }
 }

@@ -10,6 +10,8 @@ export interface Certificates {
   /** Who we are. */
   readonly cert?: Buffer
   readonly key?: Buffer
+  /** False where any certificate will do. */
+  readonly rejectUnauthorized?: false
 }
 
 /**

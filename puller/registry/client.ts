@@ -5,6 +5,7 @@ import { DrayError } from '#oci/error.ts'
 import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import { MANIFEST_MEDIA_TYPES } from '#oci/media-types.ts'
 import type { RepositoryName } from '#oci/reference.ts'
+import type { RegistryHost } from '../mirrors/registry-host.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
 import type { RegistryAccess } from './access.ts'
 import { createAuthorizer } from './authorizer.ts'
@@ -35,12 +36,19 @@ export interface RepositoryClient {
   getManifest(selector: string, signal?: AbortSignal): Promise<FetchedManifest>
   /** The digest behind a tag or digest, undefined when there is none or the registry doesn't tell. */
   headManifest(selector: string, signal?: AbortSignal): Promise<Digest | undefined>
-  /** Starts reading a blob, or a closed range of it. @throws CONTENT_MISMATCH when the answer is another range */
+  /**
+   * Starts reading a blob, or a closed range of it; elsewhere than at the place `broken` where there is another one.
+   *
+   * @throws CONTENT_MISMATCH when the answer is another range
+   */
   openBlob(
     blob: Descriptor,
     range: ByteRange | undefined,
     signal?: AbortSignal,
+    broken?: string,
   ): Promise<BlobResponse>
+  /** Tells that the bytes of a blob were wrong. True when it is to be had from elsewhere, and will be from now on. */
+  distrust?(digest: Digest): boolean
   hasBlob(digest: Digest, signal?: AbortSignal): Promise<boolean>
   /** Sends a blob in one request. `open` starts reading it from its beginning. */
   putBlob(blob: Descriptor, open: () => Readable, signal?: AbortSignal): Promise<void>
@@ -57,6 +65,8 @@ export interface RepositoryOptions extends RegistryAccess {
   /** `host[:port]`. */
   readonly registry: string
   readonly repository: RepositoryName
+  /** What the settings of this machine say of the registry. */
+  readonly host?: RegistryHost | undefined
   /** What the client will do: decides the token that is asked for. */
   readonly access: 'pull' | 'push'
   /** Longest silence of the server, in ms. Default 30,000. */
@@ -67,8 +77,10 @@ export interface RepositoryOptions extends RegistryAccess {
 /** Finds out how the registry is reached, and speaks to it. @throws REGISTRY_UNREACHABLE */
 export async function openRepository(options: RepositoryOptions): Promise<RepositoryClient> {
   const { registry, repository } = options
-  const { http, origin, certificates } = await openRegistry(options)
-  const base = new URL(`/v2/${repository}/`, origin)
+  const { http, origin, api, certificates } = await openRegistry(options)
+  const own = options.host?.headers
+  const base = new URL(`${repository}/`, api)
+  const urlOf = (path: string) => withNamespace(new URL(path, base), options.host?.namespace)
   const authorizer = createAuthorizer({
     http,
     origin,
@@ -96,7 +108,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   return {
     async getManifest(selector, signal) {
       const what = `cannot get ${registry}/${repository} ${selector}`
-      const response = await request(new URL(`manifests/${selector}`, base), {
+      const response = await request(urlOf(`manifests/${selector}`), {
         headers: { accept: MANIFEST_MEDIA_TYPES.join(', ') },
         signal,
       })
@@ -114,7 +126,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     },
 
     async headManifest(selector, signal) {
-      const response = await request(new URL(`manifests/${selector}`, base), {
+      const response = await request(urlOf(`manifests/${selector}`), {
         method: 'HEAD',
         headers: { accept: MANIFEST_MEDIA_TYPES.join(', ') },
         signal,
@@ -129,14 +141,14 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     async openBlob(blob, range, signal) {
       const what = `cannot get blob ${blob.digest} of ${registry}/${repository}`
       const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }
-      const response = await request(new URL(`blobs/${blob.digest}`, base), { headers, signal })
+      const response = await request(urlOf(`blobs/${blob.digest}`), { headers, signal })
       if (response.status !== 200 && response.status !== 206) throw await failure(response, what)
       try {
         const isOwn = new URL(response.url).origin === origin.origin
         const authorization = isOwn ? authorizer.header : undefined
         const source = {
           url: response.url,
-          headers: authorization === undefined ? {} : { authorization },
+          headers: { ...(isOwn && own), ...(authorization !== undefined && { authorization }) },
           certificates: isOwn ? certificates : undefined,
         }
         return { ...checkRange(what, blob, range, response), body: response.body, source }
@@ -147,7 +159,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     },
 
     async hasBlob(digest, signal) {
-      const response = await request(new URL(`blobs/${digest}`, base), { method: 'HEAD', signal })
+      const response = await request(urlOf(`blobs/${digest}`), { method: 'HEAD', signal })
       if (response.status !== 200 && response.status !== 404) {
         throw await failure(response, `cannot look for blob ${digest} in ${registry}/${repository}`)
       }
@@ -157,7 +169,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
 
     async putBlob(blob, open, signal) {
       const what = `cannot push blob ${blob.digest} to ${registry}/${repository}`
-      const session = await request(new URL('blobs/uploads/', base), {
+      const session = await request(urlOf('blobs/uploads/'), {
         method: 'POST',
         headers: { 'content-length': '0' },
         signal,
@@ -177,7 +189,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     },
 
     async putManifest(selector, bytes, mediaType, signal) {
-      const response = await request(new URL(`manifests/${selector}`, base), {
+      const response = await request(urlOf(`manifests/${selector}`), {
         method: 'PUT',
         headers: { 'content-type': mediaType },
         body: () => bytes,
@@ -193,6 +205,12 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       return digestOf(bytes)
     },
   }
+}
+
+/** Tells a mirror of several registries which one is meant. */
+function withNamespace(url: URL, namespace: string | undefined): URL {
+  if (namespace !== undefined) url.searchParams.set('ns', namespace)
+  return url
 }
 
 interface Call extends Omit<HttpRequest, 'body'> {

@@ -17,6 +17,8 @@ export interface RangeSource {
   readonly headers: Readonly<Record<string, string>>
   /** Of that URL's origin. */
   readonly certificates?: Certificates | undefined
+  /** Which of several places of a repository this is, where there are several. */
+  readonly place?: string | undefined
 }
 
 /** Takes bytes in order; `chunk` is valid during the call. A promise asks to wait before more are read. */

@@ -5,9 +5,15 @@ const DOCKER_HUB = 'docker.io'
 const DOCKER_HUB_HOST = 'registry-1.docker.io'
 const PROBE_TIMEOUT_MS = 5_000
 
+interface EndpointOptions {
+  readonly plainHttp?: boolean | undefined
+  readonly insecure?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * The origin that serves a registry. TLS always, but for registries on this machine, which may go without: there
- * TLS is tried first, as docker does. `plainHttp` skips TLS for any host.
+ * TLS is tried first, as docker does. `plainHttp` skips TLS for any host, `insecure` has any host do without where it must.
  *
  * @param registry `host[:port]` of a reference
  * @throws REGISTRY_UNREACHABLE
@@ -15,11 +21,11 @@ const PROBE_TIMEOUT_MS = 5_000
 export async function resolveEndpoint(
   http: HttpClient,
   registry: string,
-  options: { readonly plainHttp?: boolean; readonly signal?: AbortSignal | undefined } = {},
+  options: EndpointOptions = {},
 ): Promise<URL> {
   if (options.plainHttp === true) return new URL(`http://${registry}`)
   const secure = secureOrigin(registry)
-  if (!isLoopback(secure.hostname)) return secure
+  if (!isLoopback(secure.hostname) && options.insecure !== true) return secure
   const plain = new URL(`http://${registry}`)
   const answers = await Promise.all([
     speaks(http, secure, options.signal),

@@ -20,10 +20,20 @@ export interface HttpRequest {
   readonly redirect?: boolean | undefined
 }
 
-/** Certificates for one origin, shown to and used for no other. */
-export interface OriginCertificates {
+/** What is for one origin alone, and goes along to no other. */
+export interface OriginSettings {
   readonly origin: string
-  readonly certificates: Certificates
+  readonly certificates?: Certificates | undefined
+  /** Sent with every request, by names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export interface HttpClientOptions {
+  /** Longest silence of a server, in ms. Default 30,000. */
+  readonly stallTimeoutMs?: number | undefined
+  /** Longest wait for a connection, in ms. Default 15,000. */
+  readonly connectTimeoutMs?: number | undefined
+  readonly own?: OriginSettings | undefined
 }
 
 /** An answer whose body has not been read yet. It must be read or destroyed. */
@@ -43,29 +53,30 @@ export type HttpClient = (url: URL, request: HttpRequest) => Promise<HttpRespons
  *
  * @throws REGISTRY_UNREACHABLE (retryable) when there is no answer
  */
-export function createHttpClient(
-  stallTimeoutMs = STALL_TIMEOUT_MS,
-  own?: OriginCertificates,
-): HttpClient {
+export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
+  const { stallTimeoutMs = STALL_TIMEOUT_MS, connectTimeoutMs = CONNECT_TIMEOUT_MS, own } = options
   const client = got.extend({
     throwHttpErrors: false,
     decompress: false,
     retry: { limit: 0 },
     maxRedirects: 5,
-    timeout: { connect: CONNECT_TIMEOUT_MS, socket: stallTimeoutMs },
+    timeout: { connect: connectTimeoutMs, socket: stallTimeoutMs },
     headers: { 'user-agent': 'dray', 'accept-encoding': 'identity' },
     hooks: {
       beforeRedirect: [
         (next) => {
           const target = next.url instanceof URL ? next.url.origin : undefined
-          if (target !== own?.origin) next.https = httpsOptions(undefined)
+          if (target === own?.origin) return
+          next.https = httpsOptions(undefined)
+          for (const name of Object.keys(own?.headers ?? {})) delete next.headers[name]
         },
       ],
     },
   })
   return (url, request) => {
-    const certificates = url.origin === own?.origin ? own?.certificates : undefined
-    return send(client, url, request, certificates)
+    if (url.origin !== own?.origin) return send(client, url, request, undefined)
+    const headers = { ...own.headers, ...request.headers }
+    return send(client, url, { ...request, headers }, own.certificates)
   }
 }
 
@@ -74,6 +85,7 @@ function httpsOptions(certificates: Certificates | undefined) {
     certificateAuthority: certificates?.ca === undefined ? undefined : [...certificates.ca],
     certificate: certificates?.cert,
     key: certificates?.key,
+    rejectUnauthorized: certificates?.rejectUnauthorized,
   }
 }
 

@@ -1,3 +1,4 @@
+import type { RegistryHost } from '../mirrors/registry-host.ts'
 import type { RegistryAccess } from './access.ts'
 import type { Certificates } from './certificates.ts'
 import { resolveEndpoint, secureOrigin } from './endpoint.ts'
@@ -7,6 +8,8 @@ import { createHttpClient, type HttpClient } from './http.ts'
 export interface OpenRegistry {
   readonly http: HttpClient
   readonly origin: URL
+  /** Root of its API. */
+  readonly api: URL
   /** Those of the origin, when it has some of its own. */
   readonly certificates: Certificates | undefined
 }
@@ -14,21 +17,34 @@ export interface OpenRegistry {
 export interface OpenOptions extends RegistryAccess {
   /** `host[:port]`. */
   readonly registry: string
+  /** What the settings of this machine say of it. */
+  readonly host?: RegistryHost | undefined
   readonly stallTimeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** Finds out how a registry is reached. @throws REGISTRY_UNREACHABLE, CONFIG_INVALID */
 export async function openRegistry(options: OpenOptions): Promise<OpenRegistry> {
-  const { registry, stallTimeoutMs, signal, plainHttp = false } = options
-  const certificates = await options.certificates?.(registry)
-  const own =
-    certificates === undefined ? undefined : { origin: secureOrigin(registry).origin, certificates }
-  const probe = createHttpClient(undefined, own)
-  const origin = await resolveEndpoint(probe, registry, { plainHttp, signal })
+  const { registry, host, stallTimeoutMs, signal, plainHttp = false } = options
+  const certificates = await certificatesFor(options)
+  const { connectTimeoutMs, headers, insecure } = host ?? {}
+  const secure = host?.api ?? secureOrigin(registry)
+  const own = { origin: secure.origin, certificates, headers }
+  const probe = createHttpClient({ connectTimeoutMs, own })
+  const origin =
+    host?.api === undefined
+      ? await resolveEndpoint(probe, registry, { plainHttp, insecure, signal })
+      : new URL(host.api.origin)
   return {
-    http: createHttpClient(stallTimeoutMs, own),
+    http: createHttpClient({ stallTimeoutMs, connectTimeoutMs, own }),
     origin,
+    api: host?.api ?? new URL('/v2/', origin),
     certificates: origin.protocol === 'https:' ? certificates : undefined,
   }
+}
+
+async function certificatesFor(options: OpenOptions): Promise<Certificates | undefined> {
+  const { registry, host } = options
+  const certificates = host?.certificates ?? (await options.certificates?.(registry))
+  return host?.insecure === true ? { ...certificates, rejectUnauthorized: false } : certificates
 }

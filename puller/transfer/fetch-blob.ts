@@ -109,12 +109,14 @@ interface Part {
   readonly onAnswer?: (response: BlobResponse) => void
 }
 
-/** Fetches a range, or the blob without asking for a range, going on where it broke. */
+/** Fetches a range, or the blob without asking for a range, going on where it broke, elsewhere if it can. */
 async function fetchPart(transfer: Transfer, range: ByteRange, part: Part): Promise<void> {
   const { client, direct, blob, sink, connections, signal, retry } = transfer
   let isWhole = part.how === 'blob' || (range.start === 0 && range.end === blob.size)
   let { start } = range
   let fresh = 0
+  /** Where the last try was, which the next one avoids where there is another place. */
+  let place: string | undefined
   const writing = async (to: ByteRange, read: (onBytes: OnBytes) => Promise<boolean>) => {
     const writer = createRangeWriter(sink, to, (at, length, missing) => {
       start = at
@@ -129,10 +131,15 @@ async function fetchPart(transfer: Transfer, range: ByteRange, part: Part): Prom
   }
   const tryOnce = async () => {
     fresh = 0
+    const broken = place
     const source = isWhole ? undefined : part.source?.()
-    if (source !== undefined && (await tryDirectly(source))) return
+    if (source !== undefined && (source.place === undefined || source.place !== broken)) {
+      place = source.place
+      if (await tryDirectly(source)) return
+    }
     const wanted = isWhole ? undefined : { start, end: range.end }
-    const response = await client.openBlob(blob, wanted, signal)
+    const response = await client.openBlob(blob, wanted, signal, broken)
+    place = response.source.place
     isWhole ||= response.whole
     part.onAnswer?.(response)
     const body = isWhole ? { start: 0, end: blob.size } : { start, end: range.end }

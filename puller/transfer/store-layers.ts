@@ -158,19 +158,23 @@ async function verifyLayer(
     if (stage !== undefined) work.opened.push(stage)
     return stage
   }
-  const resumed = ingest?.presentBytes ?? 0
+  let resumed = ingest?.presentBytes ?? 0
   let stage = await openStage()
   let transferred = ingest === undefined ? 0 : blob.size - resumed
-  try {
-    await transferAndUnpack(store, task, { ...work, ingest, stage })
-  } catch (error) {
-    // What an earlier pull left may have been lost with the power: only what came just now is worth blaming.
-    if (ingest === undefined || resumed === 0 || !isDamage(error)) throw error
-    work.debug?.(`${blob.digest}: what an earlier pull left is damaged and fetched again`)
-    ingest.restart()
-    stage = await openStage()
-    transferred = blob.size
-    await transferAndUnpack(store, task, { ...work, ingest, stage })
+  for (let isWhole = false; !isWhole; ) {
+    try {
+      await transferAndUnpack(store, task, { ...work, ingest, stage })
+      isWhole = true
+    } catch (error) {
+      if (ingest === undefined || !isDamage(error)) throw error
+      // What an earlier pull left may have been lost with the power, and a mirror may be wrong: there is another way then.
+      if (work.client?.distrust?.(blob.digest) !== true && resumed === 0) throw error
+      work.debug?.(`${blob.digest}: it is damaged and fetched again`)
+      resumed = 0
+      ingest.restart()
+      stage = await openStage()
+      transferred = blob.size
+    }
   }
   report(transferred === 0 ? 'exists' : 'done', blob.size)
   return { task, ingest, stage, transferred }
