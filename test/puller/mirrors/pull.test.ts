@@ -183,7 +183,10 @@ describe('a pull with mirrors', () => {
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    t.after(() => void (server.closeAllConnections(), server.close()))
+    t.after(() => {
+      server.closeAllConnections()
+      server.close()
+    })
     const registry = `127.0.0.1:${(server.address() as AddressInfo).port}`
     const host: RegistryHost = {
       registry,
