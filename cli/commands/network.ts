@@ -68,7 +68,7 @@ export function networkCommand(): Command {
   command.addCommand(
     withExamples(
       withStoreOptions(new Command('prune').description('Remove networks that no container is on')),
-      [['dray network prune', 'and the bridge of the default one, until it is needed']],
+      [['dray network prune', 'all but those that a container is to be on']],
     ).action(prune),
   )
   return command
@@ -114,10 +114,10 @@ async function inspect(
 
 async function remove(names: readonly string[], options: StoreOptions): Promise<void> {
   const { removeNetwork } = await import('#runner/network/store.ts')
-  const { removeBridge } = await import('#runner/network/connect.ts')
+  const { takeDownUnused } = await import('#runner/network/bridge.ts')
   const { root } = runnerContext(options)
   await forEachName(names, async (name) => {
-    await removeBridge(await removeNetwork(root, name))
+    await takeDownUnused(root, await removeNetwork(root, name))
     print(name)
   })
 }

@@ -20,10 +20,10 @@ async function port(
   wanted: string | undefined,
   options: StoreOptions,
 ): Promise<void> {
-  const { readConnection } = await import('#runner/network/connect.ts')
+  const { readConnection } = await import('#runner/network/connections.ts')
   const { root } = runnerContext(options)
   const { paths, record } = await openContainer(root, reference)
-  const ports = (await readConnection(paths))?.ports ?? []
+  const ports = readConnection(paths)?.ports ?? []
   const inside = wanted === undefined || wanted.includes('/') ? wanted : `${wanted}/tcp`
   const lines = ports.map(({ hostIp = '0.0.0.0', hostPort, containerPort, protocol }) => ({
     inside: `${containerPort}/${protocol}`,

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
-import { containerPaths, containersDir, DEFAULT_STATE_DIR, isContainerId } from '../layout.ts'
+import { DEFAULT_STATE_DIR } from '../layout.ts'
 import { hasWord, sendSignal } from '../processes.ts'
 import { findRuntime } from '../runtime.ts'
-import { exclusively } from '../file-lock.ts'
-import type { Connection, NetworkRecord } from './model.ts'
+import { connectionsOn } from './connections.ts'
+import type { NetworkRecord } from './model.ts'
 
 /** Where aardvark-dns looks for names, for all stores of the host. It takes every file there for a network's. */
 const DIR = join(DEFAULT_STATE_DIR, 'dns')
@@ -19,6 +19,7 @@ export const SEARCH_DOMAIN = 'dns.podman'
 
 /**
  * Tells the name server which containers are on a network now, starting it for the first and leaving it to end with the last.
+ * Nobody else may do so at the same time.
  *
  * @throws NETWORK_FAILED when it isn't installed
  */
@@ -32,13 +33,10 @@ export async function publishNames(
   const lines = connectionsOn(root, network).map(
     ({ id, connection }) => `${id} ${connection.address}  ${connection.names.join(',')}`,
   )
-  const isKnown = exclusively(`${DIR}.lock`, () => {
-    const path = join(DIR, network.interface)
-    if (lines.length === 0) rmSync(path, { force: true })
-    else writeFileSync(path, `${[network.gateway, ...lines].join('\n')}\n`)
-    return tellServer()
-  })
-  if (!isKnown && lines.length > 0) await startServer(searchPath)
+  const path = join(DIR, network.interface)
+  if (lines.length === 0) rmSync(path, { force: true })
+  else writeFileSync(path, `${[network.gateway, ...lines].join('\n')}\n`)
+  if (!tellServer() && lines.length > 0) await startServer(searchPath)
 }
 
 /** Has the server read its directory again. @returns whether there is one */
@@ -79,22 +77,4 @@ async function findServer(searchPath: string | undefined): Promise<string> {
     'NETWORK_FAILED',
     'aardvark-dns, by which containers find one another, is not installed: apt-get install aardvark-dns, or make the network with --disable-dns',
   )
-}
-
-function connectionsOn(
-  root: string,
-  network: NetworkRecord,
-): { readonly id: string; readonly connection: Connection }[] {
-  const containers = containersDir(root)
-  return readdirSync(containers)
-    .filter(isContainerId)
-    .flatMap((id) => {
-      try {
-        const text = readFileSync(containerPaths(containers, id).network, 'utf8')
-        const connection = JSON.parse(text) as Connection
-        return connection.network.id === network.id ? [{ id, connection }] : []
-      } catch {
-        return []
-      }
-    })
 }

@@ -1,3 +1,6 @@
+/** What the names of all our bridges begin with. */
+export const BRIDGE_PREFIX = 'dray-'
+
 /** A network that containers can be on: a bridge of the host, and addresses on it. */
 export interface NetworkRecord {
   readonly name: string

@@ -6,6 +6,9 @@ import type { NetworkRecord, PortMapping } from './model.ts'
  */
 const TABLE = 'ip dray'
 
+/** Takes the table away, with all that is in it. */
+export const NO_RULES = `delete table ${TABLE}\n`
+
 /**
  * The rules, which look up in sets what they are about:
  *

@@ -6,8 +6,9 @@ import type { ContainerOptions } from '../options.ts'
 import type { Claim, ContainerRecord } from '../record.ts'
 import { hostnameOf } from '../spec.ts'
 import { requireRunning } from '../verbs/kill.ts'
-import { connect, namespacePath } from './connect.ts'
-import { publishNames, SEARCH_DOMAIN } from './dns.ts'
+import { connect } from './connect.ts'
+import { namespacePath } from './connections.ts'
+import { SEARCH_DOMAIN } from './dns.ts'
 import type { PortMapping } from './model.ts'
 import { type Reservation, reservePorts } from './reserve.ts'
 import { findNetwork } from './store.ts'
@@ -52,7 +53,6 @@ export async function setUpNetwork(
       ports,
       searchPath,
     })
-    await publishNames(root, network, searchPath)
     const hostname = hostnameOf(record.id, record.options)
     return {
       path: namespacePath(connection),

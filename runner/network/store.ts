@@ -8,7 +8,7 @@ import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import { listContainers } from '../containers/find.ts'
 import { gatewayOf, overlaps, parseSubnet } from './address.ts'
-import type { NetworkRecord } from './model.ts'
+import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
 
 /** The network that a container is on when nothing else is said. It is there without being made. */
 export const DEFAULT_NETWORK = 'bridge'
@@ -110,7 +110,7 @@ async function newRecord(root: string, name: string, options: NewNetwork): Promi
     name,
     id,
     createdAt: new Date().toISOString(),
-    interface: `dray-${id.slice(0, 8)}`,
+    interface: BRIDGE_PREFIX + id.slice(0, 8),
     subnet: parseSubnet(subnet).text,
     gateway: gatewayOf(subnet, options.gateway),
     isInternal: options.isInternal ?? false,

@@ -1,6 +1,6 @@
 import { errorMessage } from '#oci/error.ts'
 import { readState } from '../containers/state.ts'
-import { removeBridge } from '../network/connect.ts'
+import { takeDownUnused } from '../network/bridge.ts'
 import { listNetworks, removeNetwork, DEFAULT_NETWORK } from '../network/store.ts'
 import { listVolumes, removeVolume, volumesInUse } from '../volumes/store.ts'
 import { listSeen } from './list.ts'
@@ -30,14 +30,14 @@ export async function pruneContainers(root: string, onTrouble: OnTrouble): Promi
   })
 }
 
-/** Removes networks that no container is to be on, and the bridge of the default one. */
+/** Removes networks that no container is to be on. */
 export async function pruneNetworks(root: string, onTrouble: OnTrouble): Promise<string[]> {
   const used = new Set(
     (await listSeen(root, { all: true })).map(({ container }) => container.record.options.network),
   )
   const unused = (await listNetworks(root)).filter(({ name }) => !used.has(name))
   const removed = await removeEach(unused, onTrouble, async (network) => {
-    await removeBridge(network)
+    await takeDownUnused(root, network)
     if (network.name !== DEFAULT_NETWORK) await removeNetwork(root, network.name)
     return network.name
   })

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,8 +52,9 @@ export function containerStore(): ContainerStore {
   after(async () => {
     const ids = await store.ok('ps', '-aq')
     if (ids !== '') await store.ok('rm', '-f', ...ids.split('\n'))
-    await store.ok('network', 'prune')
+    const left = leftovers(store.root)
     rmSync(dir, { recursive: true, force: true })
+    assert.deepEqual(left, [])
   })
   return store
 }
@@ -66,5 +68,19 @@ function leftovers(root: string): string[] {
       .filter((name) => name !== '.lock')
       .map((name) => `name ${name}`),
     ...mounts.filter((line) => line.includes(` ${root}/`)),
+    ...names(join(root, 'networks'))
+      .filter((name) => name.endsWith('.json'))
+      .flatMap((name) => leftOfNetwork(join(root, 'networks', name))),
+  ]
+}
+
+/** What the host has of a network. */
+function leftOfNetwork(record: string): string[] {
+  const bridge = String(JSON.parse(readFileSync(record, 'utf8')).interface)
+  const rules = spawnSync('nft', ['list', 'table', 'ip', 'dray'], { encoding: 'utf8' }).stdout
+  return [
+    ...(existsSync(`/sys/class/net/${bridge}`) ? [`interface ${bridge}`] : []),
+    ...(existsSync(`/run/dray/dns/${bridge}`) ? [`names of ${bridge}`] : []),
+    ...(rules.includes(bridge) ? [`rules for ${bridge}`] : []),
   ]
 }

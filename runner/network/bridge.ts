@@ -1,0 +1,108 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { exclusivelyAsync } from '../file-lock.ts'
+import { DEFAULT_STATE_DIR } from '../layout.ts'
+import { parseSubnet } from './address.ts'
+import { connectionsOn } from './connections.ts'
+import { publishNames } from './dns.ts'
+import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
+import { baseRules, networkRules, NO_RULES } from './rules.ts'
+import { ip, nft } from './tools.ts'
+
+/**
+ * A network's bridge, rules and names are on the host as long as a container is on it. All stores share the table of rules
+ * and the name server, so that one process of the host at a time puts up or takes down.
+ */
+const LOCK = join(DEFAULT_STATE_DIR, 'networks.lock')
+const INTERFACES = '/sys/class/net'
+const IFF_UP = 1
+
+/**
+ * Puts a network up, unless it is. `note` writes down first that a container is on it: from then on nobody takes it down.
+ *
+ * @throws NETWORK_FAILED
+ */
+export async function enterNetwork(
+  root: string,
+  network: NetworkRecord,
+  searchPath: string | undefined,
+  note: () => Promise<void>,
+): Promise<void> {
+  await alone(async () => {
+    await note()
+    if (!isUp(network)) await putUp(network, searchPath)
+    await publishNames(root, network, searchPath)
+  })
+}
+
+/**
+ * Takes a network down, if the container is the last one on it. `forget` takes back what was noted, and comes last: when this
+ * process is killed before, the next one does it all again.
+ *
+ * @throws NETWORK_FAILED
+ */
+export async function leaveNetwork(
+  root: string,
+  network: NetworkRecord,
+  id: string,
+  forget: () => Promise<void>,
+): Promise<void> {
+  await alone(async () => {
+    const others = connectionsOn(root, network).filter((other) => other.id !== id)
+    if (others.length === 0) await takeDown(network)
+    await forget()
+    await publishNames(root, network, undefined)
+  })
+}
+
+/** Takes a network down, if no container is on it. @throws NETWORK_FAILED */
+export async function takeDownUnused(root: string, network: NetworkRecord): Promise<void> {
+  await alone(async () => {
+    if (isThere(network) && connectionsOn(root, network).length === 0) await takeDown(network)
+  })
+}
+
+async function alone(work: () => Promise<void>): Promise<void> {
+  mkdirSync(DEFAULT_STATE_DIR, { recursive: true, mode: 0o700 })
+  await exclusivelyAsync(LOCK, work)
+}
+
+/** The bridge is up last, by which a half is told from a whole. */
+async function putUp(network: NetworkRecord, searchPath: string | undefined): Promise<void> {
+  const { interface: bridge, gateway, subnet, isInternal } = network
+  if (isThere(network)) await ip(searchPath, [], [`link delete ${bridge}`])
+  await nft(searchPath, baseRules() + networkRules('add', network))
+  await ip(
+    searchPath,
+    [],
+    [
+      `link add ${bridge} type bridge`,
+      `address add ${gateway}/${parseSubnet(subnet).bits} dev ${bridge}`,
+    ],
+  )
+  if (!isInternal) {
+    await writeFile('/proc/sys/net/ipv4/ip_forward', '1')
+    // So that 127.0.0.1:PORT of the host leads to a container too.
+    await writeFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, '1')
+  }
+  await ip(searchPath, [], [`link set ${bridge} up`])
+}
+
+/** Where the system's programs are is looked as well: the PATH of whoever put it up may be another. */
+async function takeDown(network: NetworkRecord): Promise<void> {
+  if (isThere(network)) await ip(undefined, [], [`link delete ${network.interface}`])
+  const isLast = !readdirSync(INTERFACES).some((name) => name.startsWith(BRIDGE_PREFIX))
+  // They are gone already when the host's rules were flushed.
+  await nft(undefined, isLast ? NO_RULES : networkRules('delete', network)).catch(() => undefined)
+}
+
+function isThere(network: NetworkRecord): boolean {
+  return existsSync(join(INTERFACES, network.interface))
+}
+
+function isUp(network: NetworkRecord): boolean {
+  if (!isThere(network)) return false
+  const flags = Number(readFileSync(join(INTERFACES, network.interface, 'flags'), 'latin1'))
+  return (flags & IFF_UP) !== 0
+}

@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process'
+import { DrayError } from '#oci/error.ts'
+import { findRuntime } from '../runtime.ts'
+
+/** Runs lines of ip(8) in one process, up to the first that fails. @throws NETWORK_FAILED */
+export async function ip(
+  searchPath: string | undefined,
+  args: readonly string[],
+  lines: readonly string[],
+): Promise<void> {
+  await runScript('ip', 'iproute2', [...args, '-batch', '-'], lines.join('\n'), searchPath)
+}
+
+/** Runs a script of nft(8): all of it, or nothing. @throws NETWORK_FAILED */
+export async function nft(searchPath: string | undefined, script: string): Promise<void> {
+  await runScript('nft', 'nftables', ['-f', '-'], script, searchPath)
+}
+
+async function runScript(
+  program: string,
+  debianPackage: string,
+  args: readonly string[],
+  input: string,
+  searchPath: string | undefined,
+): Promise<void> {
+  const found = await findRuntime(program, searchPath)
+  if (found === undefined) {
+    const advice = `apt-get install ${debianPackage}, or use --network none or host`
+    throw new DrayError(
+      'NETWORK_FAILED',
+      `${program}, which sets up networks, is not installed: ${advice}`,
+    )
+  }
+  await new Promise<void>((resolve, reject) => {
+    const child = execFile(found.path, [...args], (error, _, stderr) => {
+      if (error === null) resolve()
+      else reject(new DrayError('NETWORK_FAILED', `${program}: ${stderr.trim() || error.message}`))
+    })
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(`${input}\n`)
+  })
+}
