@@ -2,7 +2,7 @@ import { isDrayError } from '#oci/error.ts'
 import type { Platform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
-import type { Store } from '#puller/index.ts'
+import type { Lease, Store } from '#puller/index.ts'
 import type { TransferOptions } from './commands/options.ts'
 import { interruptible } from './interrupt.ts'
 import { createProgressView } from './output/progress.ts'
@@ -14,24 +14,38 @@ export interface ImageOptions extends TransferOptions {
   readonly pull?: string
 }
 
-/** An image from the local store, or from its registry when it isn't there, as `--pull` says. */
-export async function openRootfs(image: string, options: ImageOptions): Promise<Rootfs> {
+/**
+ * Works with an image from the local store, or from its registry when it isn't there, as `--pull` says. Until the work is done
+ * none of it is garbage, whether a container has it or not.
+ */
+export async function withRootfs<T>(
+  image: string,
+  options: ImageOptions,
+  work: (rootfs: Rootfs) => Promise<T>,
+): Promise<T> {
   const reference = parseReference(image)
   const store = await openLocalStore(options)
-  return await interruptible((signal) => prepare(store, reference, options, signal))
+  const lease = await store.lease()
+  try {
+    const rootfs = await interruptible((signal) =>
+      prepare(store, reference, { ...options, lease, signal }),
+    )
+    return await work(rootfs)
+  } finally {
+    lease.close()
+  }
 }
 
 async function prepare(
   store: Store,
   reference: ReturnType<typeof parseReference>,
-  options: ImageOptions,
-  signal: AbortSignal,
+  options: ImageOptions & { readonly lease: Lease; readonly signal: AbortSignal },
 ): Promise<Rootfs> {
   const { prepareRootfs, pullImage } = await import('#puller/index.ts')
-  const { platform, pull = 'missing' } = options
+  const { platform, pull = 'missing', lease, signal } = options
   if (pull !== 'always') {
     try {
-      return await prepareRootfs(store, reference, { platform, signal })
+      return await prepareRootfs(store, reference, { platform, lease, signal })
     } catch (error) {
       if (pull === 'never' || !isDrayError(error, 'IMAGE_UNKNOWN')) throw error
     }
@@ -44,5 +58,5 @@ async function prepare(
     onProgress: view.show,
     signal,
   }).finally(view.end)
-  return await prepareRootfs(store, reference, { platform, signal })
+  return await prepareRootfs(store, reference, { platform, lease, signal })
 }

@@ -61,6 +61,7 @@ export const ERRORS = {
   PLATFORM_INVALID: { message: 'invalid platform' },
   PLATFORM_UNKNOWN: { message: 'the image has no manifest for this platform' },
   IMAGE_UNKNOWN: { message: 'no such image in the local store' },
+  IMAGE_IN_USE: { message: 'a container uses the image' },
   IMAGE_CONFIG_INVALID: { message: 'invalid image config' },
   REGISTRY_UNREACHABLE: { message: 'the registry cannot be reached' },
   REGISTRY_FAILED: { message: 'the registry answered with an error' },

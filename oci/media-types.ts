@@ -25,6 +25,7 @@ export const MANIFEST_MEDIA_TYPES: readonly string[] = [
 
 const INDEXES: ReadonlySet<string> = new Set([MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerManifestList])
 const IMAGES: ReadonlySet<string> = new Set([MEDIA_TYPE.ociManifest, MEDIA_TYPE.dockerManifest])
+const CONFIGS: ReadonlySet<string> = new Set([MEDIA_TYPE.ociConfig, MEDIA_TYPE.dockerConfig])
 
 /** Whether documents of this type list manifests of their own. */
 export function isIndexType(mediaType: string): boolean {
@@ -34,6 +35,11 @@ export function isIndexType(mediaType: string): boolean {
 /** Whether documents of this type name one config and its layers. */
 export function isImageManifestType(mediaType: string): boolean {
   return IMAGES.has(mediaType)
+}
+
+/** Whether a config of this type is that of a container image, and not of another artifact. */
+export function isImageConfigType(mediaType: string): boolean {
+  return CONFIGS.has(bareMediaType(mediaType))
 }
 
 /** Whether registries need not hold the content of this type (layers under a licence that forbids it). */

@@ -54,10 +54,16 @@ export async function importImage(
   }
   const { execution = {}, platform = hostPlatform(), created, signal } = options
   const stage = await store.stage()
+  const lease = await store.lease()
   try {
     const tar =
       typeof source === 'string' ? await openSource(source) : checkedTar(decompress(source))
-    const layer = await writeLayer(tar, { layoutDir: store.dir, stageDir: stage.dir, signal })
+    const layer = await writeLayer(tar, {
+      layoutDir: store.dir,
+      stageDir: stage.dir,
+      lease,
+      signal,
+    })
     const config = composeConfig({
       platform,
       execution,
@@ -66,12 +72,14 @@ export async function importImage(
       created,
     })
     const manifest = composeManifest(config.descriptor, [layer.descriptor])
+    await lease.keep({ blobs: [config.descriptor.digest, manifest.descriptor.digest] })
     for (const { descriptor, bytes } of [config, manifest])
       await store.writeSmall(descriptor.digest, bytes)
     const name = formatReference(target)
     await store.name({ name, descriptor: manifest.descriptor })
     return { name, digest: manifest.descriptor.digest, size: layer.descriptor.size }
   } finally {
+    lease.close()
     await stage.close()
   }
 }

@@ -21,9 +21,10 @@ import { accessOf, type RegistryAccess } from './registry/access.ts'
 import type { RepositoryClient } from './registry/client.ts'
 import { readBody } from './registry/http.ts'
 import { openPlaces } from './registry/places.ts'
+import type { Lease } from './store/lease.ts'
+import type { Store } from './store/store.ts'
 import type { ConnectionOptions } from './transfer/connections.ts'
 import { type RetryOptions, withRetries } from './transfer/retry.ts'
-import type { Store } from './store/store.ts'
 
 export interface PullOptions
   extends RegistryAccess,
@@ -65,6 +66,20 @@ export async function pullImage(
   reference: Reference,
   options: PullOptions = {},
 ): Promise<PullResult> {
+  const lease = await store.lease()
+  try {
+    return await pullLeased(store, lease, reference, options)
+  } finally {
+    lease.close()
+  }
+}
+
+async function pullLeased(
+  store: Store,
+  lease: Lease,
+  reference: Reference,
+  options: PullOptions,
+): Promise<PullResult> {
   const wanted = withDefaultTag(reference)
   const { onProgress = () => undefined, signal = new AbortController().signal } = options
   const client = await openPlaces(wanted, {
@@ -74,8 +89,8 @@ export async function pullImage(
     debug: options.debug,
     signal,
   })
-  const source = documentSource(store, client, signal)
-  const top = await topOf(store, client, wanted, signal)
+  const source = documentSource({ store, lease, client, signal })
+  const top = await topOf({ store, lease, client, signal }, wanted)
   const image = await resolveImage(source, top, options.platform ?? hostPlatform())
   const name = formatReference(wanted.digest === undefined ? wanted : withoutTag(wanted))
   onProgress({
@@ -88,6 +103,7 @@ export async function pullImage(
   const transferred = await storeImage(store, image, {
     ...options,
     client,
+    lease,
     signal,
     onProgress,
   })
@@ -100,16 +116,19 @@ export async function pullImage(
   }
 }
 
-async function topOf(
-  store: Store,
-  client: RepositoryClient,
-  wanted: ResolvedReference,
-  signal: AbortSignal,
-): Promise<Document> {
+interface Sources {
+  readonly store: Store
+  readonly lease: Lease
+  readonly client: RepositoryClient
+  readonly signal: AbortSignal
+}
+
+async function topOf(sources: Sources, wanted: ResolvedReference): Promise<Document> {
+  const { store, lease, client, signal } = sources
   const digest =
     wanted.digest ??
     (await withRetries(() => client.headManifest(manifestSelector(wanted), signal), { signal }))
-  const local = digest === undefined ? undefined : await localManifest(store, digest)
+  const local = digest === undefined ? undefined : await localManifest(store, lease, digest)
   if (local !== undefined) return local
   const selector = digest ?? manifestSelector(wanted)
   const fetched = await withRetries(() => client.getManifest(selector, signal), { signal })
@@ -117,7 +136,12 @@ async function topOf(
 }
 
 /** A top-level document that an image of the store has already. */
-async function localManifest(store: Store, digest: Digest): Promise<Document | undefined> {
+async function localManifest(
+  store: Store,
+  lease: Lease,
+  digest: Digest,
+): Promise<Document | undefined> {
+  await lease.keep({ blobs: [digest] })
   const known = (await store.images()).find(({ descriptor }) => descriptor.digest === digest)
   if (known === undefined || !(await store.has(known.descriptor))) return undefined
   const { mediaType, size } = known.descriptor
@@ -125,13 +149,10 @@ async function localManifest(store: Store, digest: Digest): Promise<Document | u
 }
 
 /** The store in front of the registry. */
-function documentSource(
-  store: Store,
-  client: RepositoryClient,
-  signal: AbortSignal,
-): DocumentSource {
+function documentSource({ store, lease, client, signal }: Sources): DocumentSource {
   return {
     async read(descriptor, kind) {
+      await lease.keep({ blobs: [descriptor.digest] })
       if (await store.has(descriptor)) return await store.readSmall(descriptor)
       let place: string | undefined
       const fetchOne = async () => {

@@ -4,7 +4,7 @@ import type { ContainerFlags } from '../container-flags.ts'
 import { containerOptions, withContainerFlags } from '../container-options.ts'
 import { runnerContext } from '../containers.ts'
 import { print } from '../output/print.ts'
-import { type ImageOptions, openRootfs } from '../rootfs.ts'
+import { type ImageOptions, withRootfs } from '../rootfs.ts'
 import { withExamples, withImageOptions } from './options.ts'
 
 export function createCommand(): Command {
@@ -25,8 +25,9 @@ async function create(
 ): Promise<void> {
   const { createContainer } = await import('#runner/verbs/create.ts')
   const settings = await containerOptions(image, command, options)
-  const rootfs = await openRootfs(image, options)
-  const { id } = await createContainer(rootfs, settings, runnerContext(options))
+  const { id } = await withRootfs(image, options, (rootfs) =>
+    createContainer(rootfs, settings, runnerContext(options)),
+  )
   await writeIdFile(options.cidfile, id)
   print(id)
 }

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
-import type { ContainerOptions } from '#runner/options.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
+import type { ContainerOptions } from '#runner/options.ts'
 import { writeIdFile } from '../cidfile.ts'
 import type { ContainerFlags } from '../container-flags.ts'
 import { containerOptions, withContainerFlags } from '../container-options.ts'
@@ -9,7 +9,7 @@ import { runnerContext } from '../containers.ts'
 import { lookOn } from '../foreground.ts'
 import { unmountUnusedLayers } from '../layers.ts'
 import { print } from '../output/print.ts'
-import { type ImageOptions, openRootfs } from '../rootfs.ts'
+import { type ImageOptions, withRootfs } from '../rootfs.ts'
 import { withExamples, withImageOptions } from './options.ts'
 
 interface RunOptions extends ContainerFlags, ImageOptions {
@@ -37,9 +37,15 @@ async function run(image: string, command: readonly string[], options: RunOption
   if (options.detach && options.detachKeys !== undefined) {
     throw new DrayError('USAGE', '--detach-keys is for containers in the foreground')
   }
-  const rootfs = await openRootfs(image, options)
-  if (options.detach) return await runInBackground(rootfs, settings, options)
-  if (options.rm) return await runAndRemove(rootfs, settings, options)
+  const runIt = options.detach ? runInBackground : options.rm ? runAndRemove : runAndLookOn
+  await withRootfs(image, options, (rootfs) => runIt(rootfs, settings, options))
+}
+
+async function runAndLookOn(
+  rootfs: Rootfs,
+  settings: ContainerOptions,
+  options: RunOptions,
+): Promise<void> {
   const { createContainer } = await import('#runner/verbs/create.ts')
   const { startInForeground } = await import('#runner/verbs/foreground.ts')
   const context = runnerContext(options)

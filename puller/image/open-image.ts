@@ -1,10 +1,12 @@
 import { DrayError } from '#oci/error.ts'
-import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import { parseReference, type Reference } from '#oci/reference.ts'
 import type { LocalImage } from '../push.ts'
 import { openBlobs, writeSmallBlob } from '../store/blobs.ts'
 import { findImage, readImageIndex } from '../store/image-index.ts'
 import type { Store } from '../store/store.ts'
 import { convertDockerArchive } from './docker-archive.ts'
+import { findLocal } from './find-local.ts'
+import { keepImage } from './keep.ts'
 
 /** An image that may need cleaning up after. */
 export interface OpenedImage {
@@ -13,7 +15,7 @@ export interface OpenedImage {
 }
 
 type Location =
-  | { readonly kind: 'store'; readonly reference: Reference }
+  | { readonly kind: 'store'; readonly text: string }
   | {
       readonly kind: 'oci' | 'docker-archive'
       readonly path: string
@@ -21,7 +23,7 @@ type Location =
     }
 
 /**
- * Opens an image by what people type: a reference into the local store, `oci:DIR[:NAME]` or
+ * Opens an image by what people type: a name or digest of the local store, `oci:DIR[:NAME]` or
  * `docker-archive:FILE[:NAME]`.
  *
  * @throws IMAGE_UNKNOWN, LAYOUT_INVALID, ARCHIVE_INVALID, REFERENCE_INVALID
@@ -33,8 +35,7 @@ export async function openImage(
 ): Promise<OpenedImage> {
   const location = parseLocation(text)
   if (location.kind === 'store') {
-    const { descriptor } = await store.find(formatReference(withDefaultTag(location.reference)))
-    return { image: { source: store, descriptor }, close: async () => undefined }
+    return await openStored(store, location.text)
   }
   const { path, name } = location
   if (location.kind === 'oci') {
@@ -60,6 +61,19 @@ export async function openImage(
   }
 }
 
+async function openStored(store: Store, text: string): Promise<OpenedImage> {
+  const lease = await store.lease()
+  const close = async () => lease.close()
+  try {
+    const { descriptor } = findLocal(await store.images(), text)
+    await keepImage(store, lease, descriptor)
+    return { image: { source: store, descriptor }, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
 /**
  * Where a push goes: `target`, or the image's own name.
  *
@@ -68,13 +82,13 @@ export async function openImage(
 export function pushTarget(image: string, target: string | undefined): Reference {
   if (target !== undefined) return parseReference(target.replace(/^docker:\/\//, ''))
   const location = parseLocation(image)
-  if (location.kind === 'store') return location.reference
+  if (location.kind === 'store') return parseReference(location.text)
   throw new DrayError('USAGE', `say where ${image} goes: dray push ${image} REGISTRY/NAME[:TAG]`)
 }
 
 function parseLocation(text: string): Location {
   const match = /^(oci|docker-archive):(.+)$/s.exec(text)
-  if (match?.[2] === undefined) return { kind: 'store', reference: parseReference(text) }
+  if (match?.[2] === undefined) return { kind: 'store', text }
   const colon = match[2].indexOf(':')
   const kind = match[1] === 'oci' ? 'oci' : 'docker-archive'
   return colon < 0

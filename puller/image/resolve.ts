@@ -9,7 +9,7 @@ import {
   parseManifest,
   selectManifest,
 } from '#oci/manifest.ts'
-import { bareMediaType, MEDIA_TYPE } from '#oci/media-types.ts'
+import { isImageConfigType } from '#oci/media-types.ts'
 import type { Platform } from '#oci/platform.ts'
 
 /** Where the documents of an image come from: a registry, a layout, or one in front of the other. */
@@ -34,8 +34,6 @@ export interface ResolvedImage {
   readonly config: ImageConfig | undefined
   readonly documents: readonly Document[]
 }
-
-const CONFIG_TYPES: ReadonlySet<string> = new Set([MEDIA_TYPE.ociConfig, MEDIA_TYPE.dockerConfig])
 
 /** Indexes inside indexes are followed this far; cycles cannot be, since each is named by its digest. */
 const DEEPEST_INDEX = 4
@@ -94,7 +92,7 @@ async function readConfig(
   const descriptor = limited(manifest.config, IMAGE_CONFIG_LIMIT)
   const bytes = await source.read(descriptor, 'config')
   documents.push({ descriptor, bytes })
-  if (!CONFIG_TYPES.has(bareMediaType(manifest.config.mediaType))) return undefined
+  if (!isImageConfigType(manifest.config.mediaType)) return undefined
   const config = parseImageConfig(bytes)
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
     throw new DrayError(

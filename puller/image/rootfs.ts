@@ -1,17 +1,21 @@
 import { join } from 'node:path'
 import { chainId } from '#oci/chain-id.ts'
+import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { hostPlatform, type Platform } from '#oci/platform.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import { exists } from '../store/files.ts'
+import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { visibleLayers } from './fixup.ts'
 import { resolveImage } from './resolve.ts'
 import { storeImage } from './store-image.ts'
 
 export interface PrepareOptions {
+  /** Keeps the image also after this, until a container has it. */
+  readonly lease?: Lease | undefined
   /** Default: this machine's. */
   readonly platform?: Platform | undefined
   readonly signal?: AbortSignal | undefined
@@ -28,18 +32,40 @@ export async function prepareRootfs(
   reference: Reference,
   options: PrepareOptions = {},
 ): Promise<Rootfs> {
-  const { platform = hostPlatform(), signal = new AbortController().signal } = options
+  const lease = options.lease ?? (await store.lease())
+  try {
+    return await prepareLeased(store, reference, { ...options, lease })
+  } finally {
+    if (options.lease === undefined) lease.close()
+  }
+}
+
+async function prepareLeased(
+  store: Store,
+  reference: Reference,
+  options: PrepareOptions & { readonly lease: Lease },
+): Promise<Rootfs> {
+  const { lease, platform = hostPlatform(), signal = new AbortController().signal } = options
   const name = formatReference(withDefaultTag(reference))
   const { descriptor } = await store.find(name)
-  const top = { descriptor, bytes: await store.readSmall(descriptor) }
-  const image = await resolveImage({ read: (wanted) => store.readSmall(wanted) }, top, platform)
+  const read = async (wanted: Descriptor) => {
+    await lease.keep({ blobs: [wanted.digest] })
+    return await store.readSmall(wanted)
+  }
+  const top = { descriptor, bytes: await read(descriptor) }
+  const image = await resolveImage({ read }, top, platform)
   if (image.config === undefined) {
     throw new DrayError(
       'IMAGE_CONFIG_INVALID',
       `${name} is an artifact of type ${image.manifest.config.mediaType}: it can't be run`,
     )
   }
-  await storeImage(store, image, { client: undefined, signal, onProgress: () => undefined })
+  await storeImage(store, image, {
+    client: undefined,
+    lease,
+    signal,
+    onProgress: () => undefined,
+  })
   const lowerDirs = await stackLayers(store, image.config.rootfs.diff_ids)
   return { manifestDigest: image.manifestDescriptor.digest, config: image.config, lowerDirs }
 }

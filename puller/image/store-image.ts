@@ -6,6 +6,8 @@ import type { OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 import { createDirectReader } from '../registry/direct.ts'
 import { STALL_TIMEOUT_MS } from '../registry/http.ts'
+import { stackContents } from '../store/contents.ts'
+import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { type ConnectionOptions, createConnections } from '../transfer/connections.ts'
 import type { RetryOptions } from '../transfer/retry.ts'
@@ -15,6 +17,8 @@ import { ensureFixup } from './fixup.ts'
 import type { ResolvedImage } from './resolve.ts'
 
 export interface StoreImageOptions extends ConnectionOptions {
+  /** Keeps what is brought, and what is there already. */
+  readonly lease: Lease
   /** Undefined when every blob is in the store. */
   readonly client: RepositoryClient | undefined
   readonly signal: AbortSignal
@@ -41,6 +45,7 @@ export async function storeImage(
 ): Promise<number> {
   const { unpack = true, stallTimeoutMs = STALL_TIMEOUT_MS } = options
   const tasks = planLayers(image, unpack)
+  await keepImage(options.lease, image)
   let transferred = 0
   if (tasks.length > 0) {
     const cores = availableParallelism()
@@ -69,6 +74,15 @@ export async function storeImage(
     await ensureFixup(store, image.config.rootfs.diff_ids)
   }
   return transferred
+}
+
+async function keepImage(lease: Lease, image: ResolvedImage): Promise<void> {
+  const { manifest, config, documents } = image
+  const blobs = [...documents.map(({ descriptor }) => descriptor), ...manifest.layers]
+  await lease.keep({
+    ...stackContents(config?.rootfs.diff_ids ?? []),
+    blobs: blobs.map(({ digest }) => digest),
+  })
 }
 
 /** The distinct layers of an image, biggest first: the longest work must not start last. */

@@ -8,6 +8,7 @@ import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, finishDigest } from '#oci/digest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { blobPath } from '../store/layout.ts'
+import type { Lease } from '../store/lease.ts'
 
 const MiB = 1024 * 1024
 
@@ -22,6 +23,8 @@ export interface WriteLayerOptions {
   readonly layoutDir: string
   /** Where it is written first; on the same file system. */
   readonly stageDir: string
+  /** Keeps the blob, where the layout is the local store. */
+  readonly lease?: Lease | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -33,7 +36,7 @@ export async function writeLayer(
   tar: AsyncIterable<Buffer>,
   options: WriteLayerOptions,
 ): Promise<WrittenLayer> {
-  const { layoutDir, stageDir, signal } = options
+  const { layoutDir, stageDir, lease, signal } = options
   await mkdir(stageDir, { recursive: true, mode: 0o700 })
   const temporary = join(stageDir, crypto.randomUUID())
   const tarHash = createHash('sha256')
@@ -49,6 +52,7 @@ export async function writeLayer(
   )
   const digest = finishDigest('sha256', blobHash)
   const path = blobPath(layoutDir, digest)
+  await lease?.keep({ blobs: [digest] })
   await mkdir(dirname(path), { recursive: true })
   await rename(temporary, path)
   const descriptor = { mediaType: MEDIA_TYPE.ociLayerGzip, digest, size }

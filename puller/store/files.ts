@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { access, mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 
@@ -21,6 +21,16 @@ export async function fileSize(path: string): Promise<number | undefined> {
     return (await stat(path)).size
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/** The names in a directory; none when there is none. */
+export async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
     throw error
   }
 }

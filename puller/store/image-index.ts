@@ -7,7 +7,10 @@ import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { readIfExists, replaceFile } from './files.ts'
 
 /** What names an image inside an OCI image layout (image-spec, annotations.md). */
-const REF_NAME = 'org.opencontainers.image.ref.name'
+export const REF_NAME = 'org.opencontainers.image.ref.name'
+
+/** How docker, buildkit and containerd name an image in full, since the other name may be a tag alone. */
+export const CONTAINERD_NAME = 'io.containerd.image.name'
 
 /** An image of a layout: its top-level manifest or index, and the name it goes by there. */
 export interface NamedImage {
@@ -22,10 +25,7 @@ export async function readImageIndex(layoutDir: string): Promise<NamedImage[]> {
   try {
     const index = parseManifest(bytes, MEDIA_TYPE.ociIndex)
     if (index.kind !== 'index') return []
-    return index.manifests.map((descriptor) => ({
-      name: descriptor.annotations?.[REF_NAME],
-      descriptor,
-    }))
+    return index.manifests.map(toNamedImage)
   } catch (error) {
     throw new DrayError(
       'LAYOUT_INVALID',
@@ -33,6 +33,12 @@ export async function readImageIndex(layoutDir: string): Promise<NamedImage[]> {
       { cause: error },
     )
   }
+}
+
+function toNamedImage({ annotations = {}, ...descriptor }: Descriptor): NamedImage {
+  const { [REF_NAME]: name, ...others } = annotations
+  const hasOthers = Object.keys(others).length > 0
+  return { name, descriptor: hasOthers ? { ...descriptor, annotations: others } : descriptor }
 }
 
 /** Writes the list of images of a layout, which is made if it isn't there. */
@@ -54,6 +60,26 @@ export async function writeImageIndex(
   })
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests }
   await replaceFile(join(layoutDir, 'index.json'), `${JSON.stringify(index, undefined, 2)}\n`)
+}
+
+/** A list of images with one more. Whoever had its name before stays without one, unless it has others. */
+export function withImage(images: readonly NamedImage[], added: NamedImage): NamedImage[] {
+  const renamed = images.map((image) =>
+    image.name === added.name ? { ...image, name: undefined } : image,
+  )
+  return withoutNeedless([...renamed, added])
+}
+
+/** A list of images without the entries that have no name where another entry stands for the same image. */
+export function withoutNeedless(images: readonly NamedImage[]): NamedImage[] {
+  return images.filter(
+    ({ name, descriptor }, at) =>
+      name !== undefined ||
+      !images.some(
+        (other, place) =>
+          other.descriptor.digest === descriptor.digest && (other.name !== undefined || place < at),
+      ),
+  )
 }
 
 /**

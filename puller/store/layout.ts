@@ -20,7 +20,8 @@ import { type Digest, digestAlgorithm, digestHex } from '#oci/digest.ts'
  *       mounts/lock                   flock held while layers are mounted and unmounted
  *       fixups/<algorithm>/<hex>/     directories that layers of a stack imply, by chainID
  *       staging/<nonce>/              half-made trees; nothing in it is ever referred to
- *       lock                          flock held while index.json is replaced
+ *       leases/<nonce>                what a process works with, "blobs <digest>" and so on, a line each; it holds the flock
+ *       lock                          flock held while index.json is replaced, a lease grows, or garbage is moved away
  */
 export interface StoreLayout {
   readonly root: string
@@ -29,11 +30,13 @@ export interface StoreLayout {
   readonly ociLayout: string
   readonly ingests: string
   readonly staging: string
+  readonly leases: string
   readonly lock: string
   blob(digest: Digest): string
   ingest(digest: Digest): IngestPaths
   layer(diffId: Digest): LayerPaths
   readonly layers: string
+  readonly fixups: string
   readonly mounts: string
   readonly mountsLock: string
   mount(diffId: Digest): string
@@ -58,6 +61,7 @@ export interface LayerPaths {
 export function storeLayout(root: string): StoreLayout {
   const content = join(root, 'content')
   const layers = join(root, 'layers')
+  const fixups = join(root, 'fixups')
   const mounts = join(root, 'mounts')
   return {
     root,
@@ -66,6 +70,7 @@ export function storeLayout(root: string): StoreLayout {
     ociLayout: join(content, 'oci-layout'),
     ingests: join(root, 'ingest'),
     staging: join(root, 'staging'),
+    leases: join(root, 'leases'),
     lock: join(root, 'lock'),
     blob: (digest) => blobPath(content, digest),
     ingest(digest) {
@@ -77,10 +82,11 @@ export function storeLayout(root: string): StoreLayout {
       return { dir, ...layerParts(dir) }
     },
     layers,
+    fixups,
     mounts,
     mountsLock: join(mounts, 'lock'),
     mount: (diffId) => join(mounts, `${digestAlgorithm(diffId)}-${digestHex(diffId)}`),
-    fixup: (chainId) => join(root, 'fixups', digestAlgorithm(chainId), digestHex(chainId)),
+    fixup: (chainId) => join(fixups, digestAlgorithm(chainId), digestHex(chainId)),
   }
 }
 

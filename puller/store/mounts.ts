@@ -1,10 +1,10 @@
 import { closeSync, constants, mkdirSync, openSync, rmdirSync, statSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { getuid } from 'node:process'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { mountLayerImage } from '../layers/erofs/mount.ts'
 import { unmountIdle } from '../mounting.ts'
+import { namesIn } from './files.ts'
 import { layerParts, type StoreLayout } from './layout.ts'
 import { lockFile } from './lock.ts'
 import { type MountedOverlay, readOverlays } from './mountinfo.ts'
@@ -113,14 +113,5 @@ function removeMountPoint(point: string): void {
     rmdirSync(point)
   } catch (error) {
     if (!isErrno(error, 'EBUSY', 'ENOENT')) throw error
-  }
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return []
-    throw error
   }
 }

@@ -1,6 +1,6 @@
-import { readdir, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isErrno } from '#oci/error.ts'
+import { namesIn } from './files.ts'
 import type { StoreLayout } from './layout.ts'
 import { tryLockFile } from './lock.ts'
 
@@ -9,7 +9,8 @@ const STALE_AFTER_MS = 7 * 24 * 60 * 60 * 1000
 
 /** Removes what pulls left that were never repeated. An ingest that a process has open stays, whatever its age. */
 export async function removeStaleIngests(layout: StoreLayout, now = Date.now()): Promise<void> {
-  for (const dir of await listIngests(layout)) {
+  for (const name of await namesIn(layout.ingests)) {
+    const dir = join(layout.ingests, name)
     const { mtimeMs } = await stat(join(dir, 'ranges')).catch(() => stat(dir))
     if (now - mtimeMs >= STALE_AFTER_MS) await removeFreeIngest(dir)
   }
@@ -21,13 +22,4 @@ export async function removeFreeIngest(dir: string): Promise<void> {
   if (lock === undefined) return
   await rm(dir, { recursive: true, force: true })
   lock.release()
-}
-
-async function listIngests(layout: StoreLayout): Promise<string[]> {
-  try {
-    return (await readdir(layout.ingests)).map((name) => join(layout.ingests, name))
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }

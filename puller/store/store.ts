@@ -5,9 +5,16 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Inflater } from '../layers/inflater.ts'
 import { type BlobSource, openBlobs, writeSmallBlob } from './blobs.ts'
 import { exists } from './files.ts'
-import { findImage, type NamedImage, readImageIndex, writeImageIndex } from './image-index.ts'
-import { type StoreLayout, storeLayout } from './layout.ts'
+import {
+  findImage,
+  type NamedImage,
+  readImageIndex,
+  withImage,
+  writeImageIndex,
+} from './image-index.ts'
 import type { LayerFormName } from './layers.ts'
+import { type StoreLayout, storeLayout } from './layout.ts'
+import { type Lease, openLease } from './lease.ts'
 import { type FileLock, lockFile, tryLockFile } from './lock.ts'
 import { removeStaleIngests } from './stale-ingests.ts'
 
@@ -21,8 +28,15 @@ export interface Store extends BlobSource {
   images(): Promise<NamedImage[]>
   /** @throws IMAGE_UNKNOWN */
   find(name: string): Promise<NamedImage>
-  /** Gives an image its name, which another image may lose by that. Survives power loss once it returns. */
+  /**
+   * Gives an image its name, which another image may lose by that: without a name, it stays. Survives power loss once it
+   * returns.
+   */
   name(image: NamedImage): Promise<void>
+  /** Replaces the list of images by another one, which nobody changes meanwhile. Survives power loss once it returns. */
+  change(work: (images: readonly NamedImage[]) => Promise<readonly NamedImage[]>): Promise<void>
+  /** Opens a lease: what is in it is no garbage. */
+  lease(): Promise<Lease>
   /** Adds a small blob. */
   writeSmall(digest: Digest, bytes: Uint8Array): Promise<void>
   /** A fresh directory for half-made things. Left behind by a crash, a later process removes it. */
@@ -56,17 +70,9 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     images: () => readImageIndex(layout.content),
     find: async (name) =>
       findImage(await readImageIndex(layout.content), name, `the local store ${root}`),
-    async name(image) {
-      const lock = await lockFile(layout.lock)
-      try {
-        const others = (await readImageIndex(layout.content)).filter(
-          ({ name }) => name !== image.name,
-        )
-        await writeImageIndex(layout.content, [...others, image])
-      } finally {
-        lock.release()
-      }
-    },
+    name: (image) => changeImages(layout, async (images) => withImage(images, image)),
+    change: (work) => changeImages(layout, work),
+    lease: () => openLease(layout),
     writeSmall: (digest, bytes) => writeSmallBlob(layout.content, digest, bytes),
     stage: () => makeStage(layout),
   }
@@ -89,6 +95,18 @@ async function openLayout(root: string): Promise<StoreLayout> {
         cause: error,
       },
     )
+  }
+}
+
+async function changeImages(
+  layout: StoreLayout,
+  work: (images: readonly NamedImage[]) => Promise<readonly NamedImage[]>,
+): Promise<void> {
+  const lock = await lockFile(layout.lock)
+  try {
+    await writeImageIndex(layout.content, await work(await readImageIndex(layout.content)))
+  } finally {
+    lock.release()
   }
 }
 

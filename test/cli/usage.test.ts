@@ -27,7 +27,7 @@ const CASES: readonly Case[] = [
   {
     args: ['push', '127.0.0.1:1/x'],
     code: 1,
-    says: /no image 127\.0\.0\.1:1\/x:latest in .*: it is empty/,
+    says: /no image "127\.0\.0\.1:1\/x" in the local store: dray images lists them/,
   },
   { args: ['push', 'oci:/nowhere'], code: 1, says: /say where oci:\/nowhere goes/ },
   {
@@ -54,6 +54,9 @@ const CASES: readonly Case[] = [
   { args: ['import', '/etc', 'x', '--cmd', '["a"'], code: 1, says: /no JSON list of strings/ },
   { args: ['import', '/etc', 'x', '--workdir', 'rel'], code: 1, says: /must be an absolute path/ },
   { args: ['import', '/etc', `x@sha256:${'0'.repeat(64)}`], code: 1, says: /name it by a tag/ },
+  { args: ['tag', 'x', 'y:1:2'], code: 1, says: /invalid image reference "y:1:2"/ },
+  { args: ['tag', 'x', 'y'], code: 1, says: /no image "x" in the local store/ },
+  { args: ['rmi', 'x'], code: 1, says: /no image "x" in the local store/ },
   { args: ['run'], code: 125, says: /missing required argument 'image'/ },
   { args: ['run', '--memory', 'lots', 'x'], code: 125, says: /invalid size "lots"/ },
   { args: ['run', '--memory', '1k', 'x'], code: 125, says: /at least 6m/ },

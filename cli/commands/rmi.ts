@@ -1,0 +1,50 @@
+import { Command } from 'commander'
+import { isDrayError } from '#oci/error.ts'
+import type { Store } from '#puller/index.ts'
+import { forEachName } from '../containers.ts'
+import { type ContainersOfStore, containersOfStore } from '../image-users.ts'
+import { print } from '../output/print.ts'
+import { openLocalStore } from '../store.ts'
+import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+
+interface RmiOptions extends StoreOptions {
+  readonly force?: true
+}
+
+export function rmiCommand(): Command {
+  const command = new Command('rmi')
+    .description('Remove images from the local store, and at once what no other image needs')
+    .argument('<image...>', 'names take just the name away; digests, or their first digits, all')
+    .option(
+      '-f, --force',
+      'also what containers use (they keep their layers); no error for images that are not there',
+    )
+  return withExamples(withStoreOptions(command), [
+    ['dray rmi app:1.2', 'the name, and the image if it has no other'],
+    ['dray rmi 3f2a91c04b7e', 'an image with all its names in one repository'],
+    ['dray rmi $(dray images -q)', 'all of them'],
+  ]).action(rmi)
+}
+
+async function rmi(images: readonly string[], options: RmiOptions): Promise<void> {
+  const { removeGarbage } = await import('#puller/index.ts')
+  const store = await openLocalStore(options)
+  const containers = containersOfStore(options)
+  await forEachName(images, (image) => removeOne(store, image, { ...options, ...containers }))
+  await removeGarbage(store, containers.dirsInUse)
+}
+
+async function removeOne(
+  store: Store,
+  image: string,
+  options: RmiOptions & ContainersOfStore,
+): Promise<void> {
+  const { removeImage } = await import('#puller/index.ts')
+  try {
+    const { untagged, deleted } = await removeImage(store, image, options)
+    for (const name of untagged) print(`Untagged: ${name}`)
+    if (deleted !== undefined) print(`Deleted: ${deleted}`)
+  } catch (error) {
+    if (!(options.force && isDrayError(error, 'IMAGE_UNKNOWN'))) throw error
+  }
+}

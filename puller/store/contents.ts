@@ -1,0 +1,78 @@
+import { relative, sep } from 'node:path'
+import { chainId } from '#oci/chain-id.ts'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { type Digest, isDigest } from '#oci/digest.ts'
+import { parseImageConfig } from '#oci/image-config.ts'
+import { isImageConfigType } from '#oci/media-types.ts'
+import { type BlobSource, readManifest } from './blobs.ts'
+import { exists } from './files.ts'
+import type { StoreLayout } from './layout.ts'
+
+/** Things of a store, by kind: blobs by digest, unpacked layers by diffID, fixups by chainID. */
+export interface Contents {
+  readonly blobs: Set<Digest>
+  readonly layers: Set<Digest>
+  readonly fixups: Set<Digest>
+}
+
+/** Some things of a store. */
+export type SomeContents = { readonly [kind in keyof Contents]?: Iterable<Digest> }
+
+export const KINDS = ['blobs', 'layers', 'fixups'] as const satisfies readonly (keyof Contents)[]
+
+export function noContents(): Contents {
+  return { blobs: new Set(), layers: new Set(), fixups: new Set() }
+}
+
+export function addContents(to: Contents, some: SomeContents): void {
+  for (const kind of KINDS) for (const digest of some[kind] ?? []) to[kind].add(digest)
+}
+
+/** The layers of these diffIDs, and what their stack needs. */
+export function stackContents(diffIds: readonly Digest[]): SomeContents {
+  const chain = chainId(diffIds)
+  return { layers: diffIds, fixups: chain === undefined ? [] : [chain] }
+}
+
+/**
+ * Everything that images need of a store, whether it is there or not: of an index, what the manifests need that are there.
+ *
+ * @throws CONTENT_MISMATCH, MANIFEST_INVALID, IMAGE_CONFIG_INVALID for a document that is damaged
+ */
+export async function contentsOf(
+  source: BlobSource,
+  descriptors: readonly Descriptor[],
+): Promise<Contents> {
+  const contents = noContents()
+  for (const descriptor of descriptors) await addImage(source, descriptor, contents)
+  return contents
+}
+
+async function addImage(source: BlobSource, descriptor: Descriptor, to: Contents): Promise<void> {
+  if (to.blobs.has(descriptor.digest)) return
+  to.blobs.add(descriptor.digest)
+  if (!(await exists(source.pathOf(descriptor)))) return
+  const manifest = await readManifest(source, descriptor)
+  if (manifest.kind === 'index') {
+    for (const child of manifest.manifests) await addImage(source, child, to)
+    return
+  }
+  const { config, layers } = manifest
+  addContents(to, { blobs: [config.digest, ...layers.map(({ digest }) => digest)] })
+  if (!isImageConfigType(config.mediaType) || !(await exists(source.pathOf(config)))) return
+  addContents(to, stackContents(parseImageConfig(await source.readSmall(config)).rootfs.diff_ids))
+}
+
+/** The layers and fixups that directories of a store belong to; others count for nothing. */
+export function contentsOfDirs(layout: StoreLayout, dirs: readonly string[]): SomeContents {
+  const layers: Digest[] = []
+  const fixups: Digest[] = []
+  for (const dir of dirs) {
+    const [place, first = '', second = ''] = relative(layout.root, dir).split(sep)
+    const digest = place === 'mounts' ? first.replace('-', ':') : `${first}:${second}`
+    if (!isDigest(digest)) continue
+    if (place === 'layers' || place === 'mounts') layers.push(digest)
+    if (place === 'fixups') fixups.push(digest)
+  }
+  return { layers, fixups }
+}
