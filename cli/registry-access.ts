@@ -17,9 +17,8 @@ export async function registryAccess(
   if (creds !== undefined && identityToken !== undefined) {
     throw new DrayError('USAGE', '--creds and --identity-token say the same in two ways: give one')
   }
-  const { authFiles, credentialFinder, hostFinder, hostSettings, readCertificates } = await import(
-    '#puller/index.ts'
-  )
+  const { authFiles, credentialFinder, hostFinder, hostSettings, proxyFinder, readCertificates } =
+    await import('#puller/index.ts')
   const given: Credential | undefined =
     identityToken === undefined ? creds : { kind: 'identity-token', token: identityToken }
   const files = authFiles(process.env, { home: homedir(), named: options.authfile })
@@ -31,6 +30,7 @@ export async function registryAccess(
     credentials: async (host, repository) =>
       given !== undefined && host === registry ? given : await kept(host, repository),
     certificates: (host) => readCertificates(certificateDirs, host),
+    proxy: proxyFinder(process.env),
     hosts: hostFinder(hostSettings(process.env, homedir())),
   }
 }

@@ -4,6 +4,7 @@ import type { Digest } from '#oci/digest.ts'
 import { isNonDistributable } from '#oci/media-types.ts'
 import type { OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
+import type { FindProxy } from '../proxy/find-proxy.ts'
 import { createDirectReader } from '../registry/direct.ts'
 import { STALL_TIMEOUT_MS } from '../registry/http.ts'
 import { stackContents } from '../store/contents.ts'
@@ -27,6 +28,8 @@ export interface StoreImageOptions extends ConnectionOptions {
   readonly unpack?: boolean | undefined
   /** Longest silence of a server, in ms, before a range is asked for again. Default 30,000. */
   readonly stallTimeoutMs?: number | undefined
+  /** The proxies by which hosts are reached. Default: none. */
+  readonly proxy?: FindProxy | undefined
   /** How requests that failed are tried again. */
   readonly retry?: Omit<RetryOptions, 'signal'> | undefined
   /** Hears what a person would like to know when a pull is slow. */
@@ -53,7 +56,7 @@ export async function storeImage(
       inflater: store.inflater,
       beside: tasks.length < cores,
     })
-    const direct = createDirectReader(stallTimeoutMs)
+    const direct = createDirectReader(stallTimeoutMs, options.proxy)
     try {
       transferred = await storeLayers(store, tasks, {
         ...options,

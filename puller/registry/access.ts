@@ -1,5 +1,6 @@
 import type { FindCredential } from '../credentials/credential.ts'
 import type { FindHosts } from '../mirrors/registry-host.ts'
+import type { FindProxy } from '../proxy/find-proxy.ts'
 import type { Certificates } from './certificates.ts'
 
 /** How registries are reached, and what is shown to them. */
@@ -12,12 +13,14 @@ export interface RegistryAccess {
   readonly certificates?: ((registry: string) => Promise<Certificates | undefined>) | undefined
   /** Where repositories can be had besides their registries. Default: nowhere. */
   readonly hosts?: FindHosts | undefined
+  /** The proxies by which hosts are reached. Default: none. */
+  readonly proxy?: FindProxy | undefined
   /** Hosts of token servers that may be shown credentials, besides those on the registry's own domain. */
   readonly tokenServers?: readonly string[] | undefined
 }
 
 /** Those options that are about access, of more. */
 export function accessOf(options: RegistryAccess): RegistryAccess {
-  const { plainHttp, credentials, certificates, hosts, tokenServers } = options
-  return { plainHttp, credentials, certificates, hosts, tokenServers }
+  const { plainHttp, credentials, certificates, hosts, proxy, tokenServers } = options
+  return { plainHttp, credentials, certificates, hosts, proxy, tokenServers }
 }

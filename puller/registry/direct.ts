@@ -1,15 +1,13 @@
-import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import { DrayError, errorMessage } from '#oci/error.ts'
+import type { FindProxy, Proxy } from '../proxy/find-proxy.ts'
+import { absoluteForm } from '../proxy/request.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
 import type { Certificates } from './certificates.ts'
+import { type DialOptions, dial } from './dial.ts'
 import { parseHead } from './head.ts'
 
-const KiB = 1024
-
-/** Read at a time from a connection, into the same memory again and again. */
-const READ_SIZE = 256 * KiB
-const HEAD_LIMIT = 16 * KiB
+const HEAD_LIMIT = 16 * 1024
 
 /** Where more ranges of a blob can be had: the URL that one came from after redirects, and the headers that it took. */
 export interface RangeSource {
@@ -45,7 +43,10 @@ export interface DirectReader {
   close(): void
 }
 
-export function createDirectReader(stallTimeoutMs: number): DirectReader {
+export function createDirectReader(
+  stallTimeoutMs: number,
+  findProxy: FindProxy = () => undefined,
+): DirectReader {
   const idle = new Map<string, Connection[]>()
   return {
     async read(source, range, onBytes, signal) {
@@ -54,8 +55,13 @@ export function createDirectReader(stallTimeoutMs: number): DirectReader {
       // A server may have ended those that nobody used.
       const pool = (idle.get(url.origin) ?? []).filter(({ isReusable }) => isReusable)
       idle.set(url.origin, pool)
-      const connection = pool.pop() ?? new Connection(url, source.certificates, stallTimeoutMs)
-      const wasRead = await connection.get(requestFor(url, source, range), range, onBytes, signal)
+      const proxy = findProxy(url)
+      const { certificates } = source
+      const connection =
+        pool.pop() ?? (await connect(url, { certificates, proxy, stallTimeoutMs }, signal))
+      if (connection === undefined) return false
+      const request = requestFor(url, source, range, proxy)
+      const wasRead = await connection.get(request, range, onBytes, signal)
       if (connection.isReusable) idle.get(url.origin)?.push(connection)
       return wasRead
     },
@@ -66,20 +72,40 @@ export function createDirectReader(stallTimeoutMs: number): DirectReader {
   }
 }
 
-/** For the server to choose a certificate by: a name, never an address (RFC 6066, section 3). */
-function nameOf(host: string): { servername?: string } {
-  return isIP(host) === 0 ? { servername: host } : {}
+/** Undefined when a proxy doesn't connect. */
+async function connect(
+  url: URL,
+  options: DialOptions & { readonly stallTimeoutMs: number },
+  signal: AbortSignal,
+): Promise<Connection | undefined> {
+  const connection = new Connection()
+  try {
+    const socket = await dial(url, options, (bytes) => connection.receive(bytes))
+    connection.use(socket, options.stallTimeoutMs)
+  } catch {
+    signal.throwIfAborted()
+    return undefined
+  }
+  return connection
 }
 
-function requestFor(url: URL, { headers }: RangeSource, { start, end }: ByteRange): string {
+function requestFor(
+  url: URL,
+  { headers }: RangeSource,
+  { start, end }: ByteRange,
+  proxy: Proxy | undefined,
+): string {
+  const isAsked = proxy !== undefined && url.protocol === 'http:'
   const lines = Object.entries({
     host: url.host,
     'user-agent': 'dray',
     'accept-encoding': 'identity',
     ...headers,
+    ...(isAsked && proxy.headers),
     range: `bytes=${start}-${end - 1}`,
   }).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}\r\n`
+  const target = isAsked ? absoluteForm(url) : `${url.pathname}${url.search}`
+  return `GET ${target} HTTP/1.1\r\n${lines.join('')}\r\n`
 }
 
 /** One answer on its way. */
@@ -94,32 +120,18 @@ interface Exchange {
 }
 
 class Connection {
-  readonly #socket: Socket
+  #socket: Socket | undefined
   #exchange: Exchange | undefined
   #isOpen = true
 
-  constructor(url: URL, certificates: Certificates | undefined, stallTimeoutMs: number) {
-    const buffer = Buffer.allocUnsafeSlow(READ_SIZE)
-    const onread: OnReadOpts = {
-      buffer,
-      callback: (length) => this.#receive(buffer.subarray(0, length)),
-    }
-    const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-    this.#socket =
-      url.protocol === 'https:'
-        ? connectTls({
-            ...certificates,
-            host,
-            port: Number(url.port || 443),
-            ...nameOf(host),
-            onread,
-          } as object)
-        : connectPlain({ host, port: Number(url.port || 80), onread })
-    this.#socket.setTimeout(stallTimeoutMs, () =>
-      this.#socket.destroy(new Error(`no byte came for ${stallTimeoutMs / 1000} s`)),
+  /** Reads from a socket, whose bytes it is given, from now on. */
+  use(socket: Socket, stallTimeoutMs: number): void {
+    this.#socket = socket
+    socket.setTimeout(stallTimeoutMs, () =>
+      socket.destroy(new Error(`no byte came for ${stallTimeoutMs / 1000} s`)),
     )
-    this.#socket.on('error', (error) => this.#broke(error))
-    this.#socket.on('close', () => this.#broke(new Error('it was closed')))
+    socket.on('error', (error) => this.#broke(error))
+    socket.on('close', () => this.#broke(new Error('it was closed')))
   }
 
   get isReusable(): boolean {
@@ -128,7 +140,7 @@ class Connection {
 
   end(): void {
     this.#isOpen = false
-    this.#socket.destroy()
+    this.#socket?.destroy()
   }
 
   async get(
@@ -142,12 +154,12 @@ class Connection {
     this.#exchange = { range, onBytes, done, fail, head: Buffer.alloc(0), left, isLast: false }
     const abort = () => this.#fail(signal.reason)
     signal.addEventListener('abort', abort)
-    this.#socket.write(request)
+    this.#socket?.write(request)
     return await promise.finally(() => signal.removeEventListener('abort', abort))
   }
 
   /** @returns whether to go on reading */
-  #receive(bytes: Buffer): boolean {
+  receive(bytes: Buffer): boolean {
     const exchange = this.#exchange
     if (exchange === undefined) {
       this.end()
@@ -189,7 +201,7 @@ class Connection {
       }
       if (wait === undefined) return true
       wait.then(
-        () => this.#socket.resume(),
+        () => this.#socket?.resume(),
         (error: unknown) => this.#fail(error),
       )
       return false

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import got, { type Got, RequestError } from 'got'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
+import type { FindProxy } from '../proxy/find-proxy.ts'
+import { requestThrough } from '../proxy/request.ts'
 import type { Certificates } from './certificates.ts'
 
 /** Longest silence of a server before a request counts as dead, in ms. */
@@ -34,6 +36,8 @@ export interface HttpClientOptions {
   /** Longest wait for a connection, in ms. Default 15,000. */
   readonly connectTimeoutMs?: number | undefined
   readonly own?: OriginSettings | undefined
+  /** Default: none. */
+  readonly proxy?: FindProxy | undefined
 }
 
 /** An answer whose body has not been read yet. It must be read or destroyed. */
@@ -54,13 +58,19 @@ export type HttpClient = (url: URL, request: HttpRequest) => Promise<HttpRespons
  * @throws REGISTRY_UNREACHABLE (retryable) when there is no answer
  */
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
-  const { stallTimeoutMs = STALL_TIMEOUT_MS, connectTimeoutMs = CONNECT_TIMEOUT_MS, own } = options
+  const {
+    stallTimeoutMs = STALL_TIMEOUT_MS,
+    connectTimeoutMs = CONNECT_TIMEOUT_MS,
+    own,
+    proxy,
+  } = options
   const client = got.extend({
     throwHttpErrors: false,
     decompress: false,
     retry: { limit: 0 },
     maxRedirects: 5,
     timeout: { connect: connectTimeoutMs, socket: stallTimeoutMs },
+    ...(proxy === undefined ? {} : { request: requestThrough(proxy) }),
     headers: { 'user-agent': 'dray', 'accept-encoding': 'identity' },
     hooks: {
       beforeRedirect: [
@@ -126,6 +136,8 @@ function send(
 
 /** What a broken connection is to the caller. The query of the URL may hold a signature and is left out. */
 export function unreachable(url: URL, error: Error): DrayError {
+  // What a proxy lacks is said already.
+  if (isDrayError(error.cause)) return error.cause
   const why = error instanceof RequestError ? `${error.message} (${error.code})` : error.message
   return new DrayError(
     'REGISTRY_UNREACHABLE',
@@ -189,6 +201,8 @@ function advice(status: number): string {
   if (status === 401)
     return ': it asks for credentials (dray login), or there is no such repository'
   if (status === 403) return ': these credentials may not do that'
+  if (status === 407)
+    return ': the proxy wants credentials (http://user:password@host in HTTP_PROXY)'
   if (status === 429) return ': too many requests, try again later'
   return ''
 }

@@ -25,18 +25,18 @@ export interface OpenOptions extends RegistryAccess {
 
 /** Finds out how a registry is reached. @throws REGISTRY_UNREACHABLE, CONFIG_INVALID */
 export async function openRegistry(options: OpenOptions): Promise<OpenRegistry> {
-  const { registry, host, stallTimeoutMs, signal, plainHttp = false } = options
+  const { registry, host, stallTimeoutMs, signal, proxy, plainHttp = false } = options
   const certificates = await certificatesFor(options)
   const { connectTimeoutMs, headers, insecure } = host ?? {}
   const secure = host?.api ?? secureOrigin(registry)
   const own = { origin: secure.origin, certificates, headers }
-  const probe = createHttpClient({ connectTimeoutMs, own })
+  const probe = createHttpClient({ connectTimeoutMs, own, proxy })
   const origin =
     host?.api === undefined
       ? await resolveEndpoint(probe, registry, { plainHttp, insecure, signal })
       : new URL(host.api.origin)
   return {
-    http: createHttpClient({ stallTimeoutMs, connectTimeoutMs, own }),
+    http: createHttpClient({ stallTimeoutMs, connectTimeoutMs, own, proxy }),
     origin,
     api: host?.api ?? new URL('/v2/', origin),
     certificates: origin.protocol === 'https:' ? certificates : undefined,

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:https'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference, parseRepositoryName } from '#oci/reference.ts'
@@ -20,6 +17,7 @@ import {
 import { startServer, type TestServer } from '../../support/http-server.ts'
 import { smallImage, tarOf } from '../../support/small-image.ts'
 import { tempDir } from '../../support/temp-dir.ts'
+import { startTlsFront } from '../../support/tls-front.ts'
 
 const MiB = 1024 * 1024
 const PLATFORM = parsePlatform('linux/amd64')
@@ -171,23 +169,8 @@ describe('a pull with mirrors', () => {
   })
 
   it('trusts a registry without a good certificate only where that is said', async (t) => {
-    const { key, cert } = createCertificate('self', { dns: ['elsewhere.example'] })
-    const backend = await honest(t)
-    const server = createServer({ key, cert }, async (request, response) => {
-      const answer = await fetch(`http://${backend.host}${request.url}`, {
-        method: request.method ?? 'GET',
-        headers: request.headers.range === undefined ? {} : { range: request.headers.range },
-      })
-      response.writeHead(answer.status, Object.fromEntries(answer.headers))
-      response.end(Buffer.from(await answer.arrayBuffer()))
-    })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    t.after(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    const registry = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const certificate = createCertificate('self', { dns: ['elsewhere.example'] })
+    const registry = await startTlsFront(t, (await honest(t)).host, certificate)
     const host: RegistryHost = {
       registry,
       repository: REPOSITORY,

@@ -1,0 +1,33 @@
+import { type ClientRequest, request as requestPlain, type RequestOptions } from 'node:http'
+import { request as requestTls } from 'node:https'
+import type { FindProxy, Proxy } from './find-proxy.ts'
+import { TunnelAgent } from './tunnel.ts'
+
+/** Starts a request through the proxy of its URL; undefined when there is none, for the caller to start it. */
+export type RequestThroughProxy = (url: URL, options: object) => ClientRequest | undefined
+
+/** TLS goes through the proxy unread; without it, the proxy asks on our behalf. */
+export function requestThrough(find: FindProxy): RequestThroughProxy {
+  const agents = new Map<string, TunnelAgent>()
+  const agentFor = (proxy: Proxy) => {
+    const agent = agents.get(proxy.url.href) ?? new TunnelAgent(proxy)
+    agents.set(proxy.url.href, agent)
+    return agent
+  }
+  return (url, options: RequestOptions) => {
+    const proxy = find(url)
+    if (proxy === undefined) return undefined
+    if (url.protocol === 'https:') return requestTls(url, { ...options, agent: agentFor(proxy) })
+    const start = proxy.url.protocol === 'https:' ? requestTls : requestPlain
+    return start(proxy.url, {
+      ...options,
+      path: absoluteForm(url),
+      headers: { ...(options.headers as object), host: url.host, ...proxy.headers },
+    })
+  }
+}
+
+/** A URL as a proxy is asked for it (RFC 9112, section 3.2.2). */
+export function absoluteForm(url: URL): string {
+  return `${url.origin}${url.pathname}${url.search}`
+}
