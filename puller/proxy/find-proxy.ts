@@ -4,7 +4,7 @@ import { isLoopback } from '../registry/endpoint.ts'
 import { parseNoProxy } from './no-proxy.ts'
 
 /** A proxy for HTTP. */
-export interface Proxy {
+export interface HttpProxy {
   /** `http:` or `https:`, without credentials. */
   readonly url: URL
   /** What it is shown. */
@@ -12,7 +12,7 @@ export interface Proxy {
 }
 
 /** The proxy by which a URL is reached, undefined when there is none. @throws CONFIG_INVALID */
-export type FindProxy = (url: URL) => Proxy | undefined
+export type FindProxy = (url: URL) => HttpProxy | undefined
 
 /**
  * The proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name, or their names in lower case. This machine itself is never
@@ -34,7 +34,7 @@ export function portOf(url: URL): number {
   return Number(url.port || (url.protocol === 'https:' ? 443 : 80))
 }
 
-function parseProxy(name: string, text: string): Proxy {
+function parseProxy(name: string, text: string): HttpProxy {
   const full = text.includes('://') ? text : `http://${text}`
   const url = URL.canParse(full) ? new URL(full) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) {

@@ -1,6 +1,6 @@
 import { type ClientRequest, request as requestPlain, type RequestOptions } from 'node:http'
 import { request as requestTls } from 'node:https'
-import type { FindProxy, Proxy } from './find-proxy.ts'
+import type { FindProxy, HttpProxy } from './find-proxy.ts'
 import { TunnelAgent } from './tunnel.ts'
 
 /** Starts a request through the proxy of its URL; undefined when there is none, for the caller to start it. */
@@ -9,7 +9,7 @@ export type RequestThroughProxy = (url: URL, options: object) => ClientRequest |
 /** TLS goes through the proxy unread; without it, the proxy asks on our behalf. */
 export function requestThrough(find: FindProxy): RequestThroughProxy {
   const agents = new Map<string, TunnelAgent>()
-  const agentFor = (proxy: Proxy) => {
+  const agentFor = (proxy: HttpProxy) => {
     const agent = agents.get(proxy.url.href) ?? new TunnelAgent(proxy)
     agents.set(proxy.url.href, agent)
     return agent

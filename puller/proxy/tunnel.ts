@@ -3,7 +3,7 @@ import { Agent, request as requestTls } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { DrayError } from '#oci/error.ts'
-import type { Proxy } from './find-proxy.ts'
+import type { HttpProxy } from './find-proxy.ts'
 
 /** Longest wait for a proxy to connect, in ms. */
 const TUNNEL_TIMEOUT_MS = 15_000
@@ -13,7 +13,7 @@ const TUNNEL_TIMEOUT_MS = 15_000
  *
  * @throws REGISTRY_UNREACHABLE, retryable unless the proxy wants credentials
  */
-export function openTunnel(proxy: Proxy, host: string, port: number): Promise<Duplex> {
+export function openTunnel(proxy: HttpProxy, host: string, port: number): Promise<Duplex> {
   const target = `${host.includes(':') ? `[${host}]` : host}:${port}`
   const request = (proxy.url.protocol === 'https:' ? requestTls : requestPlain)(proxy.url, {
     method: 'CONNECT',
@@ -53,9 +53,9 @@ export function openTunnel(proxy: Proxy, host: string, port: number): Promise<Du
 
 /** Connects to hosts by TLS through a proxy. */
 export class TunnelAgent extends Agent {
-  readonly #proxy: Proxy
+  readonly #proxy: HttpProxy
 
-  constructor(proxy: Proxy) {
+  constructor(proxy: HttpProxy) {
     super({ keepAlive: true })
     this.#proxy = proxy
   }

@@ -1,6 +1,6 @@
 import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { type Proxy, portOf } from '../proxy/find-proxy.ts'
+import { type HttpProxy, portOf } from '../proxy/find-proxy.ts'
 import { openTunnel } from '../proxy/tunnel.ts'
 import type { Certificates } from './certificates.ts'
 
@@ -9,7 +9,7 @@ const READ_SIZE = 256 * 1024
 
 export interface DialOptions {
   readonly certificates?: Certificates | undefined
-  readonly proxy?: Proxy | undefined
+  readonly proxy?: HttpProxy | undefined
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { DrayError, errorMessage } from '#oci/error.ts'
-import type { FindProxy, Proxy } from '../proxy/find-proxy.ts'
+import type { FindProxy, HttpProxy } from '../proxy/find-proxy.ts'
 import { absoluteForm } from '../proxy/request.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
 import type { Certificates } from './certificates.ts'
@@ -93,7 +93,7 @@ function requestFor(
   url: URL,
   { headers }: RangeSource,
   { start, end }: ByteRange,
-  proxy: Proxy | undefined,
+  proxy: HttpProxy | undefined,
 ): string {
   const isAsked = proxy !== undefined && url.protocol === 'http:'
   const lines = Object.entries({
