@@ -1,4 +1,5 @@
 /** Pulls, pushes and makes images, and keeps them in a local store: the public face of the puller. */
+export { type CommitOptions, commitImage } from './commit.ts'
 export type { Credential, FindCredential } from './credentials/credential.ts'
 export { authFiles, credentialFinder, dockerConfigFile } from './credentials/find.ts'
 export { forgetCredential, type KeptIn, keepCredential } from './credentials/keep.ts'
