@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { formatSize, formatTable, shortDigest } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { openLocalStore } from '../store.ts'
-import { type StoreOptions, withStoreOptions } from './options.ts'
+import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface ImagesOptions extends StoreOptions {
   readonly format: 'table' | 'json'
@@ -16,7 +16,9 @@ export function imagesCommand(): Command {
     .option('-q, --quiet', 'print digests only')
     .option('--digests', 'print digests whole')
     .option('--format <format>', 'table or json (one object a line)', 'table')
-  return withStoreOptions(command).action(images)
+  return withExamples(withStoreOptions(command), [
+    ['dray images', 'name, digest, platform, size'],
+  ]).action(images)
 }
 
 async function images(options: ImagesOptions): Promise<void> {

@@ -9,7 +9,12 @@ import { formatTable } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { rootDir } from '../root-dir.ts'
 import { version } from '../version.ts'
-import { type StoreOptions, withLayerStoreOption, withStoreOptions } from './options.ts'
+import {
+  type StoreOptions,
+  withExamples,
+  withLayerStoreOption,
+  withStoreOptions,
+} from './options.ts'
 
 interface InfoOptions extends StoreOptions {
   readonly format: 'text' | 'json'
@@ -19,7 +24,9 @@ export function infoCommand(): Command {
   const command = new Command('info')
     .description('Show versions, the local store, and what this host can and cannot do')
     .option('--format <format>', 'text or json', 'text')
-  return withLayerStoreOption(withStoreOptions(command)).action(info)
+  return withExamples(withLayerStoreOption(withStoreOptions(command)), [
+    ['dray info', 'what is missing for dray run, and how to get it'],
+  ]).action(info)
 }
 
 async function info(options: InfoOptions): Promise<void> {

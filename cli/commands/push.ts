@@ -5,14 +5,17 @@ import { print } from '../output/print.ts'
 import { createProgressView } from '../output/progress.ts'
 import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
-import { type TransferOptions, withTransferOptions } from './options.ts'
+import { type TransferOptions, withExamples, withTransferOptions } from './options.ts'
 
 export function pushCommand(): Command {
   const command = new Command('push')
     .description('Send an image to a registry')
     .argument('<image>', 'image of the local store, oci:DIR[:NAME] or docker-archive:FILE[:NAME]')
     .argument('[target]', '[registry/]name[:tag], where it differs from the name of the image')
-  return withTransferOptions(command).action(push)
+  return withExamples(withTransferOptions(command), [
+    ['dray push registry.example/app:1', 'an image of the local store, to where its name says'],
+    ['dray push oci:build/app:1 localhost:5000/app:1', 'one that a builder wrote to a directory'],
+  ]).action(push)
 }
 
 async function push(
