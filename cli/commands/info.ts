@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Command } from 'commander'
 import type { LayerFormChoice } from '#puller/index.ts'
-import type { HostInfo } from '#runner/index.ts'
+import type { HostInfo, RuntimeInfo } from '#runner/index.ts'
 import { inflaterOf } from '../inflater.ts'
 import { formatTable } from '../output/format.ts'
 import { print } from '../output/print.ts'
@@ -108,6 +108,7 @@ function text({
         ? 'not installed'
         : `${version ?? path}: ${obstacle ?? (name === host.runtime ? 'works, the default' : 'works')}`,
     ]),
+    ...host.runtimes.flatMap(advisoryRows),
     ['overlay', overlay(host)],
     ['seccomp', yes(host.seccomp)],
     ['user namespaces', yes(host.userNamespaces)],
@@ -125,6 +126,19 @@ function text({
     ],
   ]
   return formatTable(rows.map(([name = '', value = '']) => [name, value]))
+}
+
+/** Versions say little of what distributions have fixed in them. */
+function advisoryRows({ name, advisories: { open, prevented } }: RuntimeInfo): string[][] {
+  const kinds = [
+    [open, 'by its version, unless the distribution closed them: update it'],
+    [prevented, 'by its version, of no use to anybody here'],
+  ] as const
+  const found = kinds.filter(([ids]) => ids.length > 0)
+  return found.map(([ids, what], at) => [
+    at === 0 ? `${name} holes` : '',
+    `${ids.join(' ')}: ${what}`,
+  ])
 }
 
 function overlay({ overlay }: HostInfo): string {
