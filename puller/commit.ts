@@ -34,14 +34,23 @@ export interface CommitOptions {
  * @throws LAYOUT_INVALID when the image that it builds on is gone; LAYER_INVALID, STORE_FAILED
  */
 export async function commitImage(store: Store, options: CommitOptions): Promise<Digest> {
-  const base = await readBase(store, options.base)
   const stage = await store.stage()
+  const lease = await store.lease()
   try {
+    await lease.keep({ blobs: [options.base] })
+    const base = await readBase(store, options.base)
+    await lease.keep({ blobs: base.layers.map(({ digest }) => digest) })
     const { upper, leaveOut, signal } = options
     const tar = writeTar(upper, { purpose: 'changes', isLive: true, leaveOut })
-    const layer = await writeLayer(tar, { layoutDir: store.dir, stageDir: stage.dir, signal })
+    const layer = await writeLayer(tar, {
+      layoutDir: store.dir,
+      stageDir: stage.dir,
+      lease,
+      signal,
+    })
     const config = document(MEDIA_TYPE.ociConfig, nextConfig(options, layer.diffId))
     const manifest = composeManifest(config.descriptor, [...base.layers, layer.descriptor])
+    await lease.keep({ blobs: [config.descriptor.digest, manifest.descriptor.digest] })
     for (const { descriptor, bytes } of [config, manifest]) {
       await store.writeSmall(descriptor.digest, bytes)
     }
@@ -49,6 +58,7 @@ export async function commitImage(store: Store, options: CommitOptions): Promise
     await store.name({ name, descriptor: manifest.descriptor })
     return manifest.descriptor.digest
   } finally {
+    lease.close()
     await stage.close()
   }
 }

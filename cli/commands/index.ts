@@ -47,6 +47,7 @@ export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Pro
   diff: async () => (await import('./diff.ts')).diffCommand(),
   volume: async () => (await import('./volume.ts')).volumeCommand(),
   network: async () => (await import('./network.ts')).networkCommand(),
+  image: async () => (await import('./image.ts')).imageCommand(),
   system: async () => (await import('./system.ts')).systemCommand(),
   info: async () => (await import('./info.ts')).infoCommand(),
   ended: async () => (await import('./ended.ts')).endedCommand(),
