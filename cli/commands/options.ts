@@ -17,14 +17,16 @@ export interface AccessOptions {
 }
 
 export interface CredentialOptions extends AccessOptions {
-  readonly creds?: Credential
+  readonly creds?: Credential | undefined
   readonly identityToken?: string
 }
 
-export interface TransferOptions extends StoreOptions, CredentialOptions {
+export interface ProgressOptions {
   readonly progress: ProgressMode
   readonly quiet?: true
 }
+
+export interface TransferOptions extends StoreOptions, CredentialOptions, ProgressOptions {}
 
 export function withStoreOptions(command: Command): Command {
   return command.option(
@@ -67,7 +69,11 @@ export function seconds(text: string): number {
 }
 
 export function withTransferOptions(command: Command): Command {
-  return withCredentialOptions(withStoreOptions(command))
+  return withProgressOptions(withCredentialOptions(withStoreOptions(command)))
+}
+
+export function withProgressOptions(command: Command): Command {
+  return command
     .addOption(
       new Option('--progress <mode>', 'how progress is shown, on standard error')
         .choices([...PROGRESS_MODES])
@@ -104,7 +110,8 @@ export function withCredentialOptions(command: Command): Command {
     .option('--identity-token <token>', 'a refresh token in place of a password')
 }
 
-function creds(text: string): Credential {
+/** `<user>:<password>` */
+export function creds(text: string): Credential {
   const colon = text.indexOf(':')
   if (colon < 1) throw new InvalidArgumentError('write <user>:<password>')
   return { kind: 'password', username: text.slice(0, colon), password: text.slice(colon + 1) }
@@ -139,7 +146,8 @@ export function withPlatformOption(command: Command): Command {
   )
 }
 
-function platform(text: string): Platform {
+/** `os/arch[/variant]` */
+export function platform(text: string): Platform {
   try {
     return parsePlatform(text)
   } catch (error) {

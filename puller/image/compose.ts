@@ -33,8 +33,7 @@ export function composeManifest(config: Descriptor, layers: readonly Descriptor[
   return document(mediaType, { schemaVersion: 2, mediaType, config, layers })
 }
 
-/** A JSON document of an image. */
-export function document(mediaType: string, value: unknown): Document {
+function document(mediaType: string, value: unknown): Document {
   const bytes = Buffer.from(JSON.stringify(value))
   return { descriptor: describe(mediaType, bytes), bytes }
 }

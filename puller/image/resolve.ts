@@ -36,7 +36,7 @@ export interface ResolvedImage {
 }
 
 /** Indexes inside indexes are followed this far; cycles cannot be, since each is named by its digest. */
-const DEEPEST_INDEX = 4
+export const DEEPEST_INDEX = 4
 
 /**
  * Follows an image from its top-level document down to its config.

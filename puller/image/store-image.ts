@@ -46,30 +46,9 @@ export async function storeImage(
   image: ResolvedImage,
   options: StoreImageOptions,
 ): Promise<number> {
-  const { unpack = true, stallTimeoutMs = STALL_TIMEOUT_MS } = options
-  const tasks = planLayers(image, unpack)
+  const { unpack = true } = options
   await keepImage(options.lease, image)
-  let transferred = 0
-  if (tasks.length > 0) {
-    const cores = availableParallelism()
-    const pool = createWorkerPool(Math.min(tasks.length, cores), {
-      inflater: store.inflater,
-      beside: tasks.length < cores,
-    })
-    const direct = createDirectReader(stallTimeoutMs, options.proxy)
-    try {
-      transferred = await storeLayers(store, tasks, {
-        ...options,
-        pool,
-        connections: createConnections(options),
-        direct,
-        asRoot: getuid?.() === 0,
-      })
-    } finally {
-      direct.close()
-      await pool.close()
-    }
-  }
+  const transferred = await storeBlobs(store, planLayers(image, unpack), options)
   for (const { descriptor, bytes } of image.documents) {
     if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)
   }
@@ -86,6 +65,37 @@ async function keepImage(lease: Lease, image: ResolvedImage): Promise<void> {
     ...stackContents(config?.rootfs.diff_ids ?? []),
     blobs: blobs.map(({ digest }) => digest),
   })
+}
+
+/**
+ * Brings blobs into the store, and the layers that they unpack to.
+ *
+ * @returns bytes fetched
+ */
+export async function storeBlobs(
+  store: Store,
+  tasks: readonly LayerTask[],
+  options: StoreImageOptions,
+): Promise<number> {
+  if (tasks.length === 0) return 0
+  const cores = availableParallelism()
+  const pool = createWorkerPool(Math.min(tasks.length, cores), {
+    inflater: store.inflater,
+    beside: tasks.length < cores,
+  })
+  const direct = createDirectReader(options.stallTimeoutMs ?? STALL_TIMEOUT_MS, options.proxy)
+  try {
+    return await storeLayers(store, tasks, {
+      ...options,
+      pool,
+      connections: createConnections(options),
+      direct,
+      asRoot: getuid?.() === 0,
+    })
+  } finally {
+    direct.close()
+    await pool.close()
+  }
 }
 
 /** The distinct layers of an image, biggest first: the longest work must not start last. */

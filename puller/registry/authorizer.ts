@@ -8,8 +8,8 @@ export interface AuthorizerOptions {
   readonly http: HttpClient
   /** The registry. What it is shown is for this origin alone. */
   readonly origin: URL
-  /** What a token is to be good for, as the Docker token protocol writes it. */
-  readonly scope: string
+  /** What a token is to be good for, each as the Docker token protocol writes it. */
+  readonly scopes: readonly string[]
   readonly tokenServers: readonly string[]
   /** Called at most once, when the registry asks. */
   readonly credential: () => Promise<Credential | undefined>

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Descriptor } from '#oci/descriptor.ts'
-import { type Digest, digestAlgorithm, digestOf, isDigest } from '#oci/digest.ts'
+import { type Digest, isDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import { MANIFEST_MEDIA_TYPES } from '#oci/media-types.ts'
@@ -8,10 +8,14 @@ import type { RepositoryName } from '#oci/reference.ts'
 import type { RegistryHost } from '../mirrors/registry-host.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
 import type { RegistryAccess } from './access.ts'
+import { checkManifest, checkRange } from './answers.ts'
 import { createAuthorizer } from './authorizer.ts'
 import type { RangeSource } from './direct.ts'
-import { failure, type HttpRequest, type HttpResponse, readBody } from './http.ts'
+import { failure, type HttpResponse, readBody } from './http.ts'
 import { openRegistry } from './open.ts'
+import type { Call } from './place.ts'
+import { listReferrers } from './referrers.ts'
+import { type BlobUpload, createBlobUpload, type UploadOptions } from './upload.ts'
 
 /** A manifest as a registry sent it, checked against its digest where one was asked for. */
 export interface FetchedManifest {
@@ -50,15 +54,20 @@ export interface RepositoryClient {
   /** Tells that the bytes of a blob were wrong. True when it is to be had from elsewhere, and will be from now on. */
   distrust?(digest: Digest): boolean
   hasBlob(digest: Digest, signal?: AbortSignal): Promise<boolean>
-  /** Sends a blob in one request. `open` starts reading it from its beginning. */
-  putBlob(blob: Descriptor, open: () => Readable, signal?: AbortSignal): Promise<void>
-  /** @returns the digest that the registry stored it under, which is that of `bytes` */
+  uploadBlob(options: UploadOptions): BlobUpload
   putManifest(
     selector: string,
     bytes: Buffer,
     mediaType: string,
     signal?: AbortSignal,
-  ): Promise<Digest>
+  ): Promise<StoredManifest>
+  /** What the registry lists as referring to a manifest; undefined when it keeps no such lists. */
+  getReferrers(subject: Digest, signal?: AbortSignal): Promise<readonly Descriptor[] | undefined>
+}
+
+export interface StoredManifest {
+  /** Whether the registry lists it among the referrers of its subject. */
+  readonly isListed: boolean
 }
 
 export interface RepositoryOptions extends RegistryAccess {
@@ -69,6 +78,8 @@ export interface RepositoryOptions extends RegistryAccess {
   readonly host?: RegistryHost | undefined
   /** What the client will do: decides the token that is asked for. */
   readonly access: 'pull' | 'push'
+  /** Other repositories of the registry that blobs may be mounted from. */
+  readonly mountFrom?: readonly RepositoryName[] | undefined
   /** Longest silence of the server, in ms. Default 30,000. */
   readonly stallTimeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -81,10 +92,11 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   const own = options.host?.headers
   const base = new URL(`${repository}/`, api)
   const urlOf = (path: string) => withNamespace(new URL(path, base), options.host?.namespace)
+  const name = `${registry}/${repository}`
   const authorizer = createAuthorizer({
     http,
     origin,
-    scope: `repository:${repository}:${options.access === 'push' ? 'pull,push' : 'pull'}`,
+    scopes: scopesOf(options),
     tokenServers: options.tokenServers ?? [],
     credential: async () => options.credentials?.(registry, repository),
   })
@@ -107,7 +119,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
 
   return {
     async getManifest(selector, signal) {
-      const what = `cannot get ${registry}/${repository} ${selector}`
+      const what = `cannot get ${name} ${selector}`
       const response = await request(urlOf(`manifests/${selector}`), {
         headers: { accept: MANIFEST_MEDIA_TYPES.join(', ') },
         signal,
@@ -139,7 +151,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     },
 
     async openBlob(blob, range, signal) {
-      const what = `cannot get blob ${blob.digest} of ${registry}/${repository}`
+      const what = `cannot get blob ${blob.digest} of ${name}`
       const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }
       const response = await request(urlOf(`blobs/${blob.digest}`), { headers, signal })
       if (response.status !== 200 && response.status !== 206) throw await failure(response, what)
@@ -161,32 +173,14 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     async hasBlob(digest, signal) {
       const response = await request(urlOf(`blobs/${digest}`), { method: 'HEAD', signal })
       if (response.status !== 200 && response.status !== 404) {
-        throw await failure(response, `cannot look for blob ${digest} in ${registry}/${repository}`)
+        throw await failure(response, `cannot look for blob ${digest} in ${name}`)
       }
       response.body.destroy()
       return response.status === 200
     },
 
-    async putBlob(blob, open, signal) {
-      const what = `cannot push blob ${blob.digest} to ${registry}/${repository}`
-      const session = await request(urlOf('blobs/uploads/'), {
-        method: 'POST',
-        headers: { 'content-length': '0' },
-        signal,
-      })
-      if (session.status !== 202) throw await failure(session, what)
-      session.body.resume()
-      const url = uploadLocation(what, session)
-      url.searchParams.set('digest', blob.digest)
-      const stored = await request(url, {
-        method: 'PUT',
-        headers: { 'content-type': 'application/octet-stream', 'content-length': `${blob.size}` },
-        body: open,
-        signal,
-      })
-      if (stored.status !== 201) throw await failure(stored, what)
-      stored.body.resume()
-    },
+    uploadBlob: (upload) =>
+      createBlobUpload({ url: urlOf('blobs/uploads/'), request, name }, upload),
 
     async putManifest(selector, bytes, mediaType, signal) {
       const response = await request(urlOf(`manifests/${selector}`), {
@@ -196,14 +190,14 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         signal,
       })
       if (response.status !== 201) {
-        throw await failure(
-          response,
-          `cannot push the manifest of ${registry}/${repository} ${selector}`,
-        )
+        throw await failure(response, `cannot push the manifest of ${name} ${selector}`)
       }
       response.body.resume()
-      return digestOf(bytes)
+      return { isListed: response.headers['oci-subject'] !== undefined }
     },
+
+    getReferrers: (subject, signal) =>
+      listReferrers({ url: urlOf(`referrers/${subject}`), request, name }, signal),
   }
 }
 
@@ -213,74 +207,10 @@ function withNamespace(url: URL, namespace: string | undefined): URL {
   return url
 }
 
-interface Call extends Omit<HttpRequest, 'body'> {
-  readonly body?: () => Readable | Buffer
-}
-
-function checkManifest(
-  what: string,
-  selector: string,
-  bytes: Buffer,
-  response: HttpResponse,
-): Digest {
-  const claimed = response.headers['docker-content-digest']
-  for (const digest of [selector, claimed]) {
-    if (typeof digest !== 'string' || !isDigest(digest)) continue
-    const actual = digestOf(bytes, digestAlgorithm(digest))
-    if (actual !== digest) {
-      throw new DrayError(
-        'CONTENT_MISMATCH',
-        `${what}: the manifest should be ${digest}, but its bytes are ${actual}`,
-      )
-    }
-  }
-  return isDigest(selector) ? selector : digestOf(bytes)
-}
-
-/** @throws CONTENT_MISMATCH when the answer isn't what was asked for; retryable where the next one may be */
-function checkRange(
-  what: string,
-  blob: Descriptor,
-  range: ByteRange | undefined,
-  response: HttpResponse,
-): Pick<BlobResponse, 'start' | 'whole'> {
-  const mismatch = (why: string, retryable = false) =>
-    new DrayError('CONTENT_MISMATCH', `${what}: ${why}`, { retryable })
-  const encoding = response.headers['content-encoding']
-  if (encoding !== undefined && encoding !== 'identity') {
-    throw mismatch(`the registry encoded it as ${encoding}, which changes its bytes`)
-  }
-  const length = response.headers['content-length']
-  if (response.status === 200) {
-    if (length !== undefined && Number(length) !== blob.size) {
-      throw mismatch(`it has ${length} bytes, the manifest says ${blob.size}`)
-    }
-    return { start: 0, whole: range !== undefined }
-  }
-  const sent = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(
-    response.headers['content-range'] ?? '',
-  )
-  const [, start, last, total] = sent ?? []
-  const wanted = range ?? { start: 0, end: blob.size }
-  if (Number(start) !== wanted.start || Number(last) !== wanted.end - 1) {
-    throw mismatch(
-      `asked for bytes ${wanted.start}-${wanted.end - 1}, got ${response.headers['content-range']}`,
-      true,
-    )
-  }
-  if (total !== '*' && Number(total) !== blob.size) {
-    throw mismatch(`it has ${total} bytes, the manifest says ${blob.size}`)
-  }
-  return { start: wanted.start, whole: false }
-}
-
-function uploadLocation(what: string, response: HttpResponse): URL {
-  const location = response.headers.location
-  if (location === undefined || !URL.canParse(location, response.url)) {
-    throw new DrayError(
-      'REGISTRY_FAILED',
-      `${what}: the registry opened an upload, but didn't say where`,
-    )
-  }
-  return new URL(location, response.url)
+function scopesOf({ repository, access, mountFrom = [] }: RepositoryOptions): string[] {
+  const actions = access === 'push' ? 'pull,push' : 'pull'
+  return [
+    `repository:${repository}:${actions}`,
+    ...mountFrom.map((other) => `repository:${other}:pull`),
+  ]
 }

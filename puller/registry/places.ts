@@ -7,7 +7,7 @@ import { openRepository, type RepositoryClient, type RepositoryOptions } from '.
 
 export interface PlacesOptions
   extends RegistryAccess,
-    Pick<RepositoryOptions, 'access' | 'stallTimeoutMs' | 'signal'> {
+    Pick<RepositoryOptions, 'access' | 'mountFrom' | 'stallTimeoutMs' | 'signal'> {
   /** Hears which place is used, and why another one is not. */
   readonly debug?: ((message: string) => void) | undefined
 }
@@ -158,7 +158,11 @@ function createFailover(
     },
 
     hasBlob: (digest, signal) => ask(trusted, (client) => client.hasBlob(digest, signal), signal),
-    putBlob: () => Promise.reject(readOnly(name)),
+    getReferrers: (subject, signal) =>
+      ask(trusted, (client) => client.getReferrers(subject, signal), signal),
+    uploadBlob() {
+      throw readOnly(name)
+    },
     putManifest: () => Promise.reject(readOnly(name)),
   }
 }

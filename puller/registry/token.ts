@@ -20,7 +20,7 @@ interface TokenServerContext {
   readonly http: HttpClient
   /** The registry that sent the challenge. */
   readonly origin: URL
-  readonly scope?: string
+  readonly scopes?: readonly string[]
   /** Hosts that may be shown the credential, besides those of the registry's own site. */
   readonly tokenServers: readonly string[]
 }
@@ -100,16 +100,14 @@ async function checkRealm({ origin, tokenServers }: TokenServerContext, realm: U
 
 /** A password goes by GET, which all servers know; an identity token by POST, the only way there is. */
 function tokenRequest(
-  { scope }: TokenServerContext,
+  { scopes = [] }: TokenServerContext,
   realm: URL,
   { parameters: { service } }: Challenge,
   { credential, offline = false, signal }: TokenQuestion,
 ): [URL, HttpRequest] {
-  const fields = new URLSearchParams({
-    ...(service === undefined ? {} : { service }),
-    ...(scope === undefined ? {} : { scope }),
-  })
+  const fields = new URLSearchParams(service === undefined ? {} : { service })
   if (credential?.kind === 'identity-token') {
+    if (scopes.length > 0) fields.set('scope', scopes.join(' '))
     fields.set('grant_type', 'refresh_token')
     fields.set('refresh_token', credential.token)
     fields.set('client_id', CLIENT_ID)
@@ -124,6 +122,7 @@ function tokenRequest(
     fields.set('client_id', CLIENT_ID)
   }
   for (const [name, value] of fields) url.searchParams.set(name, value)
+  for (const scope of scopes) url.searchParams.append('scope', scope)
   if (credential === undefined) return [url, { signal }]
   const authorization = basicAuthorization(credential.username, credential.password)
   return [url, { headers: { authorization }, signal, redirect: false }]

@@ -4,6 +4,7 @@ import type { Descriptor } from '#oci/descriptor.ts'
 import { DrayError } from '#oci/error.ts'
 import { parseManifest } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { isReferrersTag } from '#oci/referrers-tag.ts'
 import { readIfExists, replaceFile } from './files.ts'
 
 /** What names an image inside an OCI image layout (image-spec, annotations.md). */
@@ -83,7 +84,7 @@ export function withoutNeedless(images: readonly NamedImage[]): NamedImage[] {
 }
 
 /**
- * Finds an image of a layout by name; without a name the layout must hold just one.
+ * Finds an image of a layout by name; without a name the layout must hold just one, but for lists of referrers.
  *
  * @throws IMAGE_UNKNOWN naming what there is
  */
@@ -92,8 +93,9 @@ export function findImage(
   name: string | undefined,
   where: string,
 ): NamedImage {
-  const [only, ...others] =
-    name === undefined ? images : images.filter((image) => image.name === name)
+  const [only, ...others] = images.filter((image) =>
+    name === undefined ? !isReferrersTag(image.name ?? '') : image.name === name,
+  )
   if (only !== undefined && (name !== undefined || others.length === 0)) return only
   const names = images.map((image) => image.name ?? image.descriptor.digest)
   const has = names.length === 0 ? 'it is empty' : `it has ${names.slice(0, 10).join(', ')}`

@@ -39,7 +39,7 @@ export class Ingest implements BlobSink {
     this.#onBytes = onBytes
     this.path = paths.data
     this.prefix = createPrefix(prefixLength(present))
-    this.fd = openSync(paths.data, constants.O_RDWR | constants.O_CREAT, 0o600)
+    this.fd = openSync(paths.data, constants.O_RDWR | constants.O_CREAT, 0o644)
     this.#rangesFd = openSync(paths.ranges, 'a', 0o600)
     onBytes(this.#bytes)
   }

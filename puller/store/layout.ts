@@ -58,8 +58,8 @@ export interface LayerPaths {
   readonly image: string
 }
 
-export function storeLayout(root: string): StoreLayout {
-  const content = join(root, 'content')
+/** @param content where the image layout is, if not in `root` */
+export function storeLayout(root: string, content = join(root, 'content')): StoreLayout {
   const layers = join(root, 'layers')
   const fixups = join(root, 'fixups')
   const mounts = join(root, 'mounts')

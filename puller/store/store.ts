@@ -57,11 +57,13 @@ export interface StoreOptions {
   readonly layerStore?: LayerStore | undefined
   /** Default `auto`. */
   readonly inflater?: Inflater
+  /** Where its OCI image layout is. Default `<root>/content`. */
+  readonly content?: string | undefined
 }
 
 /** Opens the local store in `root`, making it if it isn't there. @throws STORE_FAILED */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
-  const layout = await openLayout(root)
+  const layout = await openLayout(root, options.content)
   return {
     layout,
     inflater: options.inflater ?? 'auto',
@@ -78,10 +80,10 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   }
 }
 
-async function openLayout(root: string): Promise<StoreLayout> {
+async function openLayout(root: string, content?: string): Promise<StoreLayout> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 })
-    const layout = storeLayout(await realpath(root)) // as the kernel names mount points
+    const layout = storeLayout(await realpath(root), content) // as the kernel names mount points
     await mkdir(layout.staging, { recursive: true, mode: 0o700 })
     if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
     await removeDeadStages(layout)

@@ -23,6 +23,8 @@ import type { WorkerPool } from './worker-pool.ts'
 export interface LayerTask {
   readonly blob: Descriptor
   readonly diffId: Digest | undefined
+  /** What it is called when progress is told. Default `layer`. */
+  readonly kind?: 'layer' | 'config' | undefined
 }
 
 export interface StoreLayersOptions {
@@ -244,12 +246,12 @@ async function publishVerified(store: Store, { task, ingest, stage }: Verified):
   }
 }
 
-function reporter({ blob }: LayerTask, onProgress: OnProgress) {
+function reporter({ blob, kind = 'layer' }: LayerTask, onProgress: OnProgress) {
   return (state: 'waiting' | 'transferring' | 'done' | 'exists', bytes: number) =>
     onProgress({
       type: 'blob',
       digest: blob.digest,
-      kind: 'layer',
+      kind,
       state: state === 'transferring' && bytes === blob.size ? 'finishing' : state,
       bytes,
       total: blob.size,

@@ -1,16 +1,10 @@
-import { type Digest, digestAlgorithm, digestHex } from '#oci/digest.ts'
+import type { Digest } from '#oci/digest.ts'
 import { parseManifest } from '#oci/manifest.ts'
-import { parseTag, type RepositoryName, type Tag } from '#oci/reference.ts'
+import type { RepositoryName } from '#oci/reference.ts'
+import { referrersTag } from '#oci/referrers-tag.ts'
 import type { RecordDriver } from '../storage/record-driver.ts'
 import { readManifest } from './manifest-records.ts'
 import type { TagService } from './tags.ts'
-
-const LONGEST_ENCODED = 64
-
-/** The tag under which clients keep referrers where a registry doesn't (distribution-spec, "Referrers Tag Schema"). */
-function referrersTag(subject: Digest): Tag {
-  return parseTag(`${digestAlgorithm(subject)}-${digestHex(subject).slice(0, LONGEST_ENCODED)}`)
-}
 
 /** What the referrers tag of a subject names, if there is one and it stands for an index. Clients may write anything. */
 export async function namedByReferrersTag(

@@ -29,7 +29,7 @@ export function containerChanges({ paths, record }: Container): Difference[] {
 }
 
 /** Made for what is mounted there; nobody changed them. */
-export const MOUNT_POINTS: ReadonlySet<string> = new Set([
+const MOUNT_POINTS = new Set([
   '/proc',
   '/sys',
   '/dev',

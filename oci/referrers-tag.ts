@@ -1,0 +1,14 @@
+import { type Digest, digestAlgorithm, digestHex } from './digest.ts'
+import { parseTag, type Tag } from './reference.ts'
+
+const LONGEST_ENCODED = 64
+
+/** The tag under which clients keep referrers where a registry doesn't (distribution-spec, "Referrers Tag Schema"). */
+export function referrersTag(subject: Digest): Tag {
+  return parseTag(`${digestAlgorithm(subject)}-${digestHex(subject).slice(0, LONGEST_ENCODED)}`)
+}
+
+/** Whether a name, with or without its repository, is such a tag. */
+export function isReferrersTag(name: string): boolean {
+  return /(?:^|:)sha(?:256|512)-[0-9a-f]{64}$/.test(name)
+}

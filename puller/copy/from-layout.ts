@@ -1,0 +1,52 @@
+import { createReadStream } from 'node:fs'
+import type { Descriptor } from '#oci/descriptor.ts'
+import type { Digest } from '#oci/digest.ts'
+import { DrayError } from '#oci/error.ts'
+import { parseManifest } from '#oci/manifest.ts'
+import { referrersTag } from '#oci/referrers-tag.ts'
+import { type BlobSource, readManifest } from '../store/blobs.ts'
+import { readImageIndex } from '../store/image-index.ts'
+import type { ImageSource } from './source.ts'
+
+const MiB = 1024 * 1024
+
+/** Opens an image of an OCI image layout: the local store, or one on disk. @throws LAYOUT_INVALID, CONTENT_MISMATCH */
+export async function layoutSource(
+  source: BlobSource,
+  descriptor: Descriptor,
+): Promise<ImageSource> {
+  const bytes = await source.readSmall(descriptor)
+  const { mediaType } = parseManifest(bytes, descriptor.mediaType)
+  const { digest } = descriptor
+  return {
+    top: { descriptor: { mediaType, digest, size: bytes.length }, bytes },
+    name: source.dir,
+    async readManifest(wanted) {
+      return (await source.has(wanted)) ? await source.readSmall(wanted) : undefined
+    },
+    async *readBlob(blob, start) {
+      if (!(await source.has(blob))) {
+        throw new DrayError(
+          'LAYOUT_INVALID',
+          `${source.dir} lacks blob ${blob.digest}: pull the image again`,
+        )
+      }
+      yield* createReadStream(source.pathOf(blob), { start, highWaterMark: MiB })
+    },
+    listReferrers: (subject) => findReferrers(source, subject),
+  }
+}
+
+/** A layout has no list of referrers: they are among its images, or in an index named like the tag of the spec. */
+async function findReferrers(source: BlobSource, subject: Digest): Promise<Descriptor[]> {
+  const tag = referrersTag(subject)
+  const found = new Map<Digest, Descriptor>()
+  for (const { name = '', descriptor } of await readImageIndex(source.dir)) {
+    if (!(await source.has(descriptor))) continue
+    const manifest = await readManifest(source, descriptor)
+    if (manifest.subject?.digest === subject) found.set(descriptor.digest, descriptor)
+    const isList = (name === tag || name.endsWith(`:${tag}`)) && manifest.kind === 'index'
+    for (const child of isList ? manifest.manifests : []) found.set(child.digest, child)
+  }
+  return [...found.values()]
+}

@@ -1,0 +1,151 @@
+import { DrayError } from '#oci/error.ts'
+import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import { openImage } from '../image/open-image.ts'
+import type { RegistryAccess } from '../registry/access.ts'
+import { openBlobs } from '../store/blobs.ts'
+import { findImage, readImageIndex } from '../store/image-index.ts'
+import { openLayoutStore } from '../store/layout-store.ts'
+import type { Store } from '../store/store.ts'
+import { type CopyOptions, type CopyResult, copyToRegistry } from './copy.ts'
+import { layoutSource } from './from-layout.ts'
+import { type RegistrySourceOptions, registrySource } from './from-registry.ts'
+import type { ImageSource } from './source.ts'
+import { copyToStore } from './to-store.ts'
+
+/** Where an image is, or goes to. */
+export type Location =
+  | { readonly kind: 'registry'; readonly reference: Reference }
+  /** A name, or, of what is there, a digest. */
+  | { readonly kind: 'store'; readonly text: string }
+  | ({ readonly kind: 'oci' } & OnDisk)
+  | ({ readonly kind: 'docker-archive' } & OnDisk)
+
+interface OnDisk {
+  readonly path: string
+  /** Which of those that are there. */
+  readonly name: string | undefined
+}
+
+const KINDS = 'docker://REFERENCE, oci:DIR[:NAME], docker-archive:FILE[:NAME] or store:NAME'
+
+/**
+ * Parses what people type: `[docker://]REFERENCE` for a registry, `oci:DIR[:NAME]`, `docker-archive:FILE[:NAME]`, or
+ * `store:NAME` for the local store.
+ *
+ * @throws REFERENCE_INVALID, USAGE
+ */
+export function parseLocation(text: string): Location {
+  const [, kind, rest = ''] = /^(docker:\/\/|[a-z-]+:)(.*)$/s.exec(text) ?? []
+  if (kind === 'docker://') return { kind: 'registry', reference: parseReference(rest) }
+  if (kind === 'store:') return { kind: 'store', text: rest }
+  if (kind === 'oci:' || kind === 'docker-archive:') {
+    const [, path = '', name] = /^([^:]*)(?::(.*))?$/s.exec(rest) ?? []
+    if (path === '' || name === '')
+      throw new DrayError('USAGE', `${text} is no place: write ${KINDS}`)
+    return { kind: kind === 'oci:' ? 'oci' : 'docker-archive', path, name }
+  }
+  return { kind: 'registry', reference: parseReference(text) }
+}
+
+export interface CopyPlaces {
+  readonly from: Location
+  readonly to: Location
+  /** How the registries are reached. */
+  readonly fromAccess?: RegistryAccess | undefined
+  readonly toAccess?: RegistryAccess | undefined
+  /** Opens the local store, which is asked for only when it is needed. */
+  readonly openStore: () => Promise<Store>
+}
+
+/**
+ * Copies an image from one place to another, as it is.
+ *
+ * @throws what {@link copyToRegistry} and {@link copyToStore} throw; USAGE when nothing can be written there
+ */
+export async function copyImage(
+  places: CopyPlaces,
+  options: CopyOptions = {},
+): Promise<CopyResult> {
+  const { from, to, toAccess } = places
+  if (to.kind === 'docker-archive')
+    throw new DrayError('USAGE', 'a docker-archive can be copied from, not to: write oci:DIR')
+  const signal = options.signal ?? new AbortController().signal
+  const opened = await openSource(places, { debug: options.debug, signal })
+  try {
+    if (to.kind === 'oci') return await copyToLayout(opened.source, to, options)
+    if (to.kind === 'store')
+      return await copyToLocalStore(opened.source, places, parseReference(to.text), options)
+    const elsewhere = mountable(from, to.reference)
+    return await copyToRegistry(
+      opened.source,
+      { ...toAccess, reference: to.reference, elsewhere },
+      options,
+    )
+  } finally {
+    await opened.close()
+  }
+}
+
+interface OpenedSource {
+  readonly source: ImageSource
+  close(): Promise<void>
+}
+
+async function openSource(
+  { from, fromAccess, openStore }: CopyPlaces,
+  options: RegistrySourceOptions,
+): Promise<OpenedSource> {
+  const close = async () => undefined
+  if (from.kind === 'registry')
+    return { source: await registrySource(from.reference, { ...fromAccess, ...options }), close }
+  if (from.kind === 'oci') {
+    const { descriptor } = findImage(await readImageIndex(from.path), from.name, from.path)
+    return { source: await layoutSource(openBlobs(from.path), descriptor), close }
+  }
+  const text =
+    from.kind === 'store'
+      ? from.text
+      : `${from.kind}:${from.path}${from.name === undefined ? '' : `:${from.name}`}`
+  const { image, close: closeImage } = await openImage(await openStore(), text, options.signal)
+  return { source: await layoutSource(image.source, image.descriptor), close: closeImage }
+}
+
+async function copyToLayout(
+  source: ImageSource,
+  { path, name }: OnDisk,
+  options: CopyOptions,
+): Promise<CopyResult> {
+  const { store, close } = await openLayoutStore(path)
+  try {
+    const target = { store, name, nameOfReferrers: (tag: string) => tag, keepsReplaced: false }
+    const result = await copyToStore(source, target, options)
+    return { ...result, name: `oci:${path}${name === undefined ? '' : `:${name}`}` }
+  } finally {
+    await close()
+  }
+}
+
+async function copyToLocalStore(
+  source: ImageSource,
+  { openStore }: CopyPlaces,
+  reference: Reference,
+  options: CopyOptions,
+): Promise<CopyResult> {
+  const { tag, ...repository } = withDefaultTag(reference)
+  if (repository.digest !== undefined)
+    throw new DrayError('USAGE', 'a copy in the local store has a name: write store:NAME[:TAG]')
+  const nameOfReferrers = (list: string) => `${formatReference(repository)}:${list}`
+  const name = formatReference(withDefaultTag(reference))
+  return await copyToStore(
+    source,
+    { store: await openStore(), name, nameOfReferrers, keepsReplaced: true },
+    options,
+  )
+}
+
+/** What is in a registry needn't be sent to it. */
+function mountable(from: Location, to: Reference) {
+  if (from.kind !== 'registry' || from.reference.registry !== to.registry) return undefined
+  const { repository } = from.reference
+  return repository === to.repository ? undefined : () => repository
+}

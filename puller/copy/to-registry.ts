@@ -1,0 +1,97 @@
+import pLimit from 'p-limit'
+import type { Digest } from '#oci/digest.ts'
+import type { RepositoryName } from '#oci/reference.ts'
+import type { OnProgress, ProgressEvent } from '../progress.ts'
+import type { RepositoryClient } from '../registry/client.ts'
+import { withRetries } from '../transfer/retry.ts'
+import { settleAll } from '../transfer/settle.ts'
+import { createVerifiedReader } from '../transfer/verified-reader.ts'
+import { listInReferrersTag } from './referrers-tag.ts'
+import type { ImageSource } from './source.ts'
+import { blobsOf, type ImageTree, manifestsOf, type TreeBlob } from './tree.ts'
+
+/** Blobs sent at once by default. */
+const MAX_CONNECTIONS = 4
+
+/** A try that brought the registry this many bytes further was no failure: the tries are counted anew. */
+const PROGRESS = 1024 * 1024
+
+export interface ToRegistryOptions {
+  readonly client: RepositoryClient
+  /** The tag or digest that the image gets. */
+  readonly selector: string
+  /** Where in the same registry a blob may be taken from. */
+  readonly mountFrom?: ReadonlyMap<Digest, RepositoryName> | undefined
+  /** Blobs sent at once. Default 4. */
+  readonly maxConnections?: number | undefined
+  readonly onProgress: OnProgress
+  readonly signal: AbortSignal
+}
+
+/**
+ * Sends an image to a registry as it is: blobs that the registry lacks, several at once, then manifests from the inside
+ * out, so that the registry never holds a manifest without its parts. Nothing touches the disk, and no blob is sent whole
+ * before it was verified.
+ *
+ * @param referrers manifests that refer to the image and are sent with it
+ * @returns bytes sent
+ * @throws LAYOUT_INVALID, CONTENT_MISMATCH, REGISTRY_UNREACHABLE, REGISTRY_FAILED
+ */
+export async function sendToRegistry(
+  source: ImageSource,
+  image: ImageTree,
+  referrers: readonly ImageTree[],
+  options: ToRegistryOptions,
+): Promise<number> {
+  const { client, selector, signal } = options
+  const limit = pLimit(options.maxConnections ?? MAX_CONNECTIONS)
+  const sizes = await settleAll(signal, (inner) =>
+    blobsOf([image, ...referrers]).map((blob) =>
+      limit(() => sendBlob(source, blob, { ...options, signal: inner })),
+    ),
+  )
+  for (const tree of manifestsOf([image, ...referrers])) {
+    const put = (name: string) =>
+      withRetries(() => client.putManifest(name, tree.bytes, tree.manifest.mediaType, signal), {
+        signal,
+      })
+    const { isListed } = await put(tree === image ? selector : tree.descriptor.digest)
+    if (tree.manifest.subject !== undefined && !isListed)
+      await listInReferrersTag(client, tree.manifest.subject, tree, signal)
+  }
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
+/** @returns bytes sent */
+async function sendBlob(
+  source: ImageSource,
+  { descriptor, kind }: TreeBlob,
+  options: ToRegistryOptions,
+): Promise<number> {
+  const { client, mountFrom, signal } = options
+  const { digest, size } = descriptor
+  const report = (state: (ProgressEvent & { type: 'blob' })['state'], bytes: number) =>
+    options.onProgress({ type: 'blob', digest, kind, state, bytes, total: size })
+  const reader = createVerifiedReader(
+    descriptor,
+    (start) => source.readBlob(descriptor, start, signal),
+    (at) => report('transferring', at),
+  )
+  const upload = client.uploadBlob({
+    ...{ blob: descriptor, open: reader.open },
+    mountFrom: mountFrom?.get(digest),
+  })
+  let kept = 0
+  const madeProgress = () => {
+    const isFurther = upload.kept >= kept + PROGRESS
+    kept = upload.kept
+    return isFurther
+  }
+  report('waiting', 0)
+  const sent = await withRetries(
+    async () => ((await client.hasBlob(digest, signal)) ? 0 : await upload.send(signal)),
+    { signal, madeProgress },
+  )
+  report(sent === 0 ? 'exists' : 'done', size)
+  return sent
+}
