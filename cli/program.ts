@@ -15,14 +15,20 @@ export async function createProgram(argv: readonly string[]): Promise<Command> {
     .showHelpAfterError('(dray --help tells more)')
     .configureHelp({ optionDescription })
   const named = argv.slice(2).find((word) => !word.startsWith('-')) ?? ''
-  const names = Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS)
-  for (const command of await Promise.all(names.map((name) => COMMANDS[name]?.(argv)))) {
+  for (const command of await Promise.all(
+    namesFor(argv, named).map((name) => COMMANDS[name]?.(argv)),
+  )) {
     if (command === undefined) continue
     program.addCommand(command.copyInheritedSettings(program), {
       hidden: command.name() === 'ended',
     })
   }
   return program
+}
+
+function namesFor([, , first]: readonly string[], named: string): readonly string[] {
+  if (first === '-v' || first === '--version') return []
+  return Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS)
 }
 
 /** An option's own words, without a default that is nothing. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Digest, digestOf, parseDigest } from './digest.ts'
 import type { Platform } from './platform.ts'
 import { absentable, stringMap, strings } from './schema.ts'

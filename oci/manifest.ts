@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Descriptor, descriptorSchema, mediaTypeSchema } from './descriptor.ts'
 import { DrayError } from './error.ts'
 import { parseJson } from './json.ts'

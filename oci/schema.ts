@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { DrayError, type ErrorCode } from './error.ts'
 
 /** A field that may be absent; Go programs write `null` for that. */

@@ -45,6 +45,9 @@ const result = await build({
   mainFields: ['module', 'main'],
   external: EXTERNAL,
   banner: { js: BANNER },
+  // Half of what others wrote is comments, which would be read at every start.
+  minifyWhitespace: true,
+  lineLimit: 160,
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'none',

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import type { RepositoryName } from '#oci/reference.ts'
 import { absentable, stringMap } from '#oci/schema.ts'

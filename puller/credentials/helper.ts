@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { type Credential, TOKEN_USER } from './credential.ts'
 import { parseSecretJson } from './secret-json.ts'

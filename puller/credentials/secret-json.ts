@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { DrayError } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { describe } from '#oci/descriptor.ts'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import { IMAGE_CONFIG_LIMIT, parseImageConfig } from '#oci/image-config.ts'

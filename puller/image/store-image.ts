@@ -17,6 +17,9 @@ import { createWorkerPool } from '../transfer/worker-pool.ts'
 import { ensureFixup } from './fixup.ts'
 import type { ResolvedImage } from './resolve.ts'
 
+/** Compressed bytes of layers, which a thread takes as long for as to start. */
+const BYTES_PER_THREAD = 4 * 1024 * 1024
+
 export interface StoreImageOptions extends ConnectionOptions {
   /** Keeps what is brought, and what is there already. */
   readonly lease: Lease
@@ -79,10 +82,8 @@ export async function storeBlobs(
 ): Promise<number> {
   if (tasks.length === 0) return 0
   const cores = availableParallelism()
-  const pool = createWorkerPool(Math.min(tasks.length, cores), {
-    inflater: store.inflater,
-    beside: tasks.length < cores,
-  })
+  const threads = threadsFor(tasks, cores)
+  const pool = createWorkerPool(threads, { inflater: store.inflater, beside: threads < cores })
   const direct = createDirectReader(options.stallTimeoutMs ?? STALL_TIMEOUT_MS, options.proxy)
   try {
     return await storeLayers(store, tasks, {
@@ -96,6 +97,12 @@ export async function storeBlobs(
     direct.close()
     await pool.close()
   }
+}
+
+/** One thread a core, as long as each has work for longer than it takes to start. */
+function threadsFor(tasks: readonly LayerTask[], cores: number): number {
+  const bytes = tasks.reduce((sum, { blob }) => sum + blob.size, 0)
+  return Math.min(tasks.length, cores, Math.max(1, Math.ceil(bytes / BYTES_PER_THREAD)))
 }
 
 /** The distinct layers of an image, biggest first: the longest work must not start last. */

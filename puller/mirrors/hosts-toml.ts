@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { getCACertificates } from 'node:tls'
-import { z } from 'zod'
+import * as z from 'zod'
 import { errorMessage } from '#oci/error.ts'
 import type { Certificates } from '../registry/certificates.ts'
 import { secureOrigin } from '../registry/endpoint.ts'

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { isRepositoryName } from '#oci/reference.ts'
 import type { Capability, RegistryHost, Wanted } from './registry-host.ts'

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { lineOf } from './toml-line.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { DrayError } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { absentable, check } from '#oci/schema.ts'

@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Digest } from '#oci/digest.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'

@@ -17,17 +17,22 @@ export interface WorkerPool {
 /** What an entry of a layer leaves behind is garbage at once: room for more of it only makes the process bigger. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 12 }
 
-/** Starts `size` threads at once, so that they are there when the first byte is. */
+/** Starts up to `size` threads, each when there is work for it: a thread takes a tenth of a second to start. */
 export function createWorkerPool(size: number, options: GunzipOptions): WorkerPool {
-  const workers = Array.from(
-    { length: size },
-    () => new Worker(workerUrl(), { workerData: options, resourceLimits: RESOURCE_LIMITS }),
-  )
-  const idle = [...workers]
+  const workers: Worker[] = []
+  const idle: Worker[] = []
   const waiting: ((worker: Worker) => void)[] = []
 
+  const start = () => {
+    const worker = new Worker(workerUrl(), {
+      workerData: options,
+      resourceLimits: RESOURCE_LIMITS,
+    })
+    workers.push(worker)
+    return worker
+  }
   const acquire = () => {
-    const worker = idle.pop()
+    const worker = idle.pop() ?? (workers.length < size ? start() : undefined)
     return worker === undefined
       ? new Promise<Worker>((resolve) => waiting.push(resolve))
       : Promise.resolve(worker)

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { RepositoryName } from '#oci/reference.ts'
 import { type Glob, parseGlob } from '../globs.ts'
 import { type Claims, type Identity, nameOf } from './identity.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 export interface ListenAddress {
   /** A host name or address, without brackets. */

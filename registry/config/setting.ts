@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /** How a setting is written outside of a config file: as it is, as a number, as `true` or `false`, or as JSON. */
 export type SettingKind = 'text' | 'number' | 'boolean' | 'json'

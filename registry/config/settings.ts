@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { errorMessage } from '#oci/error.ts'
 import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import { authSchema } from '../auth/config.ts'

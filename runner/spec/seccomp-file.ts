@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { check } from '#oci/schema.ts'
 import type { Seccomp, SeccompRule } from '#oci/runtime-spec.ts'
 import { isKernelAtLeast } from '../host-facts.ts'

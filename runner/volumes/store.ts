@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'

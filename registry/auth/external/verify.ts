@@ -1,5 +1,5 @@
 import { type JWTVerifyGetKey, jwtVerify } from 'jose'
-import { z } from 'zod'
+import * as z from 'zod'
 import { isRepositoryName, type RepositoryName } from '#oci/reference.ts'
 import { check } from '#oci/schema.ts'
 import { claimOf } from '../rules.ts'

@@ -1,5 +1,5 @@
 import { type JWTPayload, jwtVerify } from 'jose'
-import { z } from 'zod'
+import * as z from 'zod'
 import { check } from '#oci/schema.ts'
 import { ACCESS_TYPE, REFRESH_TYPE, type TokenTerms } from './issuer.ts'
 import { type KeyRing, TOKEN_ALGORITHMS } from './keys.ts'

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Digest, parseDigest } from '#oci/digest.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
