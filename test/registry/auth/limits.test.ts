@@ -67,6 +67,29 @@ describe('a registry with limits', () => {
     await closed.stop()
   })
 
+  it('lets so many requests of a user run at once, and others meanwhile', async () => {
+    const closed = await open({ concurrentRequests: 1 })
+    const [alice, bob] = [closed.as('alice'), closed.as('bob')]
+    const location = await alice.startUpload('x')
+    const [sent, seen] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    /** More than connections hold: when it has been sent the registry is at work on it. */
+    async function* body() {
+      for (let i = 0; i < 16; i++) yield Buffer.alloc(1 << 20)
+      sent.resolve()
+      await seen.promise
+    }
+    const running = alice.expect(202, 'PATCH', location, { body: body() })
+    await sent.promise
+    const path = '/v2/x/manifests/1'
+    const { headers } = await alice.expect(429, 'GET', path, { code: 'TOOMANYREQUESTS' })
+    assert.equal(headers['retry-after'], '1')
+    await bob.expect(404, 'GET', path)
+    seen.resolve()
+    await running
+    while ((await alice.send('GET', path)).status !== 404);
+    await closed.stop()
+  })
+
   it('counts requests that it refuses', async () => {
     const closed = await open({ requestsPerSecond: 0.01, burst: 3 })
     const client = closed.bearing('a.b.c')
