@@ -5,17 +5,34 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>
 }
 
+const HEADER_LIMIT = 8192
+const SCHEME = /[\s,]*([a-zA-Z]+)(?=[\s,]|$)\s*/y
 const PARAMETER = /\s*([a-zA-Z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)/y
 
-/** Reads the first challenge of a header; undefined when it isn't one. */
+/** Those that can be answered, the better one first. */
+const KNOWN: readonly string[] = ['bearer', 'basic']
+
+/** Reads the best challenge of a header that may hold several; undefined when it has none. */
 export function parseChallenge(header: string): Challenge | undefined {
-  const scheme = /^\s*([a-zA-Z]+)(?:\s+|$)/.exec(header)
-  if (scheme?.[1] === undefined || header.length > 8192) return undefined
-  const parameters: Record<string, string> = Object.create(null)
-  PARAMETER.lastIndex = scheme[0].length
-  for (let match = PARAMETER.exec(header); match !== null; match = PARAMETER.exec(header)) {
-    const [, name = '', quoted, bare] = match
-    parameters[name.toLowerCase()] = quoted?.replace(/\\(.)/g, '$1') ?? bare ?? ''
+  const challenges = header.length > HEADER_LIMIT ? [] : parseAll(header)
+  const known = KNOWN.map((scheme) => challenges.find((each) => each.scheme === scheme))
+  return known.find((challenge) => challenge !== undefined) ?? challenges[0]
+}
+
+function parseAll(header: string): Challenge[] {
+  const challenges: Challenge[] = []
+  for (let end = 0; ; ) {
+    SCHEME.lastIndex = end
+    const [, scheme] = SCHEME.exec(header) ?? []
+    if (scheme === undefined) return challenges
+    const parameters: Record<string, string> = Object.create(null)
+    end = SCHEME.lastIndex
+    PARAMETER.lastIndex = end
+    for (let match = PARAMETER.exec(header); match !== null; match = PARAMETER.exec(header)) {
+      const [, name = '', quoted, bare] = match
+      parameters[name.toLowerCase()] = quoted?.replace(/\\(.)/g, '$1') ?? bare ?? ''
+      end = PARAMETER.lastIndex
+    }
+    challenges.push({ scheme: scheme.toLowerCase(), parameters })
   }
-  return { scheme: scheme[1].toLowerCase(), parameters }
 }

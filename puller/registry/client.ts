@@ -154,7 +154,9 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const what = `cannot get blob ${blob.digest} of ${name}`
       const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }
       const response = await request(urlOf(`blobs/${blob.digest}`), { headers, signal })
-      if (response.status !== 200 && response.status !== 206) throw await failure(response, what)
+      if (response.status !== 200 && response.status !== 206) {
+        throw await failure(response, what + foreign(blob, response))
+      }
       try {
         const isOwn = new URL(response.url).origin === origin.origin
         const authorization = isOwn ? authorizer.header : undefined
@@ -199,6 +201,13 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     getReferrers: (subject, signal) =>
       listReferrers({ url: urlOf(`referrers/${subject}`), request, name }, signal),
   }
+}
+
+/** Layers that were not to be distributed name other places, which may be anybody's: they are never asked. */
+function foreign({ urls = [] }: Descriptor, { status }: HttpResponse): string {
+  return status === 404 && urls.length > 0
+    ? ', which its manifest says is elsewhere, at a URL that is not followed: push the image with all its layers to a registry'
+    : ''
 }
 
 /** Tells a mirror of several registries which one is meant. */

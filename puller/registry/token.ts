@@ -39,8 +39,9 @@ const tokenSchema = z
     refresh_token: absentable(z.string()),
   })
   .transform((answer, context): TokenAnswer => {
-    const token = answer.token ?? answer.access_token
-    if (token === undefined) {
+    // Some send one of the two, some both, some one that is empty.
+    const token = answer.token || answer.access_token
+    if (!token) {
       context.addIssue({ code: 'custom', message: 'it holds no token' })
       return z.NEVER
     }

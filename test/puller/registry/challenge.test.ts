@@ -18,6 +18,18 @@ describe('parseChallenge', () => {
     assert.equal(parseChallenge(String.raw`Bearer realm="a\"b"`)?.parameters.realm, 'a"b')
   })
 
+  const SEVERAL: readonly (readonly [header: string, realm: string | undefined])[] = [
+    ['Basic realm="b", Bearer realm="t",service="s"', 't'],
+    ['Bearer realm="t", Basic realm="b"', 't'],
+    ['Negotiate, Basic realm="b"', 'b'],
+    ['NTLM, Negotiate', undefined],
+  ]
+  for (const [header, realm] of SEVERAL) {
+    it(`prefers what it can answer, a token first: ${header}`, () => {
+      assert.equal(parseChallenge(header)?.parameters.realm, realm)
+    })
+  }
+
   it('makes nothing of what is no challenge', () => {
     assert.equal(parseChallenge(''), undefined)
     assert.equal(parseChallenge('!!'), undefined)
