@@ -7,6 +7,7 @@ import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { type Cgroups, isFrozen, readCgroups, removeCgroup } from './cgroup.ts'
 import { realContainersDir } from './containers/find.ts'
 import { dropName } from './containers/names.ts'
+import { recordEvent } from './events/record.ts'
 import { cgroupsPathOf, isContainerId, rootOf } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
 import { findPrograms, killAndWait } from './processes.ts'
@@ -87,6 +88,8 @@ export async function removeContainer(
   await removeDirectory(claim)
   if (record === undefined) return
   dropName(root, record.id, record.name)
+  if (record.phase.name === 'started') recordEvent(root, record, 'die', { exitCode: '137' })
+  recordEvent(root, record, 'destroy')
   if (record.options.autoRemove) await dropAnonymousVolumes(root, record.options)
 }
 

@@ -8,6 +8,7 @@ import { checkCommand } from './command.ts'
 import { type NewContainer, newContainer } from './containers/create.ts'
 import { launchFacts } from './containers/facts.ts'
 import type { RunnerContext } from './context.ts'
+import { recordEvent } from './events/record.ts'
 import type { ContainerOptions } from './options.ts'
 import { explainStart, type OciRuntime, runArguments } from './runtime.ts'
 import { exitCodeOfSignal, SignalCatcher } from './signals.ts'
@@ -84,6 +85,7 @@ async function runIn(container: NewContainer, run: Run): Promise<number> {
   if (signals.ending !== undefined) return exitCodeOfSignal(signals.ending)
   context.signal?.throwIfAborted()
   const { log, pid: pidFile } = claim.paths
+  recordEvent(context.root, record, 'start')
   const exitCode = await superviseRuntime(
     {
       runtime,
@@ -95,6 +97,7 @@ async function runIn(container: NewContainer, run: Run): Promise<number> {
     },
     { signals, abort: context.signal, stopTimeoutMs: context.stopTimeoutMs ?? STOP_TIMEOUT_MS },
   )
+  recordEvent(context.root, record, 'die', { exitCode: String(exitCode) })
   if (exitCode !== 0) throwIfNotStarted(runtime, log, spec.process)
   return exitCode
 }

@@ -4,6 +4,7 @@ import { type ContainerOptions, normalPath } from './options.ts'
 /**
  * What a container leaves on the host as long as it exists. `<root>` is the local store.
  *
+ *     <root>/events.jsonl events.1.jsonl   what happened to containers
  *     <root>/container-names/<name>   a symlink that holds the id
  *     <root>/containers/<id>/     the OCI bundle; only root may enter
  *       lock                      held by flock(2) by whoever changes the container; as long as it runs, without a monitor

@@ -30,6 +30,7 @@ export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Pro
   unpause: async () => (await import('./unpause.ts')).unpauseCommand(),
   rm: async () => (await import('./rm.ts')).rmCommand(),
   ps: async () => (await import('./ps.ts')).psCommand(),
+  events: async () => (await import('./events.ts')).eventsCommand(),
   logs: async () => (await import('./logs.ts')).logsCommand(),
   attach: async () => (await import('./attach.ts')).attachCommand(),
   wait: async () => (await import('./wait.ts')).waitCommand(),

@@ -4,6 +4,7 @@ import { DrayError } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import { type Cgroups, readCgroups } from '../cgroup.ts'
 import type { RunnerContext } from '../context.ts'
+import { recordEvent } from '../events/record.ts'
 import { containersDir, DEFAULT_STATE_DIR } from '../layout.ts'
 import { checkOptions, type ContainerOptions } from '../options.ts'
 import { type Claim, type ContainerRecord, claimNew, writeRecord } from '../record.ts'
@@ -62,6 +63,7 @@ export async function newContainer(
           : { name: 'created' },
     }
     await writeRecord(claim.paths, record)
+    recordEvent(context.root, record, 'create')
     return { claim, record, runtime, cgroups }
   } catch (error) {
     await removeContainer(context.root, claim, record, cgroups)

@@ -82,7 +82,7 @@ export function areAboutState(filters: readonly string[]): boolean {
 }
 
 /** Labels of the image and of the options, which win. */
-export function labelsOf({ record }: Container): Readonly<Record<string, string>> {
+export function labelsOf({ record }: Pick<Container, 'record'>): Readonly<Record<string, string>> {
   return { ...record.rootfs.config.config?.Labels, ...record.options.labels }
 }
 

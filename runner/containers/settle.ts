@@ -2,10 +2,12 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { endRuntime, removeContainer, takeDown } from '../cleanup.ts'
 import { readCgroups } from '../cgroup.ts'
+import { recordEvent } from '../events/record.ts'
 import {
   type Claim,
   claimExisting,
   type ContainerRecord,
+  type RunEnd,
   readRecord,
   writeRecord,
 } from '../record.ts'
@@ -38,15 +40,22 @@ export async function settle(
   const end = readEnd(record.id, claim.paths, phase)
   if (end === undefined) return record
   const cgroups = await readCgroups()
+  recordEnd(root, record, end)
+  const settled = { ...record, phase: { ...phase, name: 'ended', ...end } } as const
   if (record.options.autoRemove) {
-    await removeContainer(root, claim, record, cgroups)
+    await removeContainer(root, claim, settled, cgroups)
     return undefined
   }
   await takeDown(claim, record, cgroups)
-  const settled = { ...record, phase: { ...phase, name: 'ended', ...end } } as const
   await writeRecord(claim.paths, settled)
   removeMonitorFiles(claim)
   return settled
+}
+
+function recordEnd(root: string, record: ContainerRecord, { exitCode, oomKilled }: RunEnd): void {
+  if (oomKilled) recordEvent(root, record, 'oom')
+  const attributes = { exitCode: exitCode === undefined ? 'unknown' : String(exitCode) }
+  recordEvent(root, record, 'die', attributes)
 }
 
 /** Whoever started it was killed on the way. */

@@ -8,6 +8,7 @@ import { lookUpUser } from '../bundle.ts'
 import { checkCommand } from '../command.ts'
 import { type Container, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
+import { recordEvent } from '../events/record.ts'
 import { findVariable, mergeEnvironment } from '../environment.ts'
 import { execArguments, explainStart, type OciRuntime } from '../runtime.ts'
 import { SignalCatcher } from '../signals.ts'
@@ -61,6 +62,8 @@ export async function execInContainer(
     const { volumes = [], tmpfs = [] } = container.record.options
     if (volumes.length + tmpfs.length === 0) await checkCommand(container.paths.merged, process)
     await writeFile(files.process, specText(process), { mode: 0o600 })
+    const line = options.command.join(' ')
+    recordEvent(context.root, container.record, `exec_start: ${line}`)
     return await start(container, process, files, options, context)
   } finally {
     await Promise.all(Object.values(files).map((path) => rm(path, { force: true })))

@@ -1,5 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
+import { recordEvent } from '../events/record.ts'
 import { sendSignal } from '../processes.ts'
 import { parseSignal } from '../signals.ts'
 import { killNow } from './stop.ts'
@@ -16,6 +17,7 @@ export async function killContainer(
 ): Promise<void> {
   const number = parseSignal(signal)
   const pid = requireRunning(container)
+  recordEvent(root, container.record, 'kill', { signal: String(number) })
   if (number === parseSignal('KILL')) await killNow(root, container, pid)
   else sendSignal(pid, number)
 }

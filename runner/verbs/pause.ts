@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import { type Container, readState } from '../containers/state.ts'
+import { recordEvent } from '../events/record.ts'
+import { rootOf } from '../layout.ts'
 import { pauseArguments, resumeArguments } from '../runtime.ts'
 import { requireRunning } from './kill.ts'
 
@@ -12,6 +14,7 @@ export async function pauseContainer(container: Container): Promise<void> {
   requireRunning(container)
   if (readState(container).status === 'paused') throw wrongState(container, 'paused already')
   await call(container, pauseArguments)
+  recordEvent(rootOf(container.paths), container.record, 'pause')
 }
 
 /** Lets the processes of a container go on. @throws CONTAINER_STATE unless it is paused */
@@ -19,6 +22,7 @@ export async function resumeContainer(container: Container): Promise<void> {
   requireRunning(container)
   if (readState(container).status !== 'paused') throw wrongState(container, 'not paused')
   await call(container, resumeArguments)
+  recordEvent(rootOf(container.paths), container.record, 'unpause')
 }
 
 async function call(

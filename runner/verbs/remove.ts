@@ -6,6 +6,7 @@ import { type Container, isRunning, readState } from '../containers/state.ts'
 import { waitForEnd } from '../containers/wait.ts'
 import { isDrayError } from '#oci/error.ts'
 import { dropAnonymousVolumes } from '../volumes/resolve.ts'
+import { recordEvent } from '../events/record.ts'
 import { sendSignal } from '../processes.ts'
 
 /** An owner removes its container itself when that was killed. */
@@ -30,6 +31,7 @@ export async function removeContainer(
   if (record.keeper === 'owner') return await removeOwned(root, container, state.pid)
   try {
     await changeContainer(root, container, async (claim, current) => {
+      if (current.phase.name === 'started') recordEvent(root, current, 'kill', { signal: '9' })
       await removeAll(root, claim, current, await readCgroups())
       if (options.volumes) await dropAnonymousVolumes(root, current.options)
     })

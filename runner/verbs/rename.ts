@@ -1,6 +1,7 @@
 import { changeContainer } from '../containers/change.ts'
 import { dropName, takeName } from '../containers/names.ts'
 import type { Container } from '../containers/state.ts'
+import { recordEvent } from '../events/record.ts'
 import { writeRecord } from '../record.ts'
 
 /** Gives a container another name. @throws NAME_TAKEN, USAGE, CONTAINER_STATE */
@@ -13,5 +14,6 @@ export async function renameContainer(
     takeName(root, record.id, name)
     await writeRecord(claim.paths, { ...record, name })
     dropName(root, record.id, record.name)
+    recordEvent(root, { ...record, name }, 'rename', { oldName: record.name })
   })
 }

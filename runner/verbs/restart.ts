@@ -1,6 +1,7 @@
 import { openContainer, realContainersDir } from '../containers/find.ts'
 import type { Container } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
+import { recordEvent } from '../events/record.ts'
 import { startContainer } from './start.ts'
 import { stopContainer } from './stop.ts'
 
@@ -13,4 +14,5 @@ export async function restartContainer(
   await stopContainer(context.root, container, options)
   const now = await openContainer(realContainersDir(context.root) ?? '', container.id)
   await startContainer(now ?? container, context)
+  recordEvent(context.root, container.record, 'restart')
 }

@@ -11,6 +11,7 @@ import { launchFacts } from '../containers/facts.ts'
 import { removeMonitorFiles } from '../containers/settle.ts'
 import { type Container, isRunning, readNumber, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
+import { recordEvent } from '../events/record.ts'
 import { createMonitored, DEFAULT_LOG, findMonitor } from '../monitor/conmon.ts'
 import { readBootId, startTicks } from '../processes.ts'
 import { type Claim, type ContainerRecord, type Run, writeRecord } from '../record.ts'
@@ -109,6 +110,7 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
     run(record.runtime, startArguments(record.runtimeRoot, id), { env }),
   )
   await writeRecord(paths, { ...record, phase })
+  recordEvent(context.root, record, 'start')
 }
 
 /** Of the environment of whoever starts it, the monitor hands on what the program needs that it runs at the end. */

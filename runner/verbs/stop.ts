@@ -3,6 +3,7 @@ import { changeContainer } from '../containers/change.ts'
 import { settleIfFree } from '../containers/settle.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { waitForEnd } from '../containers/wait.ts'
+import { recordEvent } from '../events/record.ts'
 import { sendSignal } from '../processes.ts'
 import { writeRecord } from '../record.ts'
 import { isLostOnNumber, parseSignal } from '../signals.ts'
@@ -31,6 +32,7 @@ export async function stopContainer(
   const state = readState(container)
   if (isRunning(state)) await end(root, container, state.pid, options)
   await settleIfFree(root, container)
+  if (isRunning(state)) recordEvent(root, container.record, 'stop')
 }
 
 async function end(
@@ -45,12 +47,14 @@ async function end(
   const number = parseSignal(name ?? 'TERM')
   const seconds = options.timeoutSeconds ?? record.options.stopTimeout ?? STOP_TIMEOUT_S
   if (!isLostOnNumber(number, pid)) {
+    recordEvent(root, record, 'kill', { signal: String(number) })
     sendSignal(pid, number)
     if (readState(container).status === 'paused') await resumeContainer(container)
     const withinMs = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000
     const after = await waitForEnd(root, container, { withinMs })
     if (after === undefined || !isRunning(after)) return
   }
+  recordEvent(root, record, 'kill', { signal: '9' })
   await killNow(root, container, pid)
 }
 

@@ -5,6 +5,7 @@ import { readCgroups, limitsSwap } from '../cgroup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import type { ContainerOptions } from '../options.ts'
+import { recordEvent } from '../events/record.ts'
 import { writeRecord } from '../record.ts'
 import { buildResources } from '../spec/limits.ts'
 
@@ -37,6 +38,7 @@ export async function updateContainer(
       await apply(record.runtime, record.runtimeRoot, record.id, options)
     }
     await writeRecord(claim.paths, { ...record, options })
+    recordEvent(root, record, 'update')
   })
 }
 

@@ -184,3 +184,32 @@ describe('a monitor that was killed', () => {
     assert.deepEqual(store.leftovers(), [])
   })
 })
+
+describe('what happens to a container', () => {
+  it('is told by dray events', async () => {
+    await ok('run', '-d', '--network', 'none', '--name', 'told', 'busybox:1', 'sleep', '1000')
+    await ok('exec', 'told', 'true')
+    await ok('pause', 'told')
+    await ok('unpause', 'told')
+    await ok('stop', 'told')
+    await ok('rm', 'told')
+    await store.dray(
+      'run',
+      '--rm',
+      '--network',
+      'none',
+      '--name',
+      'short',
+      'busybox:1',
+      'sh',
+      '-c',
+      'exit 3',
+    )
+    const of = (name: string, format: string) =>
+      ok('events', '--since', '1h', '--until', '0s', '-f', `container=${name}`, '--format', format)
+    const actions = 'create start exec_start: true pause unpause kill die stop destroy'
+    assert.equal((await of('told', '{{.Action}}')).replaceAll('\n', ' '), actions)
+    const brief = await of('short', '{{.Action}} {{.Actor.Attributes.exitCode}}')
+    assert.match(brief, /^create .*\nstart .*\ndie 3\ndestroy/)
+  })
+})

@@ -146,10 +146,14 @@ export function firstProgram(place: Playground): string | undefined {
 }
 
 /** Waits until `probe` says yes; fails after ten seconds. */
-export async function until(what: string, probe: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000
-  while (!probe()) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`)
+export async function until(
+  what: string,
+  probe: () => boolean | Promise<boolean>,
+  withinMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs
+  while (!(await probe())) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
     await delay(20)
   }
 }
