@@ -112,7 +112,7 @@ function install(root: string, packages: string): void {
 }
 
 /** The Debian mirror that this machine uses itself. */
-function mirror(): string {
+export function mirror(): string {
   for (const file of ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list']) {
     if (!existsSync(file)) continue
     const line = /^(?:URIs:|deb)\s+(?:\[[^\]]*\]\s+)?(https?:\S+)/m.exec(readFileSync(file, 'utf8'))
