@@ -43,6 +43,7 @@ describe('the explanation of the rules', () => {
       const decision = explain(CONFIG, question)
       assert.equal(decision.why, why)
       assert.equal(decision.isAllowed, why.startsWith('rule'))
+      assert.equal(decision.rule, /^rule "(.*?)"/.exec(why)?.[1])
     })
   }
 

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { parseRepositoryName } from '#oci/reference.ts'
-import { explain } from '#registry/auth/explain.ts'
 import { ANONYMOUS, type Identity } from '#registry/auth/identity.ts'
-import { ACTIONS, type Action, decide, parseRules } from '#registry/auth/rules.ts'
+import { ACTIONS, decide, parseRules } from '#registry/auth/rules.ts'
 import { parseConfig } from '#registry/index.ts'
 
 const alice: Identity = { name: 'alice', groups: ['dev', 'ops'] }
@@ -119,43 +118,4 @@ describe('the rules', () => {
       assert.throws(() => rulesOf(['anyone'], more), { code: 'CONFIG_INVALID' })
     })
   }
-})
-
-describe('the explanation of a decision', () => {
-  const auth = parseAuth({
-    groups: { dev: ['alice'] },
-    rules: [
-      { name: 'read', subjects: ['anyone'], repositories: ['public/**'], actions: ['pull'] },
-      { name: 'dev', subjects: ['group:dev'], repositories: ['dev/*'], actions: ['push'] },
-      {
-        name: 'ci',
-        subjects: [{ issuer: 'k8s', claims: { '/kubernetes.io/namespace': 'prod' } }],
-        repositories: ['prod/**'],
-        actions: ['pull'],
-      },
-    ],
-  })
-  const ask = (user: string, action: Action, repository: string, more: object = {}) =>
-    explain(auth, { user, action, repository: parseRepositoryName(repository), ...more })
-
-  it('names the rule', () => {
-    assert.deepEqual(ask('anonymous', 'pull', 'public/a'), {
-      ...{ isAllowed: true, rule: 'read', why: 'rule "read" lets anonymous pull public/a' },
-    })
-    assert.equal(ask('alice', 'push', 'dev/a').rule, 'dev')
-  })
-
-  it('says that no rule allows it', () => {
-    assert.deepEqual(ask('bob', 'push', 'dev/a'), {
-      ...{ isAllowed: false, why: 'no rule lets bob push dev/a' },
-    })
-    assert.equal(ask('anonymous', 'push', 'dev/a', { groups: [] }).isAllowed, false)
-  })
-
-  it('takes groups and claims that are asked about', () => {
-    assert.equal(ask('bob', 'push', 'dev/a', { groups: ['dev'] }).rule, 'dev')
-    const claims = { '/kubernetes.io/namespace': 'prod' }
-    assert.equal(ask('k8s:system:sa', 'pull', 'prod/a', { claims }).rule, 'ci')
-    assert.equal(ask('bob', 'pull', 'prod/a', { claims }).isAllowed, false)
-  })
 })
