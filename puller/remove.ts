@@ -91,7 +91,7 @@ async function checkUsers(
 }
 
 /** Digests of an image's manifests; of a damaged one, what it goes by. */
-async function manifestsOf(
+export async function manifestsOf(
   store: Store,
   descriptor: NamedImage['descriptor'],
 ): Promise<ReadonlySet<Digest>> {

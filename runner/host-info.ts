@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { promisify } from 'node:util'
 import { errorMessage } from '#oci/error.ts'
+import { type Advisory, advisoriesOf } from './advisories.ts'
 import { type Cgroups, readCgroups } from './cgroup.ts'
 import { isKernelAtLeast } from './host-facts.ts'
 import { takesLayersOneByOne } from './overlay.ts'
@@ -19,6 +20,8 @@ export interface RuntimeInfo {
   readonly version: string | undefined
   /** Why it can't be used; undefined when it can. */
   readonly obstacle: string | undefined
+  /** Holes that its version has: those that are its duty to close, and those that can't be used here. */
+  readonly advisories: { readonly open: readonly string[]; readonly prevented: readonly string[] }
 }
 
 /** What this host offers to containers. Plain data. */
@@ -87,15 +90,34 @@ async function describeRuntime(
 ): Promise<RuntimeInfo> {
   const found = await findRuntime(name, searchPath)
   if (found === undefined) {
-    return { name, path: undefined, version: undefined, obstacle: 'not installed' }
+    return {
+      name,
+      path: undefined,
+      version: undefined,
+      obstacle: 'not installed',
+      advisories: NONE,
+    }
   }
   const { path } = found
   try {
     const { stdout } = await run(path, ['--version'], { timeout: VERSION_TIMEOUT_MS })
-    return { name, path, version: stdout.split('\n')[0], obstacle: obstacleOf(found, cgroups) }
+    const version = stdout.split('\n')[0]
+    const advisories = advisoryIds(name, version)
+    return { name, path, version, obstacle: obstacleOf(found, cgroups), advisories }
   } catch (error) {
     const obstacle = `it does not start: ${errorMessage(error)}`
-    return { name, path, version: undefined, obstacle }
+    return { name, path, version: undefined, obstacle, advisories: NONE }
+  }
+}
+
+const NONE: RuntimeInfo['advisories'] = { open: [], prevented: [] }
+
+function advisoryIds(name: string, version: string | undefined): RuntimeInfo['advisories'] {
+  const idsOf = (all: readonly Advisory[]) => all.map(({ id }) => id)
+  const known = advisoriesOf(name, version)
+  return {
+    open: idsOf(known.filter(({ isPrevented }) => !isPrevented)),
+    prevented: idsOf(known.filter(({ isPrevented }) => isPrevented)),
   }
 }
 

@@ -57,6 +57,8 @@ const CLOSE_RANGE_CLOEXEC = 4
 const MNT_DETACH = 2
 const UMOUNT_NOFOLLOW = 8
 const LOCK_EX_NB = 2 | 4
+const MS_RDONLY = 0x1
+const MS_REMOUNT = 0x20
 const MS_BIND = 0x1000
 const CLONE_NEWNET = 0x40000000
 const AF_UNIX = 1
@@ -106,6 +108,19 @@ export function moveMount(fd: number, target: string): void {
 export function mount(source: string, target: string, type: string, options: string): void {
   const sys = native()
   checked(sys, 'mount', sys.mount(source, target, type, 0, options))
+}
+
+/** Shows a directory or file at a second place, without what is mounted below it. */
+export function bindMount(source: string, target: string): void {
+  const sys = native()
+  checked(sys, 'mount', sys.mount(source, target, null, MS_BIND, null))
+}
+
+/** Has what is mounted at a place refuse writes. */
+export function makeMountReadOnly(target: string): void {
+  const sys = native()
+  const flags = MS_REMOUNT | MS_BIND | MS_RDONLY
+  checked(sys, 'mount', sys.mount(null, target, null, flags, null))
 }
 
 /**

@@ -1,40 +1,75 @@
-import { Command } from 'commander'
-import { formatSize, formatTable, shortDigest } from '../output/format.ts'
+import { Command, Option } from 'commander'
+import type { ImageSummary } from '#puller/index.ts'
+import { filterImages } from '../image-filter.ts'
+import { formatSize, shortDigest } from '../output/format.ts'
 import { print } from '../output/print.ts'
+import { printRows, type Row } from '../output/rows.ts'
 import { openLocalStore } from '../store.ts'
-import { type StoreOptions, withStoreOptions } from './options.ts'
+import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface ImagesOptions extends StoreOptions {
-  readonly format: 'table' | 'json'
+  readonly format: string
   readonly quiet?: true
   readonly digests?: true
+  readonly filter: readonly string[]
 }
 
 export function imagesCommand(): Command {
   const command = new Command('images')
     .description('List the images of the local store')
+    .argument('[name]', 'only those of a repository, or with a tag; may have * in it')
     .option('-q, --quiet', 'print digests only')
     .option('--digests', 'print digests whole')
-    .option('--format <format>', 'table or json (one object a line)', 'table')
-  return withStoreOptions(command).action(images)
+    .option(
+      '-f, --filter <key=value>',
+      'dangling=true (images without a name), reference=PATTERN (repeatable)',
+      collect,
+      [],
+    )
+    .option('--format <format>', 'table, json (one object a line), or a Go template', 'table')
+    .addOption(new Option('-a, --all').hideHelp())
+  return withExamples(withStoreOptions(command), [
+    ['dray images registry.example/team/app', 'all tags of one repository'],
+    ["dray images --format '{{.Repository}}:{{.Tag}} {{.Size}}'", 'a line each'],
+    ['dray rmi $(dray images -q -f dangling=true)', 'those that lost their names'],
+  ]).action(images)
 }
 
-async function images(options: ImagesOptions): Promise<void> {
+async function images(name: string | undefined, options: ImagesOptions): Promise<void> {
   const { listImages } = await import('#puller/index.ts')
-  const list = await listImages(await openLocalStore(options))
-  if (options.format === 'json') {
-    for (const image of list) print(JSON.stringify(image))
-    return
-  }
+  const filters = [...options.filter, ...(name === undefined ? [] : [`reference=${name}`])]
+  const list = filterImages(await listImages(await openLocalStore(options)), filters)
   if (options.quiet) {
     for (const digest of new Set(list.map(({ digest }) => digest))) print(digest)
-    return
+  } else if (options.format === 'json') {
+    for (const image of list) print(JSON.stringify(image))
+  } else {
+    printRows(
+      list.map((image) => rowOf(image, options.digests === true)),
+      {
+        format: options.format,
+        columns: [
+          ['IMAGE', 'Name'],
+          ['DIGEST', 'ID'],
+          ['PLATFORM', 'Platforms'],
+          ['SIZE', 'Size'],
+        ],
+      },
+    )
   }
-  const rows = list.map(({ name, digest, platforms, size }) => [
-    name ?? '<none>',
-    options.digests ? digest : shortDigest(digest),
-    platforms.join(','),
-    formatSize(size),
-  ])
-  print(formatTable([['IMAGE', 'DIGEST', 'PLATFORM', 'SIZE'], ...rows]))
+}
+
+function rowOf({ name, digest, platforms, size }: ImageSummary, whole: boolean): Row {
+  const at = name?.indexOf('@') ?? -1
+  const colon = name?.lastIndexOf(':') ?? -1
+  const isTagged = name !== undefined && at < 0 && colon > name.lastIndexOf('/')
+  return {
+    Name: name ?? '<none>',
+    Repository: name === undefined ? '<none>' : name.slice(0, isTagged ? colon : at),
+    Tag: isTagged ? name.slice(colon + 1) : '<none>',
+    ID: whole ? digest : shortDigest(digest),
+    Digest: digest,
+    Platforms: platforms.join(','),
+    Size: formatSize(size),
+  }
 }

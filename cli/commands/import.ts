@@ -7,7 +7,7 @@ import { interruptible } from '../interrupt.ts'
 import { formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { openLocalStore } from '../store.ts'
-import { type StoreOptions, withPlatformOption, withStoreOptions } from './options.ts'
+import { type StoreOptions, withExamples, withPlatformOption, withStoreOptions } from './options.ts'
 
 interface ImportOptions extends StoreOptions {
   readonly cmd?: string
@@ -37,7 +37,10 @@ export function importCommand(): Command {
     .option('-u, --user <user[:group]>', 'user')
     .option('-l, --label <K=V>', 'label (repeatable)', collect, [])
     .option('-q, --quiet', 'print nothing but the digest')
-  return withStoreOptions(withPlatformOption(command)).action(importSource)
+  return withExamples(withStoreOptions(withPlatformOption(command)), [
+    ['dray import rootfs.tar.gz debian:12', 'a tar'],
+    [`dray import --cmd '["/app"]' -u 1000 build/ app:1`, 'a directory, and how it runs'],
+  ]).action(importSource)
 }
 
 async function importSource(source: string, image: string, options: ImportOptions): Promise<void> {

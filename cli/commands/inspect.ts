@@ -1,27 +1,53 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import { DrayError, isDrayError } from '#oci/error.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
+import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface InspectOptions extends StoreOptions {
   readonly format?: string
+  readonly type?: 'container' | 'image'
 }
 
 export function inspectCommand(): Command {
   const command = new Command('inspect')
-    .description('Show all that is known of containers')
-    .argument('<container...>', 'names or ids')
+    .description('Show all that is known of containers and images')
+    .argument('<thing...>', 'names or ids of containers, or else names or digests of images')
     .option('-f, --format <template>', 'a Go template over each; default: a JSON list')
+    .addOption(new Option('--type <type>', 'look for these only').choices(['container', 'image']))
   return withExamples(withStoreOptions(command), [
     ['dray inspect web', 'everything, as JSON'],
     ["dray inspect -f '{{.State.Status}} {{.State.ExitCode}}' job", 'two facts'],
+    ["dray inspect --type image -f '{{json .Config.Cmd}}' app:1.2", 'what an image runs'],
   ]).action(inspect)
 }
 
-async function inspect(references: readonly string[], options: InspectOptions): Promise<void> {
-  const { describeContainer } = await import('#runner/verbs/inspect.ts')
+async function inspect(names: readonly string[], options: InspectOptions): Promise<void> {
   const { root } = runnerContext(options)
-  await inspectEach(references, options.format, async (reference) =>
-    describeContainer(await openContainer(root, reference)),
-  )
+  await inspectEach(names, options.format, async (name) => {
+    if (options.type === 'image') return await describeImageOf(name, options)
+    try {
+      const { describeContainer } = await import('#runner/verbs/inspect.ts')
+      return describeContainer(await openContainer(root, name))
+    } catch (error) {
+      if (options.type === 'container' || !isDrayError(error, 'CONTAINER_UNKNOWN')) throw error
+      return await describeOther(name, options)
+    }
+  })
+}
+
+async function describeOther(name: string, options: InspectOptions): Promise<unknown> {
+  try {
+    return await describeImageOf(name, options)
+  } catch (cause) {
+    if (!isDrayError(cause, 'IMAGE_UNKNOWN')) throw cause
+    const message = `no container is called ${JSON.stringify(name)}, nor an image: dray ps -a and dray images list them`
+    throw new DrayError('IMAGE_UNKNOWN', message, { cause })
+  }
+}
+
+async function describeImageOf(name: string, options: InspectOptions): Promise<unknown> {
+  const { describeImage } = await import('#puller/index.ts')
+  return await describeImage(await openLocalStore(options), name)
 }

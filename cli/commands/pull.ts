@@ -11,6 +11,7 @@ import {
   count,
   rate,
   type TransferOptions,
+  withExamples,
   withLayerStoreOption,
   withPlatformOption,
   withTransferOptions,
@@ -32,7 +33,10 @@ export function pullCommand(): Command {
     .option('--max-connections <n>', 'requests at once, at the most (default: 8)', count)
     .option('--limit-rate <bytes>', 'bytes per second, at the most, such as 20m', rate)
     .option('--low-priority', 'take only the CPU and disk time that nobody else wants')
-  return withLayerStoreOption(withPlatformOption(withTransferOptions(command))).action(pull)
+  return withExamples(withLayerStoreOption(withPlatformOption(withTransferOptions(command))), [
+    ['dray pull debian:12', 'by its tag'],
+    ['dray pull --platform linux/arm64 --no-unpack registry.example/app:1', 'for another machine'],
+  ]).action(pull)
 }
 
 async function pull(image: string, options: PullOptions, command: Command): Promise<void> {

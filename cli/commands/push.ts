@@ -5,7 +5,7 @@ import { print } from '../output/print.ts'
 import { createProgressView } from '../output/progress.ts'
 import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
-import { count, type TransferOptions, withTransferOptions } from './options.ts'
+import { count, type TransferOptions, withExamples, withTransferOptions } from './options.ts'
 
 interface PushOptions extends TransferOptions {
   readonly maxConnections?: number
@@ -17,7 +17,10 @@ export function pushCommand(): Command {
     .argument('<image>', 'image of the local store, oci:DIR[:NAME] or docker-archive:FILE[:NAME]')
     .argument('[target]', '[registry/]name[:tag], where it differs from the name of the image')
     .option('--max-connections <n>', 'blobs sent at once (default: 4)', count)
-  return withTransferOptions(command).action(push)
+  return withExamples(withTransferOptions(command), [
+    ['dray push registry.example/app:1', 'an image of the local store, to where its name says'],
+    ['dray push oci:build/app:1 localhost:5000/app:1', 'one that a builder wrote to a directory'],
+  ]).action(push)
 }
 
 async function push(

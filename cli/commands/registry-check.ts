@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { CheckReport } from '#registry/check/findings.ts'
 import { print } from '../output/print.ts'
 import type { RegistryOptions } from './registry-options.ts'
+import { withExamples } from './options.ts'
 
 interface CheckOptions extends RegistryOptions {
   readonly json?: true
@@ -9,12 +10,14 @@ interface CheckOptions extends RegistryOptions {
 
 /** Without the options that every registry has, which take long to load. */
 export function checkCommand(): Command {
-  return new Command('check')
+  const command = new Command('check')
     .description(
       'Try all that a registry will ask of its directory or bucket; the exit code is 0 if it can be used',
     )
     .option('--json', 'print what was found as JSON')
-    .action(check)
+  return withExamples(command, [
+    ['dray registry check --data /srv/registry', 'before dray serve is started there'],
+  ]).action(check)
 }
 
 async function check(options: CheckOptions): Promise<void> {

@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander'
 import { parseRepositoryName } from '#oci/reference.ts'
 import type { Action } from '#registry/index.ts'
 import { checkCommand } from './registry-check.ts'
+import { withExamples } from './options.ts'
 
 interface CanOptions {
   readonly config?: string
@@ -21,7 +22,7 @@ export function registryCommand(): Command {
 }
 
 function canCommand(): Command {
-  return new Command('can')
+  const command = new Command('can')
     .description(
       'Say whether the rules let somebody do something, and which one; the exit code is 0 or 1',
     )
@@ -34,7 +35,9 @@ function canCommand(): Command {
     .option('--config <file>', 'config file of the registry (default: that of DRAY_CONFIG)')
     .option('--group <name>', 'a group of the user, besides those of the config file', collect, [])
     .option('--claim <name=value>', 'a claim of the token of the user', collectClaim, {})
-    .action(can)
+  return withExamples(command, [
+    ['dray registry can alice push team/app', 'by the rules of DRAY_CONFIG'],
+  ]).action(can)
 }
 
 async function can(

@@ -4,12 +4,17 @@ import type { Logger } from 'pino'
 import type { Registry, RegistryConfig } from '#registry/index.ts'
 import { say } from '../output/print.ts'
 import type { RegistryOptions } from './registry-options.ts'
+import { withExamples } from './options.ts'
 
 /** Without its options, which take long to load. */
 export function serveCommand(): Command {
-  return new Command('serve')
-    .description('Run a registry, with its content in a directory or in an S3 bucket')
-    .action(serve)
+  const command = new Command('serve').description(
+    'Run a registry, with its content in a directory or in an S3 bucket',
+  )
+  return withExamples(command, [
+    ['dray serve --data /srv/registry', 'for this machine, on port 5000'],
+    ['dray serve --config /etc/dray/registry.json', 'as a file says'],
+  ]).action(serve)
 }
 
 async function serve(options: RegistryOptions): Promise<void> {

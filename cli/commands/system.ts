@@ -1,10 +1,18 @@
 import { Command } from 'commander'
 import { runnerContext } from '../containers.ts'
+import { measureAll, sizeOfAll } from '../disk-usage.ts'
+import { confirm } from '../output/confirm.ts'
+import { formatSize } from '../output/format.ts'
 import { print, say } from '../output/print.ts'
+import { printRows } from '../output/rows.ts'
+import { printRemoved, pruneStore } from '../prune.ts'
+import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface PruneOptions extends StoreOptions {
+  readonly all?: true
   readonly volumes?: true
+  readonly force?: true
 }
 
 export function systemCommand(): Command {
@@ -13,11 +21,25 @@ export function systemCommand(): Command {
     withExamples(
       withStoreOptions(
         new Command('prune')
-          .description('Remove containers that do not run, and networks that no container is on')
-          .option('--volumes', 'also volumes with made-up names that no container has'),
+          .description(
+            'Remove containers that do not run, networks and images without a name that no container uses, and what pulls left',
+          )
+          .option('-a, --all', 'also images with a name that no container uses')
+          .option('--volumes', 'also volumes with made-up names that no container has')
+          .option('-f, --force', 'without asking'),
       ),
-      [['dray system prune --volumes', 'all that nobody uses']],
+      [['dray system prune -af --volumes', 'all that nobody uses']],
     ).action(prune),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('df')
+          .description('Show what takes how much of the disk')
+          .option('--format <format>', 'table, json, or a Go template'),
+      ),
+      [["dray system df --format '{{.Type}}: {{.Reclaimable}}'", 'what could be freed']],
+    ).action(df),
   )
   command.addCommand(
     withExamples(
@@ -40,14 +62,47 @@ export function systemCommand(): Command {
   return command
 }
 
+async function df(options: StoreOptions & { readonly format?: string }): Promise<void> {
+  const usages = await measureAll(await openLocalStore(options), options)
+  const rows = usages.map(({ type, total, active, size, reclaimable }) => ({
+    Type: type,
+    TotalCount: total,
+    Active: active,
+    Size: formatSize(size),
+    Reclaimable: `${formatSize(reclaimable)} (${Math.round((100 * reclaimable) / (size || 1))}%)`,
+  }))
+  printRows(rows, {
+    format: options.format,
+    columns: [
+      ['TYPE', 'Type'],
+      ['TOTAL', 'TotalCount'],
+      ['ACTIVE', 'Active'],
+      ['SIZE', 'Size'],
+      ['RECLAIMABLE', 'Reclaimable'],
+    ],
+  })
+}
+
 async function prune(options: PruneOptions): Promise<void> {
+  const what = [
+    'all containers that do not run',
+    'all networks that no container uses',
+    ...(options.volumes ? ['all volumes with made-up names that no container has'] : []),
+    options.all ? 'all images that no container uses' : 'all images without a name',
+    'what pulls left unfinished',
+  ]
+  if (!(await confirm(`This removes:\n  - ${what.join('\n  - ')}`, options.force))) return
+  const store = await openLocalStore(options)
+  const before = sizeOfAll(await measureAll(store, options))
   const { pruneContainers, pruneNetworks, pruneVolumes } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
   const onTrouble = (message: string) => say(`dray: ${message}`)
-  for (const id of await pruneContainers(root, onTrouble)) print(id)
-  for (const name of await pruneNetworks(root, onTrouble)) print(name)
-  if (!options.volumes) return
-  for (const name of await pruneVolumes(root, onTrouble)) print(name)
+  printRemoved('Containers', await pruneContainers(root, onTrouble))
+  printRemoved('Networks', await pruneNetworks(root, onTrouble))
+  if (options.volumes) printRemoved('Volumes', await pruneVolumes(root, onTrouble))
+  await pruneStore(store, options)
+  const after = sizeOfAll(await measureAll(store, options))
+  print(`Total reclaimed space: ${formatSize(Math.max(0, before - after))}`)
 }
 
 async function boot(options: StoreOptions): Promise<void> {

@@ -33,7 +33,8 @@ export function composeManifest(config: Descriptor, layers: readonly Descriptor[
   return document(mediaType, { schemaVersion: 2, mediaType, config, layers })
 }
 
-function document(mediaType: string, value: unknown): Document {
+/** A JSON document of an image. */
+export function document(mediaType: string, value: unknown): Document {
   const bytes = Buffer.from(JSON.stringify(value))
   return { descriptor: describe(mediaType, bytes), bytes }
 }

@@ -1,10 +1,10 @@
 import { DrayError } from '#oci/error.ts'
 import { parseReference, type Reference } from '#oci/reference.ts'
+import { onlyImage, stageImages } from '../archive/stage.ts'
 import type { LocalImage } from '../push.ts'
-import { openBlobs, writeSmallBlob } from '../store/blobs.ts'
+import { openBlobs } from '../store/blobs.ts'
 import { findImage, readImageIndex } from '../store/image-index.ts'
 import type { Store } from '../store/store.ts'
-import { convertDockerArchive } from './docker-archive.ts'
 import { findLocal } from './find-local.ts'
 import { keepImage } from './keep.ts'
 
@@ -44,17 +44,9 @@ export async function openImage(
   }
   const stage = await store.stage()
   try {
-    const { config, manifest } = await convertDockerArchive(path, name, {
-      layoutDir: stage.dir,
-      stageDir: stage.dir,
-      signal,
-    })
-    for (const { descriptor, bytes } of [config, manifest])
-      await writeSmallBlob(stage.dir, descriptor.digest, bytes)
-    return {
-      image: { source: openBlobs(stage.dir), descriptor: manifest.descriptor },
-      close: () => stage.close(),
-    }
+    const staged = await stageImages(path, stage.dir, { name, signal })
+    const { descriptor } = onlyImage(staged, path, name)
+    return { image: { source: staged.source, descriptor }, close: () => stage.close() }
   } catch (error) {
     await stage.close()
     throw error

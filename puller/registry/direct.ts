@@ -171,10 +171,11 @@ class Connection {
 
   /** @returns what of the bytes is body */
   #receiveHead(exchange: Exchange, bytes: Buffer): Buffer {
-    const head = Buffer.concat([exchange.head ?? Buffer.alloc(0), bytes])
+    const before = exchange.head ?? Buffer.alloc(0)
+    const head = before.length === 0 ? bytes : Buffer.concat([before, bytes])
     const end = head.indexOf('\r\n\r\n')
     if (end < 0 && head.length < HEAD_LIMIT) {
-      exchange.head = head
+      exchange.head = Buffer.from(head)
       return head.subarray(0, 0)
     }
     const answer = parseHead(head.subarray(0, Math.max(0, end)).toString('latin1'), exchange.range)

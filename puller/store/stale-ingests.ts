@@ -16,6 +16,37 @@ export async function removeStaleIngests(layout: StoreLayout, now = Date.now()):
   }
 }
 
+/** What pulls left unfinished, or are at work on. */
+export interface IngestUsage {
+  readonly count: number
+  readonly bytes: number
+  /** How many a process has open, and their bytes. */
+  readonly open: { readonly count: number; readonly bytes: number }
+}
+
+/** What all ingests take on the disk. */
+export async function measureIngests(layout: StoreLayout): Promise<IngestUsage> {
+  const all = { count: 0, bytes: 0 }
+  const open = { count: 0, bytes: 0 }
+  for (const name of await namesIn(layout.ingests)) {
+    const dir = join(layout.ingests, name)
+    const { blocks } = await stat(join(dir, 'data')).catch(() => ({ blocks: 0 }))
+    const lock = tryLockFile(join(dir, 'lock'))
+    lock?.release()
+    for (const sum of lock === undefined ? [all, open] : [all]) {
+      sum.count++
+      sum.bytes += blocks * BLOCK_SIZE
+    }
+  }
+  return { ...all, open }
+}
+
+/** Removes what pulls left unfinished, whatever its age. */
+export async function removeFreeIngests(layout: StoreLayout): Promise<void> {
+  for (const name of await namesIn(layout.ingests))
+    await removeFreeIngest(join(layout.ingests, name))
+}
+
 /** Removes the directory of an ingest, if there is one and no process has it open. */
 export async function removeFreeIngest(dir: string): Promise<void> {
   const lock = tryLockFile(join(dir, 'lock'))
@@ -23,3 +54,5 @@ export async function removeFreeIngest(dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true })
   lock.release()
 }
+
+const BLOCK_SIZE = 512 // of stat(2)

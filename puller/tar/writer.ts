@@ -3,10 +3,10 @@ import { DrayError } from '#oci/error.ts'
 import { encodeHeader, paddingFor } from './encode.ts'
 import { printable } from './entry.ts'
 import { BLOCK_SIZE } from './header.ts'
-import { type WalkedFile, walkTree } from './walk.ts'
+import { type WalkedFile, type WalkOptions, walkTree } from './walk.ts'
 
 /** Options of {@link writeTar}. */
-export interface WriteTarOptions {
+export interface WriteTarOptions extends WalkOptions {
   readonly signal?: AbortSignal
 }
 
@@ -21,16 +21,16 @@ export interface WriteTarOptions {
  */
 export async function* writeTar(
   root: string | Buffer,
-  { signal }: WriteTarOptions = {},
+  { signal, ...walk }: WriteTarOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   const output = createAssembler()
-  for (const file of walkTree(root)) {
+  for (const file of walkTree(root, walk)) {
     for (const chunk of output.append(encodeHeader(file.head))) {
       signal?.throwIfAborted()
       yield chunk
     }
     if (file.head.type !== 'file' || file.head.size === 0) continue
-    for (const chunk of appendContent(output, file)) {
+    for (const chunk of appendContent(output, file, walk.isLive ?? false)) {
       signal?.throwIfAborted()
       yield chunk
     }
@@ -85,19 +85,34 @@ function createAssembler(): Assembler {
   }
 }
 
-function* appendContent(output: Assembler, { head, source }: WalkedFile): Generator<Buffer> {
+/** Of a file that somebody writes to, what it holds now: as many bytes as its header says, zeros for those that are gone. */
+function* appendContent(
+  output: Assembler,
+  { head, source }: WalkedFile,
+  isLive: boolean,
+): Generator<Buffer> {
   const fd = openSync(source, READ_ONLY)
   try {
-    const isWhole = yield* output.appendFrom(head.size, (target) => readSync(fd, target))
+    const read = (target: Buffer) => readSync(fd, target) || (isLive ? zero(target) : 0)
+    const isWhole = yield* output.appendFrom(head.size, read)
     const stats = fstatSync(fd)
+    if (isLive && !stats.isFile()) throw changed(head.path)
+    if (isLive) return yield* output.append(paddingFor(head.size))
     if (!isWhole || !stats.isFile() || stats.size !== head.size) {
-      throw new DrayError(
-        'LAYER_INVALID',
-        `${printable(source)} changed while it was read: import a tree that nothing writes to`,
-      )
+      throw changed(head.path)
     }
   } finally {
     closeSync(fd)
   }
   yield* output.append(paddingFor(head.size))
+}
+
+function zero(target: Buffer): number {
+  target.fill(0)
+  return target.length
+}
+
+function changed(path: Buffer): DrayError {
+  const what = `${printable(path)} changed while it was read`
+  return new DrayError('LAYER_INVALID', `${what}: take a tree that nothing writes to`)
 }

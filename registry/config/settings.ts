@@ -47,7 +47,9 @@ export const SETTINGS = {
     flag: 'data',
     argument: 'dir',
     summary: 'directory of its content, when no bucket is set',
-    details: 'It must be on one local file system; processes of one machine may share it.',
+    details:
+      'It must be on one local file system. Processes may share it that are in one PID namespace: ' +
+      'they tell by process numbers which uploads another one is writing to.',
   }),
   s3: section(
     {

@@ -29,7 +29,7 @@ export function containerChanges({ paths, record }: Container): Difference[] {
 }
 
 /** Made for what is mounted there; nobody changed them. */
-const MOUNT_POINTS = new Set([
+export const MOUNT_POINTS: ReadonlySet<string> = new Set([
   '/proc',
   '/sys',
   '/dev',

@@ -34,7 +34,7 @@ const REFUSED: readonly (readonly [string, unknown])[] = [
   ['two colons', `sha256:sha256:${HEX_64}`],
   ['a line feed at the end', `sha256:${HEX_64}\n`],
   ['a space before it', ` sha256:${HEX_64}`],
-  ['a path', `sha256:../${HEX_64.slice(3)}`],
+  ['a path (CVE-2024-3727)', `sha256:../${HEX_64.slice(3)}`],
   ['digits of another script', `sha256:${'٣'.repeat(64)}`],
   ['a number', 12],
   ['null', null],

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
-import { type ConfigDocument, parseConfig, startRegistry } from '#registry/index.ts'
+import { type ConfigDocument, parseConfig, type Storage, startRegistry } from '#registry/index.ts'
 import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
 import { s3Layout } from '#registry/storage/s3/layout.ts'
-import { openObjectStore } from '#registry/storage/s3/object-store.ts'
+import { type ObjectStore, openObjectStore } from '#registry/storage/s3/object-store.ts'
 import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
+import { testClosedReplicas } from '../contract/registry/closed-replicas.ts'
 import { createRegistryClient, type RegistryFixture } from '../contract/registry/fixture.ts'
 import { testRegistry } from '../contract/registry/registry.ts'
 import { type Ceph, startCeph } from '../support/ceph-rgw.ts'
@@ -15,21 +16,22 @@ before(async () => {
 })
 after(() => ceph.stop())
 
-async function replicas(flags: ConfigDocument = {}): Promise<RegistryFixture> {
+const layout = s3Layout('')
+
+function openBucket(bucket: string): Storage & { readonly store: ObjectStore } {
   const { endpoint, credentials } = ceph
-  const bucket = await ceph.createBucket()
   const options = { bucket, endpoint, credentials, region: 'us-east-1', pathStyle: true }
-  const layout = s3Layout('')
+  const store = openObjectStore(options)
+  const content = createS3BlobDriver(store, layout)
+  return { store, content, records: createS3RecordDriver(store, layout) }
+}
+
+async function replicas(flags: ConfigDocument = {}): Promise<RegistryFixture> {
+  const bucket = await ceph.createBucket()
   const config = parseConfig({ env: {}, flags: { ...flags, listen: '127.0.0.1:0' } })
-  const start = () => {
-    const store = openObjectStore(options)
-    const content = createS3BlobDriver(store, layout)
-    return startRegistry(config, {
-      storage: { content, records: createS3RecordDriver(store, layout) },
-    })
-  }
+  const start = () => startRegistry(config, { storage: openBucket(bucket) })
   const registries = [await start(), await start()]
-  const viewer = openObjectStore(options)
+  const { store: viewer } = openBucket(bucket)
   return {
     urls: registries.map(({ url }) => url),
     async contents() {
@@ -47,6 +49,10 @@ async function replicas(flags: ConfigDocument = {}): Promise<RegistryFixture> {
 }
 
 testRegistry('two replicas on one bucket', replicas)
+testClosedReplicas('two replicas on one bucket', async () => {
+  const bucket = await ceph.createBucket()
+  return { open: async () => openBucket(bucket), remove: async () => {} }
+})
 
 it('a registry finds its bucket by its configuration, and its credentials in the environment', async () => {
   process.env.AWS_ACCESS_KEY_ID = ceph.credentials.accessKeyId

@@ -5,8 +5,10 @@ import { type ConfigDocument, parseConfig, startRegistry } from '#registry/index
 import { createMemoryBlobDriver } from '#registry/storage/memory/blob-driver.ts'
 import { createMemoryRecordDriver } from '#registry/storage/memory/record-driver.ts'
 import { openSqliteRecordDriver } from '#registry/storage/sqlite-record-driver.ts'
+import { testClosedReplicas } from '../contract/registry/closed-replicas.ts'
 import type { RegistryFixture } from '../contract/registry/fixture.ts'
 import { testRegistry } from '../contract/registry/registry.ts'
+import { openFilesStorage } from './faults/files-storage.ts'
 
 async function inMemory(flags: ConfigDocument = {}): Promise<RegistryFixture> {
   const records = createMemoryRecordDriver()
@@ -41,3 +43,7 @@ async function onFiles(flags: ConfigDocument = {}): Promise<RegistryFixture> {
 
 testRegistry('a registry in memory', inMemory)
 testRegistry('two processes on one data directory', onFiles)
+testClosedReplicas('two processes on one data directory', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'dray-registry-'))
+  return { open: () => openFilesStorage(dataDir), remove: () => rm(dataDir, { recursive: true }) }
+})

@@ -177,18 +177,24 @@ async function listObjects(
   { after, limit }: { readonly after?: string; readonly limit: number },
 ): Promise<ObjectEntry[]> {
   const entries: ObjectEntry[] = []
-  let token: string | undefined
-  do {
+  for (let from = after, token: string | undefined; ; ) {
     const command = new ListObjectsV2Command({
       ...{ Bucket, Prefix: prefix, MaxKeys: Math.min(limit - entries.length, PAGE) },
       ...(token === undefined ? {} : { ContinuationToken: token }),
-      ...(token === undefined && after !== undefined ? { StartAfter: after } : {}),
+      ...(token === undefined && from !== undefined ? { StartAfter: from } : {}),
     })
-    const page = await client.send(command, sending)
-    for (const { Key = '', Size = 0, LastModified = new Date(0) } of page.Contents ?? []) {
+    const {
+      Contents = [],
+      IsTruncated,
+      NextContinuationToken,
+    } = await client.send(command, sending)
+    for (const { Key = '', Size = 0, LastModified = new Date(0) } of Contents) {
       entries.push({ key: Key, size: Size, modified: LastModified })
     }
-    token = page.IsTruncated ? page.NextContinuationToken : undefined
-  } while (token !== undefined && entries.length < limit)
-  return entries
+    if (!IsTruncated || entries.length >= limit) return entries
+    // Not every server that has more to say says how to ask for it.
+    token = NextContinuationToken
+    if (token === undefined && Contents.length === 0) throw new Error('the list has no next page')
+    from = entries.at(-1)?.key
+  }
 }

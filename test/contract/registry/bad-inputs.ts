@@ -171,8 +171,12 @@ export function testBadInputs(name: string, start: StartRegistry): void {
         const layers = Array.from({ length: 20_000 }, (_, n) =>
           descriptorOf(MEDIA_TYPE.ociLayer, String(n)),
         )
-        const many = JSON.stringify({ ...imageManifest('good'), layers })
+        const withLayers = (all: readonly object[]) =>
+          JSON.stringify({ ...imageManifest('good'), layers: all })
+        const many = withLayers(layers)
         await refused(404, 'MANIFEST_BLOB_UNKNOWN', 'PUT', path, { body: many })
+        const more = withLayers(Array.from({ length: 5 }, () => layers).flat())
+        await refused(413, 'MANIFEST_INVALID', 'PUT', path, { body: more })
       }))
 
     it('are refused for pages and ranges that are none', () =>

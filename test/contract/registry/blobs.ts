@@ -77,6 +77,21 @@ export function testBlobs(name: string, start: StartRegistry): void {
       assert.equal(headRange.headers['content-length'], '5')
     })
 
+    it('serves ranges that overlap, and none of a blob without bytes', async () => {
+      const path = `/v2/blobs/blobs/${await client.pushBlob('blobs', 'overlapping')}`
+      const overlapping = { range: 'bytes=0-4,2-6' }
+      const parts = await client.expect(206, 'GET', path, { headers: overlapping })
+      assert.match(parts.body.toString(), /\r\n\r\noverl\r\n.*\r\n\r\nerlap\r\n/s)
+      const all = { range: 'bytes=0-,0-,0-' }
+      const whole = await client.expect(200, 'GET', path, { headers: all })
+      assert.equal(whole.body.toString(), 'overlapping')
+      const empty = `/v2/blobs/blobs/${await client.pushBlob('blobs', '')}`
+      for (const range of ['bytes=0-', 'bytes=0-0', 'bytes=-1']) {
+        const { headers } = await client.expect(416, 'GET', empty, { headers: { range } })
+        assert.equal(headers['content-range'], 'bytes */0')
+      }
+    })
+
     it('honours conditions on blobs', async () => {
       const digest = await client.pushBlob('blobs', 'conditional')
       const path = `/v2/blobs/blobs/${digest}`

@@ -60,6 +60,10 @@ export function testDiscovery(name: string, start: StartRegistry): void {
         path = nextPage(answer)
       }
       assert.deepEqual(seen, tags)
+      const first = await client.expect(200, 'GET', '/v2/pages/tags/list?n=3')
+      await client.expect(202, 'DELETE', '/v2/pages/manifests/1')
+      const second = await client.expect(200, 'GET', nextPage(first) ?? '')
+      assert.deepEqual(JSON.parse(second.body.toString()).tags, tags.slice(3, 6))
       for (const query of ['n=-1', 'n=abc', 'n=1.5', 'n=1e18', 'n=1&n=2', 'last=%00', 'n=']) {
         await client.expect(400, 'GET', `/v2/pages/tags/list?${query}`)
       }
@@ -146,6 +150,7 @@ export function testDiscovery(name: string, start: StartRegistry): void {
         'tags/list',
         'manifests',
         'v2/blobs',
+        ...['gc', 'uploads', 'catalog', 'tagged/a', 'token-keys/0', 'blobs/sha256', 'records/data'],
       ]
       for (const name of names) await client.pushImage(name, 'v1', name)
       for (const name of names) {

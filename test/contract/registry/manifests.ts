@@ -70,6 +70,26 @@ export function testManifests(name: string, start: StartRegistry): void {
       }
     })
 
+    it('keeps what is odd but allowed, byte for byte, and fetches nothing that it names', async () => {
+      const good = imageManifest('odd') as { readonly layers: readonly object[] }
+      await client.pushImage('odd', 'good', 'odd')
+      const [layer] = good.layers
+      const odd: readonly object[] = [
+        { layers: [{ ...layer, size: 12_345 }] },
+        { layers: [{ ...layer, urls: ['javascript:alert(1)', 'file:///etc/passwd', ''] }] },
+        { layers: [layer, layer, layer] },
+        { layers: [{ ...layer, data: 'AAAA' }] },
+        { artifactType: 'application/vnd.example; version=1' },
+        { annotations: { '': '', ['__proto__']: 'x', 'a\u0000b': '\u202e' } },
+      ]
+      for (const fields of odd) {
+        const body = JSON.stringify({ ...good, ...fields })
+        await client.expect(201, 'PUT', '/v2/odd/manifests/v1', { body })
+        const answer = await client.expect(200, 'GET', '/v2/odd/manifests/v1')
+        assert.equal(answer.body.toString(), body)
+      }
+    })
+
     it('takes manifests by a sha512 digest, of Docker, and indexes of manifests', async () => {
       const { bytes, digest } = await client.pushImage('kinds', undefined, 'kinds')
       const long = digestOf(bytes, 'sha512')

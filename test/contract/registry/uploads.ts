@@ -178,6 +178,33 @@ export function testUploads(name: string, start: StartRegistry): void {
       await client.expect(204, 'DELETE', location)
     })
 
+    it('believes no state that a client brings along', async () => {
+      const location = await client.startUpload('app')
+      for (const [at, state] of ['', 'eyJPZmZzZXQiOjk5fQ==', '%00', 'x'.repeat(2000)].entries()) {
+        const path = `${location}?_state=${state}`
+        const answer = await client.expect(202, 'PATCH', path, { body: 'x' })
+        assert.equal(answer.headers.range, `0-${at}`)
+        assert.equal(answer.headers.location, location)
+      }
+      const digest = digestOf('xxxx')
+      await client.expect(201, 'PUT', `${location}?_state=forged&digest=${digest}`)
+    })
+
+    it('knows no upload that has expired', async () => {
+      const forgetful = await start({ uploadTtlMs: 100 })
+      const other = createRegistryClient(forgetful.urls)
+      const location = await other.startUpload('app')
+      let answer = await other.send('GET', location)
+      while (answer.status === 204) answer = await other.send('GET', location)
+      assert.equal(answer.status, 404)
+      const code = 'BLOB_UPLOAD_UNKNOWN'
+      await other.expect(404, 'PATCH', location, { body: 'x', code })
+      await other.expect(404, 'PUT', `${location}?digest=${digestOf('x')}`, { body: 'x', code })
+      await other.expect(404, 'DELETE', location, { code })
+      assert.deepEqual(await forgetful.contents(), [])
+      await forgetful.stop()
+    })
+
     it('cancels an upload and keeps nothing of it', async () => {
       const before = await registry.contents()
       const location = await client.startUpload('app')
@@ -289,6 +316,7 @@ export function testUploads(name: string, start: StartRegistry): void {
       assert.equal((await client.expect(204, 'GET', location)).headers.range, '0-0')
       await client.expect(400, 'PUT', location, { code: 'DIGEST_INVALID' })
       await client.expect(400, 'PUT', `${location}?digest=nonsense`, { code: 'DIGEST_INVALID' })
+      await client.expect(400, 'PUT', `${location}?digest=${digest}&digest=${digest}`)
       await client.expect(201, 'PUT', `${location}?digest=${digest}`, { body: 'x' })
     })
 

@@ -130,7 +130,7 @@ describe('a credential', () => {
 
   for (const credential of [PASSWORD, REFRESH]) {
     describe(`of the kind ${credential.kind}`, () => {
-      it('goes to no token server on another site, unless that is trusted', async (t) => {
+      it('goes to no token server on another site, unless that is trusted (CVE-2026-33540)', async (t) => {
         const other = await serve(t, (_request, response) => response.end('{"token":"fresh"}'))
         const server = await serve(
           t,

@@ -77,7 +77,7 @@ const ATTACKS: Readonly<Record<string, (attacker: string) => string>> = {
   'another kind of key': () => byAttacker({ alg: 'ES256' }, elliptic.privateKey),
   'RS256 under our kid': () => byAttacker({ alg: 'RS256' }, rsa.privateKey),
   'a key in jwk': () => byAttacker({ jwk: foreignJwk, kid: foreignKid }),
-  'a key in jwk under our kid': () => byAttacker({ jwk: { ...foreignJwk, kid } }),
+  'a key in jwk under our kid (CVE-2025-24976)': () => byAttacker({ jwk: { ...foreignJwk, kid } }),
   'a key in jwk without a kid': () => byAttacker({ jwk: foreignJwk, kid: undefined }),
   'a key at jku': (url) => byAttacker({ jku: `${url}/jwks.json`, kid: foreignKid }),
   'a key at jku under our kid': (url) => byAttacker({ jku: `${url}/jwks.json` }),

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { digestOf } from '#oci/digest.ts'
 import type { BlobDriver, UploadKey } from '#registry/storage/blob-driver.ts'
 import { createS3BlobDriver } from '#registry/storage/s3/blob-driver.ts'
@@ -118,6 +119,19 @@ describe('large and many chunks in S3', () => {
     await other.commit(key, digestOf(bytes))
     assert.deepEqual(await driver.stat(digestOf(bytes)), { size: bytes.length })
     assert.equal((await store.list(layout.states(key), { limit: 10_000 })).length, 1)
+  })
+
+  it('lists and deletes more objects than one call of S3 takes', async () => {
+    const keys = Array.from({ length: 1001 }, (_, n) => `many/${String(n).padStart(4, '0')}`)
+    const limit = pLimit(50)
+    await Promise.all(keys.map((key) => limit(() => store.put(key, Buffer.from(key)))))
+    const list = async (options: { readonly limit: number; readonly after?: string }) =>
+      (await store.list('many/', options)).map(({ key }) => key)
+    assert.deepEqual(await list({ limit: 10_000 }), keys)
+    assert.deepEqual(await list({ limit: 1001, after: keys[0] ?? '' }), keys.slice(1))
+    assert.deepEqual(await list({ limit: 1000 }), keys.slice(0, 1000))
+    await store.delete(keys)
+    assert.deepEqual(await list({ limit: 1 }), [])
   })
 
   it('leaves no part of a large upload whose digest is wrong or whose source breaks', async () => {

@@ -1,0 +1,47 @@
+import { Command, Option } from 'commander'
+import { DrayError } from '#oci/error.ts'
+import type { SaveOptions as Saving } from '#puller/index.ts'
+import { interruptible } from '../interrupt.ts'
+import { openLocalStore } from '../store.ts'
+import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+
+interface SaveOptions extends StoreOptions {
+  readonly output?: string
+  readonly format: Saving['format']
+}
+
+const FORMATS: readonly Saving['format'][] = ['docker-archive', 'oci-archive', 'oci-dir']
+
+export function saveCommand(): Command {
+  const command = new Command('save')
+    .description(
+      'Write images of the local store to a file, for docker, podman, skopeo or dray load',
+    )
+    .argument('<image...>', 'names, or digests for images without their names')
+    .option('-o, --output <file>', 'file, or directory for oci-dir (default: standard output)')
+    .addOption(
+      new Option('--format <format>', 'docker-archive can be read as oci-archive, too')
+        .choices(FORMATS)
+        .default('docker-archive'),
+    )
+  return withExamples(withStoreOptions(command), [
+    ['dray save -o app.tar app:1.2', 'then: docker load -i app.tar'],
+    ['dray save app:1.2 db:16 | zstd | ssh node dray load', 'to another machine'],
+    ['dray save --format oci-dir -o layout app:1.2', 'into an OCI image layout'],
+  ]).action(save)
+}
+
+async function save(images: readonly string[], options: SaveOptions): Promise<void> {
+  const { format, output } = options
+  if (output === undefined && format === 'oci-dir') {
+    throw new DrayError('USAGE', 'say where the layout goes: -o DIRECTORY')
+  }
+  if (output === undefined && process.stdout.isTTY) {
+    throw new DrayError('USAGE', 'standard output is a terminal: name a file with -o')
+  }
+  const { saveImages } = await import('#puller/index.ts')
+  const store = await openLocalStore(options)
+  await interruptible((signal) =>
+    saveImages(store, images, output ?? process.stdout, { format, signal }),
+  )
+}

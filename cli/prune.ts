@@ -1,0 +1,28 @@
+import type { Store } from '#puller/index.ts'
+import { containersOfStore } from './image-users.ts'
+import type { StoreOptions } from './commands/options.ts'
+import { print } from './output/print.ts'
+
+/** Prints what was removed of one kind, as docker does. */
+export function printRemoved(kind: string, lines: readonly string[]): void {
+  if (lines.length > 0) print(`Deleted ${kind}:\n${lines.join('\n')}\n\n`)
+}
+
+/** Removes images, what pulls left unfinished, and everything that nothing needs any more, and says so. */
+export async function pruneStore(
+  store: Store,
+  options: StoreOptions & { readonly all?: boolean | undefined },
+): Promise<void> {
+  const { pruneImages, removeFreeIngests, removeGarbage } = await import('#puller/index.ts')
+  const { users, dirsInUse } = containersOfStore(options)
+  const removed = await pruneImages(store, { all: options.all, users })
+  printRemoved(
+    'Images',
+    removed.flatMap(({ untagged, deleted }) => [
+      ...untagged.map((name) => `untagged: ${name}`),
+      ...(deleted === undefined ? [] : [`deleted: ${deleted}`]),
+    ]),
+  )
+  await removeFreeIngests(store.layout)
+  await removeGarbage(store, dirsInUse)
+}

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import { link, mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import * as z from 'zod'
+import { type Descriptor, describe } from '#oci/descriptor.ts'
+import { type Digest, finishDigest } from '#oci/digest.ts'
+import { DrayError, isErrno } from '#oci/error.ts'
+import { IMAGE_CONFIG_LIMIT, parseImageConfig } from '#oci/image-config.ts'
+import { parseJson } from '#oci/json.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { absentable, check } from '#oci/schema.ts'
+import { composeManifest } from '../image/compose.ts'
+import { type WriteLayerOptions, writeLayer } from '../image/write-layer.ts'
+import { type Compression, decompress, detectCompression } from '../layers/decompress.ts'
+import { writeSmallBlob } from '../store/blobs.ts'
+import { blobPath } from '../store/layout.ts'
+import { checkedTar } from '../tar/check.ts'
+import { invalid, type Member, type Members, streamOf } from './members.ts'
+
+/** docker's list of the images of an archive. */
+export const DOCKER_LIST = 'manifest.json'
+
+const listSchema = z.array(
+  z.object({
+    Config: z.string(),
+    RepoTags: absentable(z.array(z.string())),
+    Layers: absentable(z.array(z.string())),
+  }),
+)
+
+/** An image of docker's list. */
+export type ListedImage = z.output<typeof listSchema>[number]
+
+/** @throws ARCHIVE_INVALID */
+export function readDockerList(members: Members): ListedImage[] {
+  const list = parseJson(members.read(DOCKER_LIST, IMAGE_CONFIG_LIMIT), {
+    code: 'ARCHIVE_INVALID',
+    maxBytes: IMAGE_CONFIG_LIMIT,
+  })
+  return check(listSchema, list, `${DOCKER_LIST} of ${members.where}`, 'ARCHIVE_INVALID')
+}
+
+/**
+ * Turns images of a docker-archive into OCI images of a layout: configs stay as they are, byte for byte, and so do layers that are
+ * compressed; the others are compressed with gzip.
+ *
+ * @returns the manifest of each image
+ * @throws ARCHIVE_INVALID, IMAGE_CONFIG_INVALID, DIFF_ID_MISMATCH, TAR_INVALID, COMPRESSION_INVALID
+ */
+export async function convertDockerImages(
+  members: Members,
+  images: readonly ListedImage[],
+  options: WriteLayerOptions,
+): Promise<Descriptor[]> {
+  const layers = new Map<Digest, Descriptor>()
+  const manifests: Descriptor[] = []
+  for (const image of images) manifests.push(await convert(members, image, layers, options))
+  return manifests
+}
+
+async function convert(
+  members: Members,
+  image: ListedImage,
+  known: Map<Digest, Descriptor>,
+  options: WriteLayerOptions,
+): Promise<Descriptor> {
+  const bytes = members.read(image.Config, IMAGE_CONFIG_LIMIT)
+  const diffIds = parseImageConfig(bytes).rootfs.diff_ids
+  const names = image.Layers ?? []
+  if (names.length !== diffIds.length) {
+    const why = `its config names ${diffIds.length} layers, its ${DOCKER_LIST} ${names.length}`
+    throw invalid(members.where, why)
+  }
+  const layers: Descriptor[] = []
+  for (const [at, diffId] of diffIds.entries()) {
+    const layer =
+      known.get(diffId) ?? (await convertLayer(members, names[at] ?? '', diffId, options))
+    known.set(diffId, layer)
+    layers.push(layer)
+  }
+  const config = { descriptor: describe(MEDIA_TYPE.ociConfig, bytes), bytes }
+  const manifest = composeManifest(config.descriptor, layers)
+  for (const { descriptor, bytes } of [config, manifest])
+    await writeSmallBlob(options.layoutDir, descriptor.digest, bytes)
+  return manifest.descriptor
+}
+
+async function convertLayer(
+  members: Members,
+  name: string,
+  diffId: Digest,
+  options: WriteLayerOptions,
+): Promise<Descriptor> {
+  const member = members.find(name)
+  const compression = await compressionOf(member)
+  const actual = compression === 'none' ? member.digest : await digestInside(member)
+  if (actual !== diffId) {
+    throw new DrayError(
+      'DIFF_ID_MISMATCH',
+      `layer ${name} of ${members.where} is ${actual}, but its config says ${diffId}: the archive is damaged`,
+    )
+  }
+  if (compression === 'none')
+    return (await writeLayer(checkedTar(streamOf(member)), options)).descriptor
+  await linkBlob(member, member.digest, options.layoutDir)
+  const mediaType = compression === 'gzip' ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.ociLayerZstd
+  return { mediaType, digest: member.digest, size: member.size }
+}
+
+/** Makes a member of an archive a blob of a layout, without copying it. */
+export async function linkBlob(member: Member, digest: Digest, layoutDir: string): Promise<void> {
+  const path = blobPath(layoutDir, digest)
+  await mkdir(dirname(path), { recursive: true })
+  await link(member.path, path).catch((error: unknown) => {
+    if (!isErrno(error, 'EEXIST')) throw error
+  })
+}
+
+async function compressionOf({ path }: Member): Promise<Compression> {
+  const file = await open(path, 'r')
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(6), 0, 6, 0)
+    return detectCompression(buffer.subarray(0, bytesRead))
+  } finally {
+    await file.close()
+  }
+}
+
+async function digestInside(member: Member): Promise<Digest> {
+  const hash = createHash('sha256')
+  for await (const chunk of decompress(streamOf(member))) hash.update(chunk)
+  return finishDigest('sha256', hash)
+}

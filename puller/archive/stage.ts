@@ -1,0 +1,194 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { link, mkdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { digestAlgorithm, isDigest } from '#oci/digest.ts'
+import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { formatReference, parseReference, withDefaultTag } from '#oci/reference.ts'
+import { type BlobSource, openBlobs } from '../store/blobs.ts'
+import { CONTAINERD_NAME, type NamedImage, readImageIndex } from '../store/image-index.ts'
+import { blobPath } from '../store/layout.ts'
+import { convertDockerImages, DOCKER_LIST, linkBlob, readDockerList } from './docker.ts'
+import { invalid, type Members, unpackMembers } from './members.ts'
+import { blobsOf, readBlob, readWhole, type WholeImage } from './write.ts'
+
+const MiB = 1024 * 1024
+
+/** Images taken out of an archive: an OCI image layout, of which every blob has been checked against its digest. */
+export interface StagedImages {
+  readonly source: BlobSource
+  readonly images: readonly WholeImage[]
+}
+
+export interface StageOptions {
+  /** Which image, by one of its names. Default: all. */
+  readonly name?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Takes images out of an archive of docker, podman, skopeo or others, docker-archive or oci-archive, gzip, zstd or plain; or out
+ * of an OCI image layout in a directory.
+ *
+ * @param from a path, or the archive itself
+ * @param stageDir where they are put; not there yet
+ * @throws USAGE when it can't be read, ARCHIVE_INVALID, CONTENT_MISMATCH, DIFF_ID_MISMATCH, TAR_INVALID, COMPRESSION_INVALID,
+ *   LAYOUT_INVALID, MANIFEST_INVALID
+ */
+export async function stageImages(
+  from: string | AsyncIterable<Buffer>,
+  stageDir: string,
+  options: StageOptions = {},
+): Promise<StagedImages> {
+  const layoutDir = join(stageDir, 'layout')
+  if (typeof from === 'string' && (await isDirectory(from)))
+    return await copyLayout(from, layoutDir, options)
+  const where = typeof from === 'string' ? from : 'standard input'
+  const bytes = typeof from === 'string' ? createReadStream(from, { highWaterMark: MiB }) : from
+  const members = await unpackMembers(bytes, join(stageDir, 'members'), where)
+  const isLayout = members.has('oci-layout') && members.has('index.json')
+  const hasList = members.has(DOCKER_LIST)
+  if (!isLayout && !hasList) {
+    const has = members.names.slice(0, 5).join(', ') || 'nothing'
+    throw invalid(where, `it has ${has}. dray import makes an image of a root file system`)
+  }
+  const staged = isLayout ? await stageLayout(members, layoutDir) : undefined
+  // docker's own archives hold layers uncompressed, which nobody wants to keep or to push.
+  if (staged !== undefined && !(hasList && staged.images.some(hasPlainLayer)))
+    return { ...staged, images: chosen(staged.images, options.name) }
+  return await stageList(members, layoutDir, options)
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (error) {
+    throw new DrayError('USAGE', `cannot read ${path}: ${errorMessage(error)}`, { cause: error })
+  }
+}
+
+async function stageLayout(members: Members, layoutDir: string): Promise<StagedImages> {
+  await mkdir(layoutDir, { recursive: true })
+  await link(members.find('index.json').path, join(layoutDir, 'index.json'))
+  for (const name of members.names) {
+    const [place, algorithm, hex, ...rest] = name.split('/')
+    const digest = `${algorithm}:${hex}`
+    if (place !== 'blobs' || rest.length > 0 || !isDigest(digest)) continue
+    const member = members.find(name)
+    if (digestAlgorithm(digest) === 'sha256' && member.digest !== digest) {
+      throw new DrayError(
+        'CONTENT_MISMATCH',
+        `${name} of ${members.where} is damaged: its bytes are ${member.digest}`,
+      )
+    }
+    await linkBlob(member, digest, layoutDir)
+  }
+  const source = openBlobs(layoutDir)
+  const images = await readImages(source).catch((error: unknown) => {
+    if (!isDrayError(error, 'LAYOUT_INVALID')) throw error
+    throw invalid(members.where, 'its index.json, or a manifest that it names, is no good', error)
+  })
+  for (const blob of blobsOf(images)) await checkStaged(source, blob, members.where)
+  return { source, images }
+}
+
+/** Every blob that an image needs is there, and those that weren't hashed on the way are what they should be. */
+async function checkStaged(
+  source: BlobSource,
+  blob: WholeImage['descriptor'],
+  where: string,
+): Promise<void> {
+  if (!(await source.has(blob)))
+    throw invalid(where, `it lacks blob ${blob.digest} of ${blob.size} bytes`)
+  if (digestAlgorithm(blob.digest) === 'sha256') return
+  for await (const _ of readBlob(source, blob));
+}
+
+async function copyLayout(
+  dir: string,
+  layoutDir: string,
+  { name, signal = new AbortController().signal }: StageOptions,
+): Promise<StagedImages> {
+  const from = openBlobs(dir)
+  const images = chosen(await readImages(from), name)
+  if (images.length === 0) throw invalid(dir, 'it has no index.json that names an image')
+  for (const blob of blobsOf(images)) {
+    const path = blobPath(layoutDir, blob.digest)
+    await mkdir(dirname(path), { recursive: true })
+    await pipeline(readBlob(from, blob), createWriteStream(path), { signal })
+  }
+  return { source: openBlobs(layoutDir), images }
+}
+
+async function readImages(source: BlobSource): Promise<WholeImage[]> {
+  const images: WholeImage[] = []
+  for (const { name, descriptor } of await readImageIndex(source.dir)) {
+    const { mediaType, digest, size, annotations } = descriptor
+    const named = annotations?.[CONTAINERD_NAME] ?? name
+    images.push(await readWhole(source, { name: named, descriptor: { mediaType, digest, size } }))
+  }
+  return images
+}
+
+function hasPlainLayer({ manifests }: WholeImage): boolean {
+  const plain: readonly string[] = [MEDIA_TYPE.ociLayer, MEDIA_TYPE.dockerLayer]
+  return manifests.some(({ layers }) => layers.some(({ mediaType }) => plain.includes(mediaType)))
+}
+
+async function stageList(
+  members: Members,
+  layoutDir: string,
+  { name, signal }: StageOptions,
+): Promise<StagedImages> {
+  const listed = readDockerList(members).filter(
+    ({ RepoTags = [] }) => name === undefined || RepoTags.some((tag) => isSameName(tag, name)),
+  )
+  const stageDir = join(layoutDir, 'half')
+  const manifests = await convertDockerImages(members, listed, { layoutDir, stageDir, signal })
+  const source = openBlobs(layoutDir)
+  const images: WholeImage[] = []
+  for (const [at, descriptor] of manifests.entries()) {
+    const tags = listed[at]?.RepoTags ?? []
+    for (const tag of tags.length === 0 ? [undefined] : tags)
+      images.push(await readWhole(source, { name: tag, descriptor }))
+  }
+  return { source, images }
+}
+
+function chosen(images: readonly WholeImage[], name: string | undefined): WholeImage[] {
+  return images.filter(
+    (image) => name === undefined || (image.name !== undefined && isSameName(image.name, name)),
+  )
+}
+
+function isSameName(tag: string, name: string): boolean {
+  return tag === name || (fullName(tag) !== undefined && fullName(tag) === fullName(name))
+}
+
+/** The full form of a name; undefined for what can't be one. */
+export function fullName(text: string): string | undefined {
+  try {
+    return formatReference(withDefaultTag(parseReference(text)))
+  } catch {
+    return undefined
+  }
+}
+
+/** The one image that was asked for. @throws IMAGE_UNKNOWN */
+export function onlyImage(
+  { images }: StagedImages,
+  where: string,
+  name: string | undefined,
+): NamedImage {
+  const [image] = images
+  const digests = new Set(images.map(({ descriptor }) => descriptor.digest))
+  if (image !== undefined && digests.size === 1) return image
+  const names = images.map((each) => each.name ?? each.descriptor.digest).slice(0, 10)
+  throw new DrayError(
+    'IMAGE_UNKNOWN',
+    name === undefined
+      ? `${where} holds ${names.join(', ') || 'no image'}: write docker-archive:FILE:NAME`
+      : `${where} holds no image ${name}`,
+  )
+}

@@ -1,0 +1,85 @@
+import type { Digest } from '#oci/digest.ts'
+import { DrayError } from '#oci/error.ts'
+import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
+import { type ImageManifest, parseManifest } from '#oci/manifest.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import { composeManifest, document } from './image/compose.ts'
+import { writeLayer } from './image/write-layer.ts'
+import type { Store } from './store/store.ts'
+import { writeTar } from './tar/writer.ts'
+
+export interface CommitOptions {
+  /** The manifest that the new image builds on, and its config. */
+  readonly base: Digest
+  readonly config: ImageConfig
+  /** How a container of the new image runs by default. */
+  readonly execution: ExecutionConfig
+  /** The upper directory of an overlay over the image. Somebody may write to it meanwhile. */
+  readonly upper: string
+  /** Paths below it that are no change, relative to it. */
+  readonly leaveOut: ReadonlySet<string>
+  readonly reference: Reference
+  readonly author?: string | undefined
+  readonly comment?: string | undefined
+  /** RFC 3339. */
+  readonly created: string
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Makes an image of another one and of what was changed above it: one more layer.
+ *
+ * @returns the digest of its manifest
+ * @throws LAYOUT_INVALID when the image that it builds on is gone; LAYER_INVALID, STORE_FAILED
+ */
+export async function commitImage(store: Store, options: CommitOptions): Promise<Digest> {
+  const stage = await store.stage()
+  const lease = await store.lease()
+  try {
+    await lease.keep({ blobs: [options.base] })
+    const base = await readBase(store, options.base)
+    await lease.keep({ blobs: base.layers.map(({ digest }) => digest) })
+    const { upper, leaveOut, signal } = options
+    const tar = writeTar(upper, { purpose: 'changes', isLive: true, leaveOut })
+    const layer = await writeLayer(tar, {
+      layoutDir: store.dir,
+      stageDir: stage.dir,
+      lease,
+      signal,
+    })
+    const config = document(MEDIA_TYPE.ociConfig, nextConfig(options, layer.diffId))
+    const manifest = composeManifest(config.descriptor, [...base.layers, layer.descriptor])
+    await lease.keep({ blobs: [config.descriptor.digest, manifest.descriptor.digest] })
+    for (const { descriptor, bytes } of [config, manifest]) {
+      await store.writeSmall(descriptor.digest, bytes)
+    }
+    const name = formatReference(withDefaultTag(options.reference))
+    await store.name({ name, descriptor: manifest.descriptor })
+    return manifest.descriptor.digest
+  } finally {
+    lease.close()
+    await stage.close()
+  }
+}
+
+function nextConfig(options: CommitOptions, diffId: Digest): ImageConfig {
+  const { config, execution, created, author, comment } = options
+  const made = { created, created_by: 'dray commit', author, comment }
+  return {
+    ...config,
+    created,
+    author,
+    config: execution,
+    rootfs: { type: 'layers', diff_ids: [...config.rootfs.diff_ids, diffId] },
+    history: [...(config.history ?? []), made],
+  }
+}
+
+async function readBase(store: Store, digest: Digest): Promise<ImageManifest> {
+  const manifest = parseManifest(
+    await store.readSmall({ mediaType: MEDIA_TYPE.ociManifest, digest, size: 0 }),
+  )
+  if (manifest.kind === 'image') return manifest
+  throw new DrayError('LAYOUT_INVALID', `${digest} is an index, and no image to build on`)
+}

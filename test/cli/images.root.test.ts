@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { globSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { containerStore } from '../support/container-store.ts'
+
+const store = containerStore()
+const { ok } = store
+const kept = (pattern: string) => globSync(pattern, { cwd: store.root }).length
+
+describe('images and containers', () => {
+  it('are removed together by system prune, which says how much that gave', async () => {
+    await ok('tag', 'busybox:1', 'pruned:1')
+    await ok('create', '--name', 'spare', '--network', 'none', 'busybox:1', 'true')
+    assert.match(await ok('inspect', '-f', '{{.Name}}', 'spare'), /^spare$/)
+    assert.match(await ok('inspect', '-f', '{{index .RepoTags 1}}', 'busybox:1'), /pruned:1$/)
+    assert.match(await ok('image', 'prune', '-f'), /^Total reclaimed space: 0B$/)
+    await ok('save', '-o', `${store.root}/saved.tar`, 'busybox:1')
+    const said = await ok('system', 'prune', '-af')
+    assert.match(
+      said,
+      /Deleted Containers:\n[0-9a-f]{64}\n\nDeleted Images:\nuntagged: .*busybox:1\nuntagged: .*pruned:1\ndeleted: sha256:/,
+    )
+    assert.match(said, /Total reclaimed space: [\d.]+[kM]B$/)
+    await ok('load', '-i', `${store.root}/saved.tar`)
+  })
+})
+
+describe('an image that a container was made of', () => {
+  it('is refused by rmi, which names the container, and lends its layers until that is gone', async () => {
+    await ok('tag', 'busybox:1', 'other:1')
+    await ok('create', '--name', 'job', '--network', 'none', 'busybox:1', 'echo', 'still here')
+    assert.equal(await ok('rmi', 'other:1'), 'Untagged: docker.io/library/other:1')
+    const refused = await store.dray('rmi', 'busybox:1')
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /container job.*--force/)
+    assert.match(
+      await ok('rmi', '-f', 'busybox:1', 'nosuch:1'),
+      /^Untagged: docker\.io\/library\/busybox:1\nDeleted: sha256:[0-9a-f]{64}$/,
+    )
+    assert.deepEqual([kept('content/blobs/*/*'), kept('layers/*/*')], [0, 1])
+    assert.equal(await ok('start', '-a', 'job'), 'still here')
+    assert.match(
+      await ok('system', 'df', '--format', '{{.Type}} {{.TotalCount}}'),
+      /^Images 0\nContainers 1\n/,
+    )
+    await ok('rm', 'job')
+    assert.equal((await store.dray('rmi', 'busybox:1')).code, 1)
+    assert.deepEqual([kept('layers/*/*'), kept('fixups/*/*'), kept('leases/*')], [0, 0, 0])
+  })
+})

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import { describe, it, type TestContext } from 'node:test'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { digestOf } from '#oci/digest.ts'
+import type { ErrorCode } from '#oci/error.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { parsePlatform } from '#oci/platform.ts'
+import { loadImages, openStore, saveImages } from '#puller/index.ts'
+import { digestsOf, placeImage } from '../support/placed-image.ts'
+import { type SmallImage, smallImage, tarOf } from '../support/small-image.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const PLATFORM = parsePlatform('linux/amd64')
+const [BASE, TOP] = [tarOf({ base: 'b'.repeat(5000) }), tarOf({ top: 't' })]
+const IMAGE = smallImage([BASE, TOP])
+const OTHER = smallImage([BASE])
+const NAME = 'docker.io/library/app:1'
+const FORMATS = ['docker-archive', 'oci-archive'] as const
+
+async function newStore(t: TestContext) {
+  const store = await openStore(tempDir(t), { layerStore: 'dir' })
+  const load = (from: string | Buffer) =>
+    loadImages(store, typeof from === 'string' ? from : Readable.from([from]), {
+      platform: PLATFORM,
+    })
+  const images = async () =>
+    (await store.images()).map(({ name, descriptor }) => [name, descriptor.digest])
+  const blobs = () => readdirSync(join(store.dir, 'blobs/sha256')).sort()
+  return { store, load, images, blobs }
+}
+
+async function saved(
+  t: TestContext,
+  wanted: readonly string[],
+  format: (typeof FORMATS)[number] = 'docker-archive',
+): Promise<Buffer> {
+  const { store } = await newStore(t)
+  await placeImage(store, NAME, IMAGE)
+  await placeImage(store, 'registry.example/team/other:2', OTHER)
+  const chunks: Buffer[] = []
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      chunks.push(chunk)
+      done()
+    },
+  })
+  await saveImages(store, wanted, sink, { format })
+  return Buffer.concat(chunks)
+}
+
+/** What `docker save` wrote for twenty years. */
+function dockerArchive(
+  image: SmallImage,
+  change: { layers?: readonly Buffer[]; list?: unknown; without?: string; more?: object } = {},
+): Buffer {
+  const tars = change.layers ?? [BASE, TOP]
+  const files: Record<string, Buffer> = {}
+  for (const [at, tar] of tars.entries()) files[`${at}/layer.tar`] = tar
+  files['config.json'] = image.blobs.get(image.config.digest) ?? Buffer.alloc(0)
+  files['manifest.json'] = Buffer.from(
+    JSON.stringify(
+      change.list ?? [
+        {
+          Config: 'config.json',
+          RepoTags: ['app:1'],
+          Layers: tars.map((_, at) => `${at}/layer.tar`),
+        },
+      ],
+    ),
+  )
+  if (change.without !== undefined) delete files[change.without]
+  return tarOf({ ...files, ...change.more })
+}
+
+describe('saveImages', () => {
+  for (const format of FORMATS) {
+    it(`writes the same bytes for the same images (${format})`, async (t) => {
+      const [one, two] = [
+        await saved(t, ['app:1', 'registry.example/team/other:2'], format),
+        await saved(t, ['app:1', 'registry.example/team/other:2'], format),
+      ]
+      assert.ok(one.equals(two))
+      const twice = await saved(t, ['app:1', NAME, 'registry.example/team/other:2'], format)
+      assert.ok(one.equals(twice))
+    })
+  }
+
+  it('leaves no file when a blob is damaged or missing, and keeps the one that was there', async (t) => {
+    const { store } = await newStore(t)
+    await placeImage(store, NAME, IMAGE)
+    const file = join(tempDir(t), 'app.tar')
+    writeFileSync(file, 'before')
+    const layer = IMAGE.layers[0]
+    assert.ok(layer !== undefined)
+    const save = (format: 'oci-dir' | 'oci-archive', to: string) =>
+      saveImages(store, ['app:1'], to, { format })
+    await assert.rejects(save('oci-archive', '/nowhere/app.tar'), { code: 'USAGE' })
+    writeFileSync(store.pathOf(layer), Buffer.alloc(layer.size))
+    await assert.rejects(save('oci-archive', file), { code: 'CONTENT_MISMATCH' })
+    writeFileSync(store.pathOf(layer), '')
+    await assert.rejects(save('oci-archive', file), { code: 'LAYOUT_INVALID' })
+    await assert.rejects(save('oci-dir', `${file}.d`), { code: 'LAYOUT_INVALID' })
+    assert.equal(readFileSync(file, 'utf8'), 'before')
+    assert.equal(existsSync(`${file}.d/index.json`), false)
+  })
+
+  it('adds to a layout that is there', async (t) => {
+    const { store } = await newStore(t)
+    await placeImage(store, NAME, IMAGE)
+    await placeImage(store, 'registry.example/team/other:2', OTHER)
+    const dir = join(tempDir(t), 'layout')
+    for (const name of ['app:1', 'registry.example/team/other:2'])
+      await saveImages(store, [name], dir, { format: 'oci-dir' })
+    const other = await newStore(t)
+    const loaded = await other.load(dir)
+    assert.deepEqual(
+      loaded.map(({ digest }) => digest),
+      [IMAGE.manifest.digest, OTHER.manifest.digest],
+    )
+  })
+})
+
+describe('loadImages', () => {
+  for (const format of FORMATS) {
+    for (const [how, pack] of [
+      ['plain', (bytes: Buffer) => bytes],
+      ['gzip', gzipSync],
+      ['zstd', zstdCompressSync],
+    ] as const) {
+      it(`takes back what was saved, byte for byte and unpacked (${format}, ${how})`, async (t) => {
+        const { store, load, images, blobs } = await newStore(t)
+        const archive = pack(await saved(t, ['app:1', 'registry.example/team/other:2'], format))
+        const loaded = await load(archive)
+        assert.deepEqual(loaded[0], { name: NAME, digest: IMAGE.manifest.digest })
+        assert.deepEqual(await images(), [
+          [NAME, IMAGE.manifest.digest],
+          ['registry.example/team/other:2', OTHER.manifest.digest],
+        ])
+        const all = new Set([...digestsOf(IMAGE), ...digestsOf(OTHER)])
+        assert.deepEqual(blobs(), [...all].map((digest) => digest.slice(7)).sort())
+        for (const tar of [BASE, TOP]) assert.ok(existsSync(store.layout.layer(digestOf(tar)).tree))
+        assert.deepEqual(readdirSync(store.layout.staging), [])
+      })
+    }
+  }
+
+  it('leaves an image without a name that was saved by its digest', async (t) => {
+    const { load, images } = await newStore(t)
+    const loaded = await load(await saved(t, [IMAGE.manifest.digest]))
+    assert.deepEqual(loaded, [{ name: undefined, digest: IMAGE.manifest.digest }])
+    assert.deepEqual(await images(), [[undefined, IMAGE.manifest.digest]])
+  })
+
+  it("takes docker's archives, with layers compressed or not, and links among its files", async (t) => {
+    const { store, load } = await newStore(t)
+    const [plain] = await load(dockerArchive(IMAGE))
+    assert.equal(plain?.name, NAME)
+    const layers = [gzipSync(BASE), zstdCompressSync(TOP)]
+    const [compressed] = await load(dockerArchive(IMAGE, { layers }))
+    const { descriptor } = await store.find(NAME)
+    assert.equal(descriptor.digest, compressed?.digest)
+    const manifest = JSON.parse((await store.readSmall(descriptor)).toString())
+    assert.equal(manifest.config.digest, IMAGE.config.digest)
+    assert.deepEqual(
+      manifest.layers.map(({ mediaType, digest }: Record<string, string>) => [mediaType, digest]),
+      [
+        [MEDIA_TYPE.ociLayerGzip, digestOf(layers[0] ?? '')],
+        [MEDIA_TYPE.ociLayerZstd, digestOf(layers[1] ?? '')],
+      ],
+    )
+  })
+
+  const blob = `blobs/sha256/${IMAGE.manifest.digest.slice(7)}`
+  const index = (manifests: unknown) => ({
+    'oci-layout': '{"imageLayoutVersion":"1.0.0"}',
+    'index.json': JSON.stringify({ schemaVersion: 2, manifests }),
+  })
+  const config = (value: object) => ({ more: { 'config.json': JSON.stringify(value) } })
+  const CASES: readonly (readonly [what: string, archive: Buffer, code: ErrorCode])[] = [
+    ['nothing at all', Buffer.alloc(0), 'ARCHIVE_INVALID'],
+    ['an empty tar', Buffer.alloc(1024), 'ARCHIVE_INVALID'],
+    ['no tar', Buffer.from('x'.repeat(2000)), 'TAR_INVALID'],
+    ['a root file system', tarOf({ 'etc/passwd': '' }), 'ARCHIVE_INVALID'],
+    ['half of an archive', dockerArchive(IMAGE).subarray(0, 3000), 'TAR_INVALID'],
+    ['half a gzip', gzipSync(dockerArchive(IMAGE)).subarray(0, 200), 'COMPRESSION_INVALID'],
+    ['an archive packed with bzip2', Buffer.from('BZh91AY&SY........'), 'COMPRESSION_INVALID'],
+    ['a list that is no JSON', tarOf({ 'manifest.json': '[' }), 'ARCHIVE_INVALID'],
+    ['a list of nothing', tarOf({ 'manifest.json': '[]' }), 'ARCHIVE_INVALID'],
+    [
+      'a list of the wrong shape',
+      dockerArchive(IMAGE, { list: [{ Config: 1 }] }),
+      'ARCHIVE_INVALID',
+    ],
+    [
+      'a config that is missing',
+      dockerArchive(IMAGE, { without: 'config.json' }),
+      'ARCHIVE_INVALID',
+    ],
+    [
+      'a layer that is missing',
+      dockerArchive(IMAGE, { without: '1/layer.tar' }),
+      'ARCHIVE_INVALID',
+    ],
+    ['a layer too few', dockerArchive(IMAGE, { layers: [BASE] }), 'ARCHIVE_INVALID'],
+    ['another layer', dockerArchive(IMAGE, { layers: [BASE, BASE] }), 'DIFF_ID_MISMATCH'],
+    [
+      'another layer, compressed',
+      dockerArchive(IMAGE, { layers: [BASE, gzipSync(BASE)] }),
+      'DIFF_ID_MISMATCH',
+    ],
+    ['a config of nothing', dockerArchive(IMAGE, config({})), 'IMAGE_CONFIG_INVALID'],
+    [
+      'a config outside',
+      dockerArchive(IMAGE, { list: [{ Config: '/etc/passwd' }] }),
+      'ARCHIVE_INVALID',
+    ],
+    [
+      'a path that climbs',
+      dockerArchive(IMAGE, { list: [{ Config: '../../etc/passwd' }] }),
+      'ARCHIVE_INVALID',
+    ],
+    [
+      'a name given twice',
+      Buffer.concat([tarOf({ 'a/../x': '1' }).subarray(0, 1024), tarOf({ x: '2' })]),
+      'ARCHIVE_INVALID',
+    ],
+    ['a name that is too long', tarOf({ ['n'.repeat(2000)]: '' }), 'ARCHIVE_INVALID'],
+    ['an index of nothing', tarOf(index([])), 'ARCHIVE_INVALID'],
+    ['an index that is no JSON', tarOf({ ...index([]), 'index.json': '{' }), 'ARCHIVE_INVALID'],
+    ['an index of what is missing', tarOf(index([IMAGE.manifest])), 'ARCHIVE_INVALID'],
+    [
+      'a blob with other bytes',
+      tarOf({ ...index([IMAGE.manifest]), [blob]: '{}' }),
+      'CONTENT_MISMATCH',
+    ],
+    [
+      'a manifest whose layers are missing',
+      tarOf({
+        ...index([IMAGE.manifest]),
+        [blob]: IMAGE.blobs.get(IMAGE.manifest.digest) ?? '',
+      }),
+      'ARCHIVE_INVALID',
+    ],
+  ]
+  for (const [what, archive, code] of CASES) {
+    it(`refuses ${what}`, async (t) => {
+      const { store, load, images } = await newStore(t)
+      await assert.rejects(load(archive), { code })
+      assert.deepEqual(await images(), [])
+      assert.equal(existsSync(join(store.dir, 'blobs/sha256')), false)
+      assert.deepEqual(readdirSync(store.layout.staging), [])
+    })
+  }
+
+  it('refuses a layer that no container could be made of, and shows nothing of the image', async (t) => {
+    const evil = smallImage([tarOf({ '../../etc/cron.d/evil': 'x' }).subarray(0, 600)])
+    const { load, images } = await newStore(t)
+    const files = Object.fromEntries(
+      [...evil.blobs].map(([digest, bytes]) => [`blobs/${digest.replace(':', '/')}`, bytes]),
+    )
+    await assert.rejects(load(tarOf({ ...index([evil.manifest]), ...files })), {
+      code: 'TAR_INVALID',
+    })
+    assert.deepEqual(await images(), [])
+  })
+
+  it('says which file or directory it cannot read', async (t) => {
+    const { load } = await newStore(t)
+    await assert.rejects(load('/nowhere'), { code: 'USAGE', message: /\/nowhere/ })
+    await assert.rejects(load(tempDir(t)), { code: 'ARCHIVE_INVALID' })
+  })
+})
