@@ -51,6 +51,7 @@ export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Pro
   network: async () => (await import('./network.ts')).networkCommand(),
   image: async () => (await import('./image.ts')).imageCommand(),
   system: async () => (await import('./system.ts')).systemCommand(),
+  completion: async () => (await import('./completion.ts')).completionCommand(),
   info: async () => (await import('./info.ts')).infoCommand(),
   ended: async () => (await import('./ended.ts')).endedCommand(),
 }

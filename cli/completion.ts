@@ -1,0 +1,131 @@
+import type { Command } from 'commander'
+
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+export type Shell = (typeof SHELLS)[number]
+
+/** What may be typed after some words of a command line. */
+export interface Completion {
+  /** `network create`; empty for the program itself. */
+  readonly path: string
+  /** Subcommands, or options. */
+  readonly words: readonly string[]
+  /** Whose names are its arguments. */
+  readonly names: Kind | undefined
+}
+
+type Kind = 'container' | 'network' | 'volume'
+
+/** How each kind of thing lists its names. */
+const LISTS: Readonly<Record<Kind, string>> = {
+  container: "dray ps -a --format '{{.Names}}'",
+  network: 'dray network ls -q',
+  volume: 'dray volume ls -q',
+}
+
+/** What may be typed after a command, and after each of its own. The table is all that is read. */
+export function completionsOf(command: Command, path = ''): Completion[] {
+  const own = command.options.flatMap(({ long, short }) => long ?? short ?? [])
+  const below = command.commands.filter((each) => each.name() !== 'ended')
+  const words = below.length > 0 ? below.map((each) => each.name()) : [...own, '--help']
+  const argument = command.registeredArguments[0]?.name() ?? ''
+  const names = Object.hasOwn(LISTS, argument) ? (argument as Kind) : undefined
+  return [
+    { path, words, names },
+    ...below.flatMap((each) =>
+      completionsOf(each, path === '' ? each.name() : `${path} ${each.name()}`),
+    ),
+  ]
+}
+
+/** A script that teaches a shell what may be typed. Pure. */
+export function completionScript(shell: Shell, all: readonly Completion[]): string {
+  return { bash, zsh, fish }[shell](all)
+}
+
+function bash(all: readonly Completion[]): string {
+  return `# dray: completion for bash
+declare -A _dray_words=(
+${all.map(({ path, words }) => `  ['.${path}']='${words.join(' ')}'`).join('\n')}
+)
+declare -A _dray_names=(
+${namesOf(all)
+  .map(([path, kind]) => `  ['.${path}']='${kind}'`)
+  .join('\n')}
+)
+${listFunction()}
+_dray() {
+  local at='.' next word words
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    [[ $at == . ]] && next=".$word" || next="$at $word"
+    [[ -n \${_dray_words[$next]} ]] && at=$next
+  done
+  word=\${COMP_WORDS[COMP_CWORD]}
+  words=\${_dray_words[$at]}
+  [[ $word != -* && -n \${_dray_names[$at]} ]] && words=$(_dray_list "\${_dray_names[$at]}")
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+complete -o default -F _dray dray
+`
+}
+
+function zsh(all: readonly Completion[]): string {
+  return `#compdef dray
+# dray: completion for zsh
+typeset -gA _dray_words _dray_names
+_dray_words=(
+${all.map(({ path, words }) => `  '.${path}' '${words.join(' ')}'`).join('\n')}
+)
+_dray_names=(
+${namesOf(all)
+  .map(([path, kind]) => `  '.${path}' '${kind}'`)
+  .join('\n')}
+)
+${listFunction()}
+_dray() {
+  local at='.' next word
+  for word in "\${words[@]:1:$((CURRENT - 2))}"; do
+    [[ $at == . ]] && next=".$word" || next="$at $word"
+    [[ -n \${_dray_words[$next]} ]] && at=$next
+  done
+  if [[ \${words[CURRENT]} != -* && -n \${_dray_names[$at]} ]]; then
+    compadd -- \${(f)"$(_dray_list "\${_dray_names[$at]}")"}
+  else
+    compadd -- \${=_dray_words[$at]}
+  fi
+  _files
+}
+compdef _dray dray
+`
+}
+
+function fish(all: readonly Completion[]): string {
+  const cases = all.map(({ path, words, names }) => {
+    const list = names === undefined ? '' : `\n      ${LISTS[names]} 2>/dev/null`
+    return `    case '.${path}'\n      printf '%s\\n' ${words.join(' ')}${list}`
+  })
+  return `# dray: completion for fish
+set -g __dray_paths ${all.map(({ path }) => `'.${path}'`).join(' ')}
+function __dray_words
+  set -l at .
+  for word in (commandline -opc)[2..-1]
+    set -l next "$at $word"
+    test "$at" = . && set next ".$word"
+    contains -- $next $__dray_paths && set at $next
+  end
+  switch $at
+${cases.join('\n')}
+  end
+end
+complete -c dray -a '(__dray_words)'
+`
+}
+
+function namesOf(all: readonly Completion[]): (readonly [path: string, kind: Kind])[] {
+  return all.flatMap(({ path, names }) => (names === undefined ? [] : [[path, names] as const]))
+}
+
+/** Understood by bash and zsh. */
+function listFunction(): string {
+  const cases = Object.entries(LISTS).map(([kind, list]) => `    ${kind}) ${list} ;;`)
+  return `_dray_list() {\n  case $1 in\n${cases.join('\n')}\n  esac 2>/dev/null\n}`
+}
