@@ -11,7 +11,7 @@ import type { CredentialOptions } from './commands/options.ts'
  */
 export async function registryAccess(
   options: CredentialOptions,
-  registry: string,
+  registry?: string,
 ): Promise<RegistryAccess> {
   const { creds, identityToken, plainHttp, tokenServer } = options
   if (creds !== undefined && identityToken !== undefined) {

@@ -1,5 +1,6 @@
 /** Pulls, pushes and makes images, and keeps them in a local store: the public face of the puller. */
 export { type CommitOptions, commitImage } from './commit.ts'
+export { type CheckOptions, checkStore, type Finding } from './check/check-store.ts'
 export type { CopyOptions, CopyResult } from './copy/copy.ts'
 export { type CopyPlaces, copyImage, type Location, parseLocation } from './copy/locations.ts'
 export { type HeldElsewhere, heldElsewhere } from './copy/mounts.ts'

@@ -68,18 +68,35 @@ export async function pullImage(
 ): Promise<PullResult> {
   const lease = await store.lease()
   try {
-    return await pullLeased(store, lease, reference, options)
+    const { image, name, transferred } = await fetchImage(store, lease, reference, options)
+    await store.name({ name, descriptor: image.top })
+    return {
+      name,
+      digest: image.top.digest,
+      manifestDigest: image.manifestDescriptor.digest,
+      transferred,
+    }
   } finally {
     lease.close()
   }
 }
 
-async function pullLeased(
+/** An image of which everything is in the store but its name. */
+export interface FetchedImage {
+  readonly image: ResolvedImage
+  /** The full reference that it goes by. */
+  readonly name: string
+  /** Bytes that were fetched. */
+  readonly transferred: number
+}
+
+/** {@link pullImage}, but for the name. It is garbage when it has none by the end of the lease. */
+export async function fetchImage(
   store: Store,
   lease: Lease,
   reference: Reference,
   options: PullOptions,
-): Promise<PullResult> {
+): Promise<FetchedImage> {
   const wanted = withDefaultTag(reference)
   const { onProgress = () => undefined, signal = new AbortController().signal } = options
   const client = await openPlaces(wanted, {
@@ -107,13 +124,7 @@ async function pullLeased(
     signal,
     onProgress,
   })
-  await store.name({ name, descriptor: top.descriptor })
-  return {
-    name,
-    digest: top.descriptor.digest,
-    manifestDigest: image.manifestDescriptor.digest,
-    transferred,
-  }
+  return { image, name, transferred }
 }
 
 interface Sources {

@@ -1,18 +1,30 @@
 import { Command } from 'commander'
 import { runnerContext } from '../containers.ts'
 import { measureAll, sizeOfAll } from '../disk-usage.ts'
+import { interruptible } from '../interrupt.ts'
 import { confirm } from '../output/confirm.ts'
 import { formatSize } from '../output/format.ts'
 import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
 import { printRemoved, pruneStore } from '../prune.ts'
+import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import {
+  type AccessOptions,
+  type StoreOptions,
+  withAccessOptions,
+  withExamples,
+  withStoreOptions,
+} from './options.ts'
 
 interface PruneOptions extends StoreOptions {
   readonly all?: true
   readonly volumes?: true
   readonly force?: true
+}
+
+interface CheckOptions extends StoreOptions, AccessOptions {
+  readonly repair?: true
 }
 
 export function systemCommand(): Command {
@@ -40,6 +52,19 @@ export function systemCommand(): Command {
       ),
       [["dray system df --format '{{.Type}}: {{.Reclaimable}}'", 'what could be freed']],
     ).action(df),
+  )
+  command.addCommand(
+    withExamples(
+      withAccessOptions(
+        withStoreOptions(new Command('check'))
+          .description('Verify every blob and every unpacked layer that an image needs')
+          .option('--repair', 'fetch again what is damaged, and nothing else'),
+      ),
+      [
+        ['dray system check', 'prints what is damaged; exits with 1 if anything is'],
+        ['dray system check --repair', 'from where the images were pulled'],
+      ],
+    ).action(check),
   )
   command.addCommand(
     withExamples(
@@ -81,6 +106,21 @@ async function df(options: StoreOptions & { readonly format?: string }): Promise
       ['RECLAIMABLE', 'Reclaimable'],
     ],
   })
+}
+
+async function check(options: CheckOptions): Promise<void> {
+  const { checkStore } = await import('#puller/index.ts')
+  const access = await registryAccess(options)
+  const store = await openLocalStore(options)
+  const found = await interruptible((signal) =>
+    checkStore(store, { ...access, repair: options.repair, signal }),
+  )
+  for (const { kind, digest, image, why, isRepaired, failure } of found) {
+    const whose = image === undefined ? '' : ` of ${image}`
+    const outcome = failure === undefined ? '' : `; cannot be fetched: ${failure}`
+    print(`${kind} ${digest}${whose}: ${why}${isRepaired ? '; repaired' : outcome}`)
+  }
+  if (found.some(({ isRepaired }) => !isRepaired)) process.exitCode = 1
 }
 
 async function prune(options: PruneOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { containerStore } from '../support/container-store.ts'
 
@@ -22,6 +23,22 @@ describe('images and containers', () => {
     )
     assert.match(said, /Total reclaimed space: [\d.]+[kM]B$/)
     await ok('load', '-i', `${store.root}/saved.tar`)
+  })
+})
+
+describe('a store with damaged layers', () => {
+  it('is found out by system check, and mended from its blobs when that is wanted', async () => {
+    assert.equal(await ok('run', '--rm', '--network', 'none', 'busybox:1', 'echo', 'in'), 'in')
+    assert.equal(await ok('system', 'check'), '')
+    const [path = ''] = globSync('layers/*/*/{image,tree/bin/busybox}', { cwd: store.root })
+    const bytes = readFileSync(join(store.root, path))
+    writeFileSync(join(store.root, path), bytes.fill(0x20, 100, 200))
+    const checked = await store.dray('system', 'check')
+    assert.equal(checked.code, 1)
+    assert.match(checked.stdout, /^layer sha256:[0-9a-f]{64}: .* differs from what/)
+    assert.match(await ok('system', 'check', '--repair'), /; repaired$/)
+    assert.equal(await ok('system', 'check'), '')
+    assert.equal(await ok('run', '--rm', '--network', 'none', 'busybox:1', 'echo', 'in'), 'in')
   })
 })
 

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { getuid } from 'node:process'
+import type { Descriptor } from '#oci/descriptor.ts'
+import type { Digest } from '#oci/digest.ts'
+import { errorMessage, isDrayError, isErrno } from '#oci/error.ts'
+import {
+  finishStagedLayer,
+  type LayerFormName,
+  publishLayer,
+  readLayer,
+  stageLayer,
+} from '../store/layers.ts'
+import { layerParts } from '../store/layout.ts'
+import type { Stage, Store } from '../store/store.ts'
+import { writeTar } from '../tar/writer.ts'
+import { createPrefix } from '../transfer/prefix.ts'
+import type { WorkerPool } from '../transfer/worker-pool.ts'
+
+const MiB = 1024 * 1024
+
+/** An unpacked layer, and the blob that it came from, which is right. */
+export interface UnpackedLayer {
+  readonly diffId: Digest
+  readonly blob: Descriptor
+}
+
+/**
+ * Compares an unpacked layer with what its blob unpacks to now, and puts that in its place when it is to be repaired. A container
+ * that runs keeps what it has until it is started again.
+ *
+ * @returns what is wrong with it, or was; undefined when nothing is, or it isn't unpacked
+ */
+export async function checkLayer(
+  store: Store,
+  { diffId, blob }: UnpackedLayer,
+  { pool, repair }: { readonly pool: WorkerPool; readonly repair: boolean },
+): Promise<string | undefined> {
+  const stage = await store.stage()
+  try {
+    const form = await formOf(store, diffId)
+    if (form === undefined) return undefined
+    const target = await stageLayer(stage.dir, form)
+    const result = await pool.run({
+      path: store.pathOf(blob),
+      prefix: createPrefix(blob.size),
+      digest: blob.digest,
+      size: blob.size,
+      unpack: { target, diffId, asRoot: getuid?.() === 0 },
+    })
+    if (result === undefined) return undefined
+    await finishStagedLayer(stage.dir, result)
+    const why = await difference(store.layout.layer(diffId).dir, stage.dir, form)
+    if (why !== undefined && repair) await replaceLayer(store, diffId, stage)
+    return why
+  } finally {
+    await stage.close()
+  }
+}
+
+/** The form of a layer; one whose record is damaged is made anew in the form that needs nothing. */
+async function formOf(store: Store, diffId: Digest): Promise<LayerFormName | undefined> {
+  try {
+    return (await readLayer(store.layout, diffId))?.form
+  } catch (error) {
+    if (isDrayError(error, 'STORE_FAILED')) return 'dir'
+    throw error
+  }
+}
+
+async function difference(
+  dir: string,
+  fresh: string,
+  form: LayerFormName,
+): Promise<string | undefined> {
+  const parts =
+    form === 'dir' ? (['record', 'tree'] as const) : (['record', 'tar', 'image'] as const)
+  for (const part of parts) {
+    const path = layerParts(dir)[part]
+    try {
+      if ((await print(path, part)) !== (await print(layerParts(fresh)[part], part)))
+        return `${path} differs from what the blob unpacks to`
+    } catch (error) {
+      if (!isDrayError(error) && !isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'))
+        throw error
+      return `${path} cannot be read: ${errorMessage(error)}`
+    }
+  }
+  return undefined
+}
+
+/** A digest of a file, or of all that a tree holds. */
+async function print(path: string, part: 'record' | 'tree' | 'tar' | 'image'): Promise<string> {
+  const hash = createHash('sha256')
+  const bytes =
+    part === 'tree'
+      ? writeTar(path, { purpose: 'changes' })
+      : createReadStream(path, { highWaterMark: MiB })
+  for await (const chunk of bytes) hash.update(chunk as Buffer)
+  return hash.digest('hex')
+}
+
+/** Between the two renames the layer isn't there, which the next run would mend. */
+async function replaceLayer(store: Store, diffId: Digest, fresh: Stage): Promise<void> {
+  const old = await store.stage()
+  try {
+    await mkdir(old.dir, { mode: 0o700 })
+    await rename(store.layout.layer(diffId).dir, join(old.dir, 'layer'))
+    await publishLayer(store.layout, diffId, fresh.dir)
+  } finally {
+    await old.close()
+  }
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { chmodSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import type { Descriptor } from '#oci/descriptor.ts'
+import { digestOf } from '#oci/digest.ts'
+import { parsePlatform } from '#oci/platform.ts'
+import { parseReference } from '#oci/reference.ts'
+import { checkStore, openStore, pullImage, removeGarbage, type Store } from '#puller/index.ts'
+import { serveImage } from '../support/blob-server.ts'
+import { smallImage, tarOf } from '../support/small-image.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const platform = parsePlatform('linux/amd64')
+const [BASE, TOP] = [tarOf({ 'dir/base': 'b' }), tarOf({ 'dir/top': 't', other: 'o' })]
+const IMAGE = smallImage([BASE, TOP])
+const [LAYER] = IMAGE.layers as [Descriptor]
+const { manifest: MANIFEST, config: CONFIG } = IMAGE
+
+async function pulled(t: TestContext) {
+  const server = await serveImage(t, IMAGE)
+  const store = await openStore(tempDir(t), { layerStore: 'dir' })
+  await pullImage(store, parseReference(`${server.host}/app:1`), { platform })
+  const tree = store.layout.layer(digestOf(TOP)).tree
+  return { server, store, tree, name: `${server.host}/app:1` }
+}
+
+const flipped = (store: Store, blob: Descriptor) =>
+  writeFileSync(store.pathOf(blob), Buffer.alloc(blob.size, 1))
+
+const SPOILED: readonly (readonly [
+  what: string,
+  blob: Descriptor,
+  spoil: (store: Store, blob: Descriptor) => void,
+])[] = [
+  ['a layer with other bytes', LAYER, flipped],
+  ['a layer that was cut', LAYER, (store, blob) => truncateSync(store.pathOf(blob), 3)],
+  ['a layer that is missing', LAYER, (store, blob) => rmSync(store.pathOf(blob))],
+  ['a config with other bytes', CONFIG, flipped],
+  ['a config that is missing', CONFIG, (store, blob) => rmSync(store.pathOf(blob))],
+  ['a manifest with other bytes', MANIFEST, flipped],
+  ['a manifest that is missing', MANIFEST, (store, blob) => rmSync(store.pathOf(blob))],
+]
+
+const CHANGES: readonly (readonly [what: string, change: (tree: string) => void])[] = [
+  ['a file with other bytes', (tree) => writeFileSync(join(tree, 'other'), 'x')],
+  ['a file that is missing', (tree) => rmSync(join(tree, 'other'))],
+  ['a file too many', (tree) => writeFileSync(join(tree, 'dir/more'), '')],
+  ['another mode', (tree) => chmodSync(join(tree, 'other'), 0o600)],
+  [
+    'another type',
+    (tree) => {
+      rmSync(join(tree, 'other'))
+      symlinkSync('dir', join(tree, 'other'))
+    },
+  ],
+  ['no tree at all', (tree) => rmSync(tree, { recursive: true })],
+  ['a broken record', (tree) => writeFileSync(join(tree, '../layer.json'), '{')],
+]
+
+describe('checkStore', () => {
+  it('finds nothing in a store that is whole, and changes nothing unless asked to', async (t) => {
+    const { store, name } = await pulled(t)
+    assert.deepEqual(await checkStore(store), [])
+    flipped(store, LAYER)
+    for (const _ of ['once', 'twice']) {
+      const [found, ...others] = await checkStore(store)
+      assert.deepEqual(
+        [found?.kind, found?.digest, found?.image, found?.isRepaired, others],
+        ['blob', LAYER.digest, name, false, []],
+      )
+    }
+  })
+
+  it('fetches blobs again that are damaged or missing, and no others', async (t) => {
+    const { server, store } = await pulled(t)
+    for (const [what, blob, spoil] of SPOILED) {
+      spoil(store, blob)
+      const before = server.requests.length
+      const found = await checkStore(store, { repair: true, platform })
+      assert.deepEqual(
+        found.map(({ digest, isRepaired }) => [digest, isRepaired]),
+        [[blob.digest, true]],
+        what,
+      )
+      const blobs = server.requests.slice(before).filter(({ url }) => url.includes('/blobs/'))
+      assert.deepEqual(
+        blobs.map(({ url }) => url.split('/').at(-1)),
+        blob === MANIFEST ? [] : [blob.digest],
+        what,
+      )
+    }
+    assert.deepEqual(await checkStore(store), [])
+    assert.equal((await store.images()).length, 1)
+    assert.deepEqual((await removeGarbage(store, async () => [])).items, [])
+  })
+
+  it('unpacks layers again that were changed, without fetching them', async (t) => {
+    const { server, store, tree } = await pulled(t)
+    const before = server.requests.length
+    for (const [what, change] of CHANGES) {
+      change(tree)
+      const found = await checkStore(store, { repair: true })
+      assert.deepEqual(
+        found.map(({ kind, digest, isRepaired }) => [kind, digest, isRepaired]),
+        [['layer', digestOf(TOP), true]],
+        what,
+      )
+    }
+    assert.deepEqual(await checkStore(store), [])
+    assert.equal(server.requests.length, before)
+  })
+
+  it('says what cannot be fetched again, and leaves it as it was', async (t) => {
+    const { server, store } = await pulled(t)
+    flipped(store, LAYER)
+    await server.close()
+    const [found] = await checkStore(store, { repair: true, platform })
+    assert.deepEqual([found?.digest, found?.isRepaired], [LAYER.digest, false])
+    assert.match(found?.failure ?? '', /127\.0\.0\.1/)
+    assert.equal(await store.has(LAYER), true)
+    await store.change(async (images) => images.map((image) => ({ ...image, name: undefined })))
+    const [nameless] = await checkStore(store, { repair: true })
+    assert.match(nameless?.failure ?? '', /no name/)
+  })
+})
