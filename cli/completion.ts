@@ -99,24 +99,28 @@ compdef _dray dray
 }
 
 function fish(all: readonly Completion[]): string {
-  const cases = all.map(({ path, words, names }) => {
-    const list = names === undefined ? '' : `\n      ${LISTS[names]} 2>/dev/null`
-    return `    case '.${path}'\n      printf '%s\\n' ${words.join(' ')}${list}`
+  const lines = all.flatMap(({ path, words, names }) => {
+    const when = `complete -c dray -n 'test (__dray_at) = ".${path}"'`
+    const verbs = words.filter((word) => !word.startsWith('-'))
+    const offered =
+      verbs.length > 0 ? verbs.join(' ') : names && `(${LISTS[names].replaceAll("'", '"')})`
+    return [
+      ...(offered === undefined ? [] : [`${when} -f -a '${offered}'`]),
+      ...words.filter((word) => word.startsWith('--')).map((word) => `${when} -l ${word.slice(2)}`),
+    ]
   })
   return `# dray: completion for fish
 set -g __dray_paths ${all.map(({ path }) => `'.${path}'`).join(' ')}
-function __dray_words
+function __dray_at
   set -l at .
   for word in (commandline -opc)[2..-1]
     set -l next "$at $word"
     test "$at" = . && set next ".$word"
     contains -- $next $__dray_paths && set at $next
   end
-  switch $at
-${cases.join('\n')}
-  end
+  echo $at
 end
-complete -c dray -a '(__dray_words)'
+${lines.join('\n')}
 `
 }
 

@@ -16,7 +16,7 @@ export function completionCommand(): Command {
 
 async function completion(shell: Shell): Promise<void> {
   const { COMMANDS } = await import('./index.ts')
-  const program = new Command('dray')
+  const program = new Command('dray').enablePositionalOptions()
   for (const [name, load] of Object.entries(COMMANDS)) program.addCommand(await load([name]))
   print(completionScript(shell, completionsOf(program)))
 }

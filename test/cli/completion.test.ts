@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Command } from 'commander'
 import { completionScript, completionsOf, SHELLS } from '#cli/completion.ts'
+import { dray } from '../support/dray.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const program = new Command('dray')
@@ -36,6 +37,14 @@ describe('completion', () => {
     assert.equal(offered('dray', 'network', 'create', '--i'), '--internal')
     assert.equal(offered('dray', 'stop', '-t', '5', ''), 'web db')
     assert.equal(offered('dray', 'stop', '--'), '--time --help')
+  })
+
+  it('knows the verbs of the program, in every shell', async () => {
+    for (const shell of SHELLS) {
+      const { code, stdout } = await dray(['completion', shell])
+      assert.equal(code, 0)
+      assert.match(stdout, /run.*--entrypoint/s)
+    }
   })
 
   for (const shell of SHELLS) {
