@@ -7,6 +7,8 @@ import {
   type ResolvedReference,
   withDefaultTag,
 } from '#oci/reference.ts'
+import { clientSource } from './copy/from-registry.ts'
+import { storeRest } from './copy/store-rest.ts'
 import {
   checkDocument,
   type Document,
@@ -31,6 +33,10 @@ export interface PullOptions
     Pick<ConnectionOptions, 'maxConnections' | 'limitRate'> {
   /** Default: this machine's. */
   readonly platform?: Platform | undefined
+  /** Whether the blobs of all other platforms are kept, too. Default false. */
+  readonly allPlatforms?: boolean | undefined
+  /** Whether signatures, SBOMs and other artifacts that refer to the image are kept, too. Default false. */
+  readonly withReferrers?: boolean | undefined
   /** Whether layers are unpacked too, ready to run, not only verified and kept. Default true. */
   readonly unpack?: boolean | undefined
   /** Longest silence of a server, in ms, before a range is asked for again. Default 30,000. */
@@ -124,7 +130,14 @@ export async function fetchImage(
     signal,
     onProgress,
   })
-  return { image, name, transferred }
+  const { tag, digest, ...repository } = wanted
+  const nameOfReferrers = (list: string) => `${formatReference(repository)}:${list}`
+  const rest = await storeRest(
+    clientSource(client, top, { name, proxy: options.proxy }),
+    { store, nameOfReferrers },
+    { ...options, lease, signal, onProgress },
+  )
+  return { image, name, transferred: transferred + rest }
 }
 
 interface Sources {

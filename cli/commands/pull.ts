@@ -19,6 +19,8 @@ import {
 
 interface PullOptions extends TransferOptions {
   readonly platform?: Platform
+  readonly allPlatforms?: true
+  readonly withReferrers?: true
   readonly unpack: boolean
   readonly maxConnections?: number
   readonly limitRate?: number
@@ -30,6 +32,8 @@ export function pullCommand(): Command {
     .description('Fetch an image into the local store, verified and unpacked')
     .argument('<image>', '[registry/]name[:tag][@digest]')
     .option('--no-unpack', 'only verify and keep the layers; dray run unpacks them')
+    .option('--all, --all-platforms', 'keep the layers of all other platforms, too')
+    .option('--with-referrers', 'keep signatures, SBOMs and other artifacts that refer to it, too')
     .option('--max-connections <n>', 'requests at once, at the most (default: 8)', count)
     .option('--limit-rate <bytes>', 'bytes per second, at the most, such as 20m', rate)
     .option('--low-priority', 'take only the CPU and disk time that nobody else wants')
@@ -51,6 +55,8 @@ async function pull(image: string, options: PullOptions, command: Command): Prom
     pullImage(store, reference, {
       platform: options.platform,
       ...access,
+      allPlatforms: options.allPlatforms,
+      withReferrers: options.withReferrers,
       unpack: options.unpack,
       maxConnections: options.maxConnections,
       limitRate: options.limitRate,

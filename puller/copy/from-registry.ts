@@ -8,7 +8,7 @@ import {
   withDefaultTag,
 } from '#oci/reference.ts'
 import { referrersTag } from '#oci/referrers-tag.ts'
-import { checkDocument, topDocument } from '../image/resolve.ts'
+import { checkDocument, type Document, topDocument } from '../image/resolve.ts'
 import { accessOf, type RegistryAccess } from '../registry/access.ts'
 import type { FetchedManifest, RepositoryClient } from '../registry/client.ts'
 import { unreachable } from '../registry/http.ts'
@@ -31,13 +31,25 @@ export async function registrySource(
   const wanted = withDefaultTag(reference)
   const { debug } = options
   const client = await openPlaces(wanted, { access: 'pull', ...accessOf(options), debug, signal })
+  const selector = manifestSelector(wanted)
+  const { bytes, digest, contentType } = await withRetries(
+    () => client.getManifest(selector, signal),
+    { signal },
+  )
+  const top = topDocument(bytes, digest, contentType)
+  return clientSource(client, top, { name: formatReference(wanted), proxy: options.proxy })
+}
+
+/** An image of a registry that is spoken to already. */
+export function clientSource(
+  client: RepositoryClient,
+  top: Document,
+  { name, proxy }: Pick<ImageSource, 'name' | 'proxy'>,
+): ImageSource {
   const get = (selector: string, stop: AbortSignal) =>
     withRetries(() => client.getManifest(selector, stop), { signal: stop })
-  const { bytes, digest, contentType } = await get(manifestSelector(wanted), signal)
   return {
-    top: topDocument(bytes, digest, contentType),
-    name: formatReference(wanted),
-    client,
+    ...{ top, name, client, proxy },
     async readManifest(descriptor, stop) {
       const found = await ifKnown(get(descriptor.digest, stop))
       return found === undefined ? undefined : checkDocument(descriptor, found.bytes)

@@ -1,6 +1,7 @@
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import type { Document } from '../image/resolve.ts'
+import type { FindProxy } from '../proxy/find-proxy.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 
 /** An image where it is now. Bytes of blobs are unverified; manifests have been checked against their digests. */
@@ -17,4 +18,6 @@ export interface ImageSource {
   listReferrers(subject: Digest, signal: AbortSignal): Promise<readonly Descriptor[]>
   /** The registry that it is in, for those who can read from it faster. */
   readonly client?: RepositoryClient | undefined
+  /** The proxies by which its host is reached. */
+  readonly proxy?: FindProxy | undefined
 }

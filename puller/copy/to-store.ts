@@ -103,7 +103,7 @@ export async function storeTrees(
   const transferred =
     source.client === undefined
       ? await copyBlobs(source, store, blobs, options)
-      : await storeBlobs(store, tasks, { ...options, client: source.client })
+      : await storeBlobs(store, tasks, { ...options, client: source.client, proxy: source.proxy })
   for (const { descriptor, bytes } of manifestsOf(trees)) {
     if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)
   }

@@ -3,8 +3,8 @@ import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
-import { parseRepositoryName } from '#oci/reference.ts'
-import { type CopyOptions, copyImage, openStore, parseLocation } from '#puller/index.ts'
+import { parseReference, parseRepositoryName } from '#oci/reference.ts'
+import { type CopyOptions, copyImage, openStore, parseLocation, pullImage } from '#puller/index.ts'
 import { openRepository } from '#puller/registry/client.ts'
 import { type Meddler, startOpenRegistry } from '../../support/open-registry.ts'
 import { tempDir } from '../../support/temp-dir.ts'
@@ -189,5 +189,29 @@ describe('copyImage to and from a layout on disk', () => {
     await copyImage({ from: kept, to: parseLocation(`${host}/again:1`), ...places })
     await assertHas(host, 'again', BOTH)
     assert.ok(await store.find('docker.io/library/kept:1'))
+  })
+
+  it('copies on what was pulled with all platforms and referrers', async (t) => {
+    const [from, to] = [await startOpenRegistry(t), await startOpenRegistry(t)]
+    const store = await openStore(tempDir(t), { layerStore: 'dir' })
+    await seed(from.host, 'app', BOTH, '1')
+    for (const artifact of ARTIFACTS) await seed(from.host, 'app', artifact)
+    const name = `${from.host}/app:1`
+    const options = { platform: parsePlatform('linux/amd64'), unpack: false }
+    await pullImage(store, parseReference(name), {
+      ...options,
+      allPlatforms: true,
+      withReferrers: true,
+    })
+    const { referrers } = await copyImage(
+      {
+        from: parseLocation(`store:${name}`),
+        to: parseLocation(`${to.host}/app:1`),
+        openStore: async () => store,
+      },
+      { allPlatforms: true, withReferrers: true },
+    )
+    assert.equal(referrers, ARTIFACTS.length)
+    for (const set of [BOTH, ...ARTIFACTS]) await assertHas(to.host, 'app', set)
   })
 })
