@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
@@ -12,13 +12,14 @@ import type { NetworkRecord } from './model.ts'
 /** Where aardvark-dns looks for names, for all stores of the host. It takes every file there for a network's. */
 const DIR = join(DEFAULT_STATE_DIR, 'dns')
 const PLACES = ['aardvark-dns', '/usr/lib/podman/aardvark-dns', '/usr/libexec/podman/aardvark-dns']
+const PID_FILE = 'aardvark.pid'
 const STARTED_WITHIN_MS = 2000
 
 /** The domain that aardvark-dns answers for; names without it are found as well. */
 export const SEARCH_DOMAIN = 'dns.podman'
 
 /**
- * Tells the name server which containers are on a network now, starting it for the first and leaving it to end with the last.
+ * Tells the name server which containers are on a network now, starting it for the first and ending it with the last.
  * Nobody else may do so at the same time.
  *
  * @throws NETWORK_FAILED when it isn't installed
@@ -36,7 +37,18 @@ export async function publishNames(
   const path = join(DIR, network.interface)
   if (lines.length === 0) rmSync(path, { force: true })
   else writeFileSync(path, `${[network.gateway, ...lines].join('\n')}\n`)
-  if (!tellServer() && lines.length > 0) await startServer(searchPath)
+  const isWanted = readdirSync(DIR).some((name) => name !== PID_FILE)
+  if (!isWanted) await endServer()
+  else if (!tellServer()) await startServer(searchPath)
+}
+
+/** It would end by itself, but who comes next could take it for one that goes on. */
+async function endServer(): Promise<void> {
+  const pid = serverPid()
+  if (pid === undefined) return
+  sendSignal(pid, 'SIGTERM')
+  const deadline = performance.now() + STARTED_WITHIN_MS
+  while (serverPid() !== undefined && performance.now() < deadline) await delay(5)
 }
 
 /** Has the server read its directory again. @returns whether there is one */
@@ -48,7 +60,7 @@ function tellServer(): boolean {
 
 function serverPid(): number | undefined {
   try {
-    const pid = Number(readFileSync(join(DIR, 'aardvark.pid'), 'latin1'))
+    const pid = Number(readFileSync(join(DIR, PID_FILE), 'latin1'))
     return pid > 1 && hasWord(pid, DIR) ? pid : undefined
   } catch {
     return undefined

@@ -43,7 +43,7 @@ describe('completion', () => {
     for (const shell of SHELLS) {
       const { code, stdout } = await dray(['completion', shell])
       assert.equal(code, 0)
-      assert.match(stdout, /run.*--entrypoint/s)
+      assert.match(stdout, shell === 'fish' ? /"\.run"' -l entrypoint/ : /run.*--entrypoint/s)
     }
   })
 
