@@ -58,7 +58,7 @@ const WORKS: readonly Work[] = [1, 16].flatMap((clients) => [
   },
 ])
 
-const PUSHES: readonly Work[] = [1, 4].map((clients) => ({
+const PUSHES: readonly Work[] = [1, 16].map((clients) => ({
   name: `push of 200 MB, ${clients}`,
   unit: 'MB/s',
   run: (registry) => pushAll(registry.port, clients),
