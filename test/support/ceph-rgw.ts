@@ -26,6 +26,7 @@ export interface Ceph {
 }
 
 const START_TIMEOUT_MS = 30_000
+const START_TRIES = 3
 const run = promisify(execFile)
 
 /**
@@ -33,6 +34,17 @@ const run = promisify(execFile)
  * processes die with this one, however that ends. Needs root, and the Debian packages ceph-mon, ceph-osd, radosgw.
  */
 export async function startCeph(options: CephOptions = {}): Promise<Ceph> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await startOnce(options)
+    } catch (error) {
+      // A port that was free may be another cluster's by the time that the monitor takes it.
+      if (tries === START_TRIES) throw error
+    }
+  }
+}
+
+async function startOnce(options: CephOptions): Promise<Ceph> {
   const dir = await mkdtemp(join(options.dir ?? tmpdir(), 'dray-ceph-'))
   const cluster = new Cluster(dir, options)
   try {
@@ -40,8 +52,8 @@ export async function startCeph(options: CephOptions = {}): Promise<Ceph> {
   } catch (error) {
     const tail = await cluster.logTail()
     await cluster.stop()
-    const [why] = (error as Error).message.split('\n')
-    throw new Error(`Ceph did not start: ${why}\n${tail}`)
+    const { message, stderr = '' } = error as Error & { stderr?: string }
+    throw new Error(`Ceph did not start: ${message.split('\n')[0]}\n${stderr}${tail}`)
   }
   return cluster
 }
