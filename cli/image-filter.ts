@@ -2,6 +2,7 @@ import { matchesGlob } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import { familiarReference, parseReference } from '#oci/reference.ts'
 import type { ImageSummary } from '#puller/index.ts'
+import { passesAll } from '#runner/filters.ts'
 
 type Test = (value: string) => (image: ImageSummary) => boolean
 
@@ -22,17 +23,14 @@ export function filterImages(
   images: readonly ImageSummary[],
   filters: readonly string[],
 ): ImageSummary[] {
-  const groups = new Map<string, ((image: ImageSummary) => boolean)[]>()
-  for (const filter of filters) {
+  const tests = filters.map((filter) => {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(filter) ?? []
     const test = TESTS[key]
     if (test === undefined)
       throw usage(`no such filter ${JSON.stringify(filter)}: ${Object.keys(TESTS).join(', ')}`)
-    groups.set(key, [...(groups.get(key) ?? []), test(value)])
-  }
-  return images.filter((image) =>
-    [...groups.values()].every((tests) => tests.some((test) => test(image))),
-  )
+    return [key, test(value)] as const
+  })
+  return images.filter(passesAll(tests))
 }
 
 /** A name in full and as people type it, each with and without its tag. */

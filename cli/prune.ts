@@ -1,11 +1,25 @@
 import type { Store } from '#puller/index.ts'
-import { containersOfStore } from './image-users.ts'
 import type { StoreOptions } from './commands/options.ts'
+import { measureAll, sizeOfAll } from './disk-usage.ts'
+import { containersOfStore } from './image-users.ts'
+import { formatSize } from './output/format.ts'
 import { print } from './output/print.ts'
 
 /** Prints what was removed of one kind, as docker does. */
 export function printRemoved(kind: string, lines: readonly string[]): void {
   if (lines.length > 0) print(`Deleted ${kind}:\n${lines.join('\n')}\n\n`)
+}
+
+/** Removes things, and prints what the store takes less after it. */
+export async function printReclaimed(
+  store: Store,
+  options: StoreOptions,
+  remove: () => Promise<void>,
+): Promise<void> {
+  const before = sizeOfAll(await measureAll(store, options))
+  await remove()
+  const after = sizeOfAll(await measureAll(store, options))
+  print(`Total reclaimed space: ${formatSize(Math.max(0, before - after))}`)
 }
 
 /** Removes images, what pulls left unfinished, and everything that nothing needs any more, and says so. */

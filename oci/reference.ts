@@ -1,5 +1,5 @@
 import { type Digest, parseDigest } from './digest.ts'
-import { DrayError } from './error.ts'
+import { DrayError, errorMessage, isDrayError } from './error.ts'
 
 /** A checked repository name, such as `library/debian` (distribution-spec, "Pulling manifests"). */
 export type RepositoryName = string & { readonly __brand: 'RepositoryName' }
@@ -91,6 +91,16 @@ export function parseReference(text: string): Reference {
   }
 }
 
+/** {@link parseReference}, undefined for what is no reference. */
+export function tryParseReference(text: string): Reference | undefined {
+  try {
+    return parseReference(text)
+  } catch (error) {
+    if (isDrayError(error, 'REFERENCE_INVALID')) return undefined
+    throw error
+  }
+}
+
 /**
  * Parses the name of a registry, `host[:port]`; URLs of it are understood, too.
  *
@@ -158,7 +168,7 @@ function wrap<T>(text: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {
-    throw invalid(text, error instanceof Error ? error.message : String(error), error)
+    throw invalid(text, errorMessage(error), error)
   }
 }
 

@@ -4,7 +4,7 @@ import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
 import { type ImageManifest, parseManifest } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
-import { composeManifest, document } from './image/compose.ts'
+import { document, storeComposed } from './image/compose.ts'
 import { writeLayer } from './image/write-layer.ts'
 import type { Store } from './store/store.ts'
 import { writeTar } from './tar/writer.ts'
@@ -49,14 +49,9 @@ export async function commitImage(store: Store, options: CommitOptions): Promise
       signal,
     })
     const config = document(MEDIA_TYPE.ociConfig, nextConfig(options, layer.diffId))
-    const manifest = composeManifest(config.descriptor, [...base.layers, layer.descriptor])
-    await lease.keep({ blobs: [config.descriptor.digest, manifest.descriptor.digest] })
-    for (const { descriptor, bytes } of [config, manifest]) {
-      await store.writeSmall(descriptor.digest, bytes)
-    }
     const name = formatReference(withDefaultTag(options.reference))
-    await store.name({ name, descriptor: manifest.descriptor })
-    return manifest.descriptor.digest
+    const layers = [...base.layers, layer.descriptor]
+    return (await storeComposed(store, lease, { name, config, layers })).digest
   } finally {
     lease.close()
     await stage.close()

@@ -5,7 +5,7 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import type { ExecutionConfig } from '#oci/image-config.ts'
 import { hostPlatform, type Platform } from '#oci/platform.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
-import { composeConfig, composeManifest } from './image/compose.ts'
+import { composeConfig, storeComposed } from './image/compose.ts'
 import { writeLayer } from './image/write-layer.ts'
 import { decompress } from './layers/decompress.ts'
 import type { Store } from './store/store.ts'
@@ -71,13 +71,10 @@ export async function importImage(
       createdBy: 'dray import',
       created,
     })
-    const manifest = composeManifest(config.descriptor, [layer.descriptor])
-    await lease.keep({ blobs: [config.descriptor.digest, manifest.descriptor.digest] })
-    for (const { descriptor, bytes } of [config, manifest])
-      await store.writeSmall(descriptor.digest, bytes)
     const name = formatReference(target)
-    await store.name({ name, descriptor: manifest.descriptor })
-    return { name, digest: manifest.descriptor.digest, size: layer.descriptor.size }
+    const layers = [layer.descriptor]
+    const { digest } = await storeComposed(store, lease, { name, config, layers })
+    return { name, digest, size: layer.descriptor.size }
   } finally {
     lease.close()
     await stage.close()

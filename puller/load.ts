@@ -1,7 +1,7 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Digest } from '#oci/digest.ts'
-import { DrayError, isDrayError } from '#oci/error.ts'
+import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { hostPlatform, type Platform } from '#oci/platform.ts'
 import { fullName, stageImages, type StagedImages } from './archive/stage.ts'
 import { blobsOf, type WholeImage } from './archive/write.ts'
@@ -105,7 +105,7 @@ async function publishBlobs(store: Store, { source, images }: StagedImages): Pro
 }
 
 function failed(store: Store, error: unknown): DrayError {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = errorMessage(error)
   return new DrayError('STORE_FAILED', `cannot write to ${store.layout.root}: ${why}`, {
     cause: error,
   })

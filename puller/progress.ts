@@ -1,3 +1,4 @@
+import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 
 /**
@@ -25,3 +26,14 @@ export type ProgressEvent =
   | { readonly type: 'saving' }
 
 export type OnProgress = (event: ProgressEvent) => void
+
+type BlobEvent = ProgressEvent & { readonly type: 'blob' }
+
+/** Tells how far one blob is. */
+export function blobReporter(
+  onProgress: OnProgress,
+  { digest, size: total }: Descriptor,
+  kind: BlobEvent['kind'],
+): (state: BlobEvent['state'], bytes: number) => void {
+  return (state, bytes) => onProgress({ type: 'blob', digest, kind, state, bytes, total })
+}

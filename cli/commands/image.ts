@@ -1,9 +1,6 @@
 import { Command } from 'commander'
-import { measureAll, sizeOfAll } from '../disk-usage.ts'
 import { confirm } from '../output/confirm.ts'
-import { formatSize } from '../output/format.ts'
-import { print } from '../output/print.ts'
-import { pruneStore } from '../prune.ts'
+import { printReclaimed, pruneStore } from '../prune.ts'
 import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
@@ -32,8 +29,5 @@ async function prune(options: PruneOptions): Promise<void> {
   const which = options.all ? 'all images that no container uses' : 'all images without a name'
   if (!(await confirm(`This removes ${which}.`, options.force))) return
   const store = await openLocalStore(options)
-  const before = sizeOfAll(await measureAll(store, options))
-  await pruneStore(store, options)
-  const after = sizeOfAll(await measureAll(store, options))
-  print(`Total reclaimed space: ${formatSize(Math.max(0, before - after))}`)
+  await printReclaimed(store, options, () => pruneStore(store, options))
 }

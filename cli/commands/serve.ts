@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { Command } from 'commander'
 import type { Logger } from 'pino'
+import { errorMessage } from '#oci/error.ts'
 import type { Registry, RegistryConfig } from '#registry/index.ts'
 import { say } from '../output/print.ts'
 import type { RegistryOptions } from './registry-options.ts'
@@ -55,7 +56,7 @@ function reload(registry: Registry, load: () => RegistryConfig): void {
     registry.reload(load())
     say('dray: took the rules of the config file again')
   } catch (error) {
-    say(`dray: the rules stay as they were: ${error instanceof Error ? error.message : error}`)
+    say(`dray: the rules stay as they were: ${errorMessage(error)}`)
   }
 }
 

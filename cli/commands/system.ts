@@ -1,12 +1,12 @@
 import { Command } from 'commander'
 import { runnerContext } from '../containers.ts'
-import { measureAll, sizeOfAll } from '../disk-usage.ts'
+import { measureAll } from '../disk-usage.ts'
 import { interruptible } from '../interrupt.ts'
 import { confirm } from '../output/confirm.ts'
 import { formatSize } from '../output/format.ts'
 import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
-import { printRemoved, pruneStore } from '../prune.ts'
+import { printReclaimed, printRemoved, pruneStore } from '../prune.ts'
 import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import {
@@ -133,16 +133,15 @@ async function prune(options: PruneOptions): Promise<void> {
   ]
   if (!(await confirm(`This removes:\n  - ${what.join('\n  - ')}`, options.force))) return
   const store = await openLocalStore(options)
-  const before = sizeOfAll(await measureAll(store, options))
   const { pruneContainers, pruneNetworks, pruneVolumes } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
   const onTrouble = (message: string) => say(`dray: ${message}`)
-  printRemoved('Containers', await pruneContainers(root, onTrouble))
-  printRemoved('Networks', await pruneNetworks(root, onTrouble))
-  if (options.volumes) printRemoved('Volumes', await pruneVolumes(root, onTrouble))
-  await pruneStore(store, options)
-  const after = sizeOfAll(await measureAll(store, options))
-  print(`Total reclaimed space: ${formatSize(Math.max(0, before - after))}`)
+  await printReclaimed(store, options, async () => {
+    printRemoved('Containers', await pruneContainers(root, onTrouble))
+    printRemoved('Networks', await pruneNetworks(root, onTrouble))
+    if (options.volumes) printRemoved('Volumes', await pruneVolumes(root, onTrouble))
+    await pruneStore(store, options)
+  })
 }
 
 async function boot(options: StoreOptions): Promise<void> {

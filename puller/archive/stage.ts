@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { digestAlgorithm, isDigest } from '#oci/digest.ts'
 import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
-import { formatReference, parseReference, withDefaultTag } from '#oci/reference.ts'
+import { formatReference, tryParseReference, withDefaultTag } from '#oci/reference.ts'
 import { type BlobSource, openBlobs } from '../store/blobs.ts'
 import { CONTAINERD_NAME, type NamedImage, readImageIndex } from '../store/image-index.ts'
 import { blobPath } from '../store/layout.ts'
@@ -168,11 +168,8 @@ function isSameName(tag: string, name: string): boolean {
 
 /** The full form of a name; undefined for what can't be one. */
 export function fullName(text: string): string | undefined {
-  try {
-    return formatReference(withDefaultTag(parseReference(text)))
-  } catch {
-    return undefined
-  }
+  const reference = tryParseReference(text)
+  return reference && formatReference(withDefaultTag(reference))
 }
 
 /** The one image that was asked for. @throws IMAGE_UNKNOWN */

@@ -8,7 +8,7 @@ import { isImageConfigType, isNonDistributable, MEDIA_TYPE } from '#oci/media-ty
 import { familiarReference, parseReference } from '#oci/reference.ts'
 import { walkImage } from '../image/walk.ts'
 import type { BlobSource } from '../store/blobs.ts'
-import { encodeHeader, paddingFor } from '../tar/encode.ts'
+import { emptyFile, encodeHeader, paddingFor } from '../tar/encode.ts'
 import { BLOCK_SIZE } from '../tar/header.ts'
 import { CONTAINERD_NAME, type NamedImage, REF_NAME } from '../store/image-index.ts'
 
@@ -150,17 +150,5 @@ function* member(path: string, text: string): Generator<Buffer> {
 }
 
 function head(path: string, size: number): Buffer {
-  return encodeHeader({
-    path: Buffer.from(path),
-    type: 'file',
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    size,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    linkPath: undefined,
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: new Map(),
-  })
+  return encodeHeader({ ...emptyFile(Buffer.from(path)), mode: 0o644, size })
 }

@@ -1,9 +1,7 @@
 import { DrayError } from '#oci/error.ts'
 import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts'
-import { openImage } from '../image/open-image.ts'
+import { type LocalPlace, openAt, type PlaceOnDisk } from '../image/open-image.ts'
 import type { RegistryAccess } from '../registry/access.ts'
-import { openBlobs } from '../store/blobs.ts'
-import { findImage, readImageIndex } from '../store/image-index.ts'
 import { openLayoutStore } from '../store/layout-store.ts'
 import type { Store } from '../store/store.ts'
 import { type CopyOptions, type CopyResult, copyToRegistry } from './copy.ts'
@@ -13,18 +11,7 @@ import type { ImageSource } from './source.ts'
 import { copyToStore } from './to-store.ts'
 
 /** Where an image is, or goes to. */
-export type Location =
-  | { readonly kind: 'registry'; readonly reference: Reference }
-  /** A name, or, of what is there, a digest. */
-  | { readonly kind: 'store'; readonly text: string }
-  | ({ readonly kind: 'oci' } & OnDisk)
-  | ({ readonly kind: 'docker-archive' } & OnDisk)
-
-interface OnDisk {
-  readonly path: string
-  /** Which of those that are there. */
-  readonly name: string | undefined
-}
+export type Location = { readonly kind: 'registry'; readonly reference: Reference } | LocalPlace
 
 const KINDS = 'docker://REFERENCE, oci:DIR[:NAME], docker-archive:FILE[:NAME] or store:NAME'
 
@@ -95,24 +82,17 @@ async function openSource(
   { from, fromAccess, openStore }: CopyPlaces,
   options: RegistrySourceOptions,
 ): Promise<OpenedSource> {
-  const close = async () => undefined
-  if (from.kind === 'registry')
-    return { source: await registrySource(from.reference, { ...fromAccess, ...options }), close }
-  if (from.kind === 'oci') {
-    const { descriptor } = findImage(await readImageIndex(from.path), from.name, from.path)
-    return { source: await layoutSource(openBlobs(from.path), descriptor), close }
+  if (from.kind === 'registry') {
+    const source = await registrySource(from.reference, { ...fromAccess, ...options })
+    return { source, close: async () => undefined }
   }
-  const text =
-    from.kind === 'store'
-      ? from.text
-      : `${from.kind}:${from.path}${from.name === undefined ? '' : `:${from.name}`}`
-  const { image, close: closeImage } = await openImage(await openStore(), text, options.signal)
-  return { source: await layoutSource(image.source, image.descriptor), close: closeImage }
+  const { image, close } = await openAt(openStore, from, options.signal)
+  return { source: await layoutSource(image.source, image.descriptor), close }
 }
 
 async function copyToLayout(
   source: ImageSource,
-  { path, name }: OnDisk,
+  { path, name }: PlaceOnDisk<'oci'>,
   options: CopyOptions,
 ): Promise<CopyResult> {
   const { store, close } = await openLayoutStore(path)

@@ -1,7 +1,7 @@
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { isDrayError } from '#oci/error.ts'
-import { parseReference, type Reference, type RepositoryName } from '#oci/reference.ts'
+import { type Reference, type RepositoryName, tryParseReference } from '#oci/reference.ts'
 import type { Store } from '../store/store.ts'
 import { layoutSource } from './from-layout.ts'
 import { blobsOf, readImageTree, type TreeBlob } from './tree.ts'
@@ -67,11 +67,6 @@ async function blobsIn(
 }
 
 function otherRepository(name: string | undefined, target: Reference): RepositoryName | undefined {
-  try {
-    const { registry, repository } = parseReference(name ?? '')
-    return registry === target.registry && repository !== target.repository ? repository : undefined
-  } catch (error) {
-    if (isDrayError(error, 'REFERENCE_INVALID')) return undefined
-    throw error
-  }
+  const { registry, repository } = tryParseReference(name ?? '') ?? {}
+  return registry === target.registry && repository !== target.repository ? repository : undefined
 }

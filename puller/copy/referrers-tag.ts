@@ -3,6 +3,8 @@ import { isDrayError } from '#oci/error.ts'
 import { parseManifest } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { referrersTag } from '#oci/referrers-tag.ts'
+import { document } from '../image/compose.ts'
+import type { Document } from '../image/resolve.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 import { withRetries } from '../transfer/retry.ts'
 import { referrerDescriptor } from './referrers.ts'
@@ -22,14 +24,14 @@ export async function listInReferrersTag(
   const listed = await withRetries(() => readList(client, tag, signal), { signal })
   const added = referrerDescriptor(referrer)
   if (listed.some(({ digest }) => digest === added.digest)) return
-  const bytes = referrersIndex([...listed, added])
+  const { bytes } = referrersIndex([...listed, added])
   await withRetries(() => client.putManifest(tag, bytes, MEDIA_TYPE.ociIndex, signal), { signal })
 }
 
 /** The index that lists referrers. */
-export function referrersIndex(manifests: readonly Descriptor[]): Buffer {
+export function referrersIndex(manifests: readonly Descriptor[]): Document {
   const mediaType = MEDIA_TYPE.ociIndex
-  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }))
+  return document(mediaType, { schemaVersion: 2, mediaType, manifests })
 }
 
 async function readList(

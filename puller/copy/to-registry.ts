@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import type { Digest } from '#oci/digest.ts'
 import type { RepositoryName } from '#oci/reference.ts'
-import type { OnProgress, ProgressEvent } from '../progress.ts'
+import { blobReporter, type OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 import { withRetries } from '../transfer/retry.ts'
 import { settleAll } from '../transfer/settle.ts'
@@ -70,8 +70,7 @@ async function sendBlob(
 ): Promise<number> {
   const { client, mountFrom, signal } = options
   const { digest, size } = descriptor
-  const report = (state: (ProgressEvent & { type: 'blob' })['state'], bytes: number) =>
-    options.onProgress({ type: 'blob', digest, kind, state, bytes, total: size })
+  const report = blobReporter(options.onProgress, descriptor, kind)
   const reader = createVerifiedReader(
     descriptor,
     (start) => source.readBlob(descriptor, start, signal),

@@ -2,12 +2,11 @@ import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type Descriptor, describe } from '#oci/descriptor.ts'
+import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, digestHex } from '#oci/digest.ts'
-import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { referrersTag } from '#oci/referrers-tag.ts'
 import { storeBlobs } from '../image/store-image.ts'
-import type { OnProgress } from '../progress.ts'
+import { blobReporter, type OnProgress } from '../progress.ts'
 import { readManifest } from '../store/blobs.ts'
 import { publish } from '../store/files.ts'
 import type { NamedImage } from '../store/image-index.ts'
@@ -122,8 +121,7 @@ export async function nameReferrers(
     const name = nameOfReferrers(referrersTag(subject))
     const listed = await readReferrersList(store, name)
     for (const tree of trees) listed.set(tree.descriptor.digest, referrerDescriptor(tree))
-    const bytes = referrersIndex([...listed.values()])
-    const descriptor = describe(MEDIA_TYPE.ociIndex, bytes)
+    const { descriptor, bytes } = referrersIndex([...listed.values()])
     await lease.keep({ blobs: [descriptor.digest] })
     await store.writeSmall(descriptor.digest, bytes)
     await replaceImage(store, { name, descriptor })
@@ -149,23 +147,22 @@ async function copyBlobs(
   try {
     await mkdir(stage.dir, { mode: 0o700 })
     for (const { descriptor, kind } of blobs) {
-      const { digest, size: total } = descriptor
+      const { digest, size } = descriptor
+      const report = blobReporter(onProgress, descriptor, kind)
       const isThere = await store.has(descriptor)
       if (!isThere) {
         const path = join(stage.dir, digestHex(digest))
         const reader = createVerifiedReader(
           descriptor,
           (start) => source.readBlob(descriptor, start, signal),
-          (bytes) =>
-            onProgress({ type: 'blob', digest, kind, state: 'transferring', bytes, total }),
+          (bytes) => report('transferring', bytes),
         )
         const file = createWriteStream(path, { mode: 0o644, flush: true })
         await pipeline(reader.open(0), file, { signal })
         await publish(path, store.pathOf(descriptor))
-        transferred += total
+        transferred += size
       }
-      const state = isThere ? 'exists' : 'done'
-      onProgress({ type: 'blob', digest, kind, state, bytes: total, total })
+      report(isThere ? 'exists' : 'done', size)
     }
   } finally {
     await stage.close()

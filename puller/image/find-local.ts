@@ -1,7 +1,7 @@
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, digestHex, isDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
-import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import { formatReference, tryParseReference, withDefaultTag } from '#oci/reference.ts'
 import type { NamedImage } from '../store/image-index.ts'
 
 /** An image of the local store, as it was asked for. */
@@ -39,7 +39,7 @@ function lookUp(images: readonly NamedImage[], text: string): NamedImage | undef
 }
 
 function byReference(images: readonly NamedImage[], text: string): NamedImage | undefined {
-  const reference = tryParse(text)
+  const reference = tryParseReference(text)
   if (reference === undefined) return undefined
   const name = formatReference(withDefaultTag(reference))
   const { digest, repository, registry } = reference
@@ -65,18 +65,10 @@ function byPrefix(images: readonly NamedImage[], text: string): NamedImage | und
 
 /** `registry/name` of a full name, without its tag or digest. */
 export function repositoryOf(name: string | undefined): string | undefined {
-  const reference = name === undefined ? undefined : tryParse(name)
+  const reference = name === undefined ? undefined : tryParseReference(name)
   if (reference === undefined) return undefined
   const { registry, repository } = reference
   return formatReference({ registry, repository })
-}
-
-function tryParse(text: string): Reference | undefined {
-  try {
-    return parseReference(text)
-  } catch {
-    return undefined
-  }
 }
 
 function hasDigest(digest: Digest): (image: NamedImage) => boolean {

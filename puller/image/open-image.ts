@@ -14,13 +14,18 @@ export interface OpenedImage {
   close(): Promise<void>
 }
 
-type Location =
+/** Where an image on this machine is. */
+export type LocalPlace =
   | { readonly kind: 'store'; readonly text: string }
-  | {
-      readonly kind: 'oci' | 'docker-archive'
-      readonly path: string
-      readonly name: string | undefined
-    }
+  | PlaceOnDisk<'oci'>
+  | PlaceOnDisk<'docker-archive'>
+
+export interface PlaceOnDisk<Kind> {
+  readonly kind: Kind
+  readonly path: string
+  /** Which of the images that are there. */
+  readonly name: string | undefined
+}
 
 /**
  * Opens an image by what people type: a name or digest of the local store, `oci:DIR[:NAME]` or
@@ -33,15 +38,26 @@ export async function openImage(
   text: string,
   signal?: AbortSignal,
 ): Promise<OpenedImage> {
-  const location = parseLocation(text)
-  if (location.kind === 'store') {
-    return await openStored(store, location.text)
-  }
-  const { path, name } = location
-  if (location.kind === 'oci') {
+  return await openAt(async () => store, parseLocation(text), signal)
+}
+
+/**
+ * {@link openImage}, by a place that is parsed already. The store is asked for only when it is needed.
+ *
+ * @throws IMAGE_UNKNOWN, LAYOUT_INVALID, ARCHIVE_INVALID
+ */
+export async function openAt(
+  openStore: () => Promise<Store>,
+  place: LocalPlace,
+  signal?: AbortSignal,
+): Promise<OpenedImage> {
+  if (place.kind === 'store') return await openStored(await openStore(), place.text)
+  const { path, name } = place
+  if (place.kind === 'oci') {
     const { descriptor } = findImage(await readImageIndex(path), name, path)
     return { image: { source: openBlobs(path), descriptor }, close: async () => undefined }
   }
+  const store = await openStore()
   const stage = await store.stage()
   try {
     const staged = await stageImages(path, stage.dir, { name, signal })
@@ -78,7 +94,7 @@ export function pushTarget(image: string, target: string | undefined): Reference
   throw new DrayError('USAGE', `say where ${image} goes: dray push ${image} REGISTRY/NAME[:TAG]`)
 }
 
-function parseLocation(text: string): Location {
+function parseLocation(text: string): LocalPlace {
   const match = /^(oci|docker-archive):(.+)$/s.exec(text)
   if (match?.[2] === undefined) return { kind: 'store', text }
   const colon = match[2].indexOf(':')

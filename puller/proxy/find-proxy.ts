@@ -1,7 +1,7 @@
 import { DrayError } from '#oci/error.ts'
 import { basicAuthorization } from '../credentials/credential.ts'
 import { isLoopback } from '../registry/endpoint.ts'
-import { parseNoProxy } from './no-proxy.ts'
+import { bareHost, parseNoProxy } from './no-proxy.ts'
 
 /** A proxy for HTTP. */
 export interface HttpProxy {
@@ -24,8 +24,7 @@ export function proxyFinder(env: Readonly<Record<string, string | undefined>>): 
     const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
     const text = env[name] || env[name.toLowerCase()]
     if (!text || isLoopback(url.hostname)) return undefined
-    const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-    return isExempt(host, portOf(url)) ? undefined : parseProxy(name, text)
+    return isExempt(bareHost(url.hostname), portOf(url)) ? undefined : parseProxy(name, text)
   }
 }
 

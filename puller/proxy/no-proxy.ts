@@ -22,7 +22,7 @@ function parseRule(rule: string): IsExempt {
   if (isIP(network) !== 0) return within(network, Number(bits))
   const [, name = rule, port] = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(rule) ?? []
   const isPort = (at: number) => port === undefined || Number(port) === at
-  const bare = name.replace(/^\[(.*)\]$/, '$1')
+  const bare = bareHost(name)
   if (isIP(bare) !== 0) {
     const isAddress = within(bare, isIP(bare) === 4 ? 32 : 128)
     return (host, at) => isPort(at) && isAddress(host, at)
@@ -33,6 +33,11 @@ function parseRule(rule: string): IsExempt {
     (suffix.startsWith('.')
       ? host.endsWith(suffix)
       : host === suffix || host.endsWith(`.${suffix}`))
+}
+
+/** A host without the brackets that an IPv6 address has in a URL. */
+export function bareHost(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
 }
 
 function within(network: string, bits: number): IsExempt {

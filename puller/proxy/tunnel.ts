@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { DrayError } from '#oci/error.ts'
 import type { HttpProxy } from './find-proxy.ts'
+import { bareHost } from './no-proxy.ts'
 
 /** Longest wait for a proxy to connect, in ms. */
 const TUNNEL_TIMEOUT_MS = 15_000
@@ -65,7 +66,7 @@ export class TunnelAgent extends Agent {
     done: (error: Error | null, socket?: Duplex) => void,
   ): undefined {
     const { host = '', port = 443 } = options
-    openTunnel(this.#proxy, host.replace(/^\[(.*)\]$/, '$1'), Number(port)).then(
+    openTunnel(this.#proxy, bareHost(host), Number(port)).then(
       (socket) => done(null, connectTls({ ...options, path: undefined, socket } as object)),
       done,
     )

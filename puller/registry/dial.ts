@@ -1,6 +1,7 @@
 import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type HttpProxy, portOf } from '../proxy/find-proxy.ts'
+import { bareHost } from '../proxy/no-proxy.ts'
 import { openTunnel } from '../proxy/tunnel.ts'
 import type { Certificates } from './certificates.ts'
 
@@ -24,7 +25,7 @@ export async function dial(
   receive: (bytes: Buffer) => boolean,
 ): Promise<Socket> {
   const isTls = url.protocol === 'https:'
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const host = bareHost(url.hostname)
   const buffer = Buffer.allocUnsafeSlow(READ_SIZE)
   const onread: OnReadOpts = {
     buffer,
@@ -42,11 +43,11 @@ export async function dial(
   }
   if (isTls) return connectTls({ ...tls, port: portOf(url), onread } as object)
   const at = proxy?.url ?? url
+  const name = bareHost(at.hostname)
   if (at.protocol === 'https:') {
-    const name = at.hostname.replace(/^\[(.*)\]$/, '$1')
     return connectTls({ host: name, ...nameOf(name), port: portOf(at), onread } as object)
   }
-  return connectPlain({ host: at.hostname.replace(/^\[(.*)\]$/, '$1'), port: portOf(at), onread })
+  return connectPlain({ host: name, port: portOf(at), onread })
 }
 
 /** For the server to choose a certificate by: a name, never an address (RFC 6066, section 3). */

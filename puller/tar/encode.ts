@@ -5,6 +5,26 @@ import { XATTR_PREFIX } from './pax.ts'
 /** The part of an entry that its headers hold. */
 export type EntryHead = Omit<TarEntry, 'sparse' | 'dataOffset' | 'storedSize'>
 
+/** What has no extended attributes. */
+export const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
+
+/** The head of a file of root's, with nothing in it and nothing said of it. */
+export function emptyFile(path: Buffer): EntryHead {
+  return {
+    path,
+    type: 'file',
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: { seconds: 0, nanoseconds: 0 },
+    linkPath: undefined,
+    devMajor: 0,
+    devMinor: 0,
+    xattrs: NO_XATTRS,
+  }
+}
+
 const TYPEFLAGS: Readonly<Record<TarEntryType, string>> = {
   file: '0',
   hardlink: '1',

@@ -9,7 +9,7 @@ import {
 } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
 import { getXattr, listXattrs } from '../sys.ts'
-import type { EntryHead } from './encode.ts'
+import { emptyFile, type EntryHead, NO_XATTRS } from './encode.ts'
 import { printable, type TarEntryType, timeFromNs } from './entry.ts'
 import { isPortableXattr } from './xattr-names.ts'
 
@@ -88,7 +88,6 @@ const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOL
 const EMPTY = Buffer.alloc(0)
 const SLASH = Buffer.from('/')
 const NOTHING: ReadonlySet<string> = new Set()
-const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map()
 const SYSTEM_MOUNTS = ['proc', 'sys', 'dev']
 const WHITEOUT = '.wh.'
 
@@ -115,22 +114,6 @@ function isOpaque({ source }: Spot): boolean {
 
 function opaqueMark(spot: Spot): WalkedFile {
   return { head: emptyFile(childPath(spot, Buffer.from('.wh..wh..opq'))), source: spot.source }
-}
-
-function emptyFile(path: Buffer): EntryHead {
-  return {
-    path,
-    type: 'file',
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    linkPath: undefined,
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: NO_XATTRS,
-  }
 }
 
 function describe(

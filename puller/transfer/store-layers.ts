@@ -1,7 +1,7 @@
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, isDrayError } from '#oci/error.ts'
-import type { OnProgress } from '../progress.ts'
+import { blobReporter, type OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 import type { DirectReader } from '../registry/direct.ts'
 import { publish } from '../store/files.ts'
@@ -247,13 +247,7 @@ async function publishVerified(store: Store, { task, ingest, stage }: Verified):
 }
 
 function reporter({ blob, kind = 'layer' }: LayerTask, onProgress: OnProgress) {
+  const report = blobReporter(onProgress, blob, kind)
   return (state: 'waiting' | 'transferring' | 'done' | 'exists', bytes: number) =>
-    onProgress({
-      type: 'blob',
-      digest: blob.digest,
-      kind,
-      state: state === 'transferring' && bytes === blob.size ? 'finishing' : state,
-      bytes,
-      total: blob.size,
-    })
+    report(state === 'transferring' && bytes === blob.size ? 'finishing' : state, bytes)
 }

@@ -1,5 +1,6 @@
 import { DrayError } from '#oci/error.ts'
-import { formatReference, parseReference, withDefaultTag } from '#oci/reference.ts'
+import { formatReference, tryParseReference, withDefaultTag } from '#oci/reference.ts'
+import { labelTest, passesAll } from '../filters.ts'
 import type { Container, ContainerState } from './state.ts'
 
 /** A container and what it is doing. */
@@ -17,12 +18,8 @@ const TESTS: Readonly<Record<string, Test>> = {
     return (seen) => pattern.test(seen.container.record.name)
   },
   label: (value) => {
-    const equals = value.indexOf('=')
-    const [key, wanted] = equals < 0 ? [value] : [value.slice(0, equals), value.slice(equals + 1)]
-    return ({ container }) => {
-      const found = labelsOf(container)[key]
-      return found !== undefined && (wanted === undefined || wanted === found)
-    }
+    const isIn = labelTest(value)
+    return ({ container }) => isIn(labelsOf(container))
   },
   status: (value) => {
     if (!STATUSES.includes(value)) throw usage(`no such status ${value}: ${STATUSES.join(', ')}`)
@@ -63,17 +60,13 @@ export const FILTER_KEYS = Object.keys(TESTS)
  * @throws USAGE
  */
 export function filterContainers(all: readonly Seen[], filters: readonly string[]): Seen[] {
-  const groups = new Map<string, ((seen: Seen) => boolean)[]>()
-  for (const filter of filters) {
+  const tests = filters.map((filter) => {
     const [key, value] = splitFilter(filter)
     const test = TESTS[key]
     if (test === undefined) throw usage(`no such filter ${key}: ${FILTER_KEYS.join(', ')}`)
-    const group = key === 'label' ? filter : key
-    groups.set(group, [...(groups.get(group) ?? []), test(value, all)])
-  }
-  return all.filter((seen) =>
-    [...groups.values()].every((tests) => tests.some((test) => test(seen))),
-  )
+    return [key === 'label' ? filter : key, test(value, all)] as const
+  })
+  return all.filter(passesAll(tests))
 }
 
 /** Whether the filters ask for a state: then all containers are looked at, not only those that run. */
@@ -91,11 +84,8 @@ function hexOf(digest: string): string {
 }
 
 function fullName(image: string): string {
-  try {
-    return formatReference(withDefaultTag(parseReference(image)))
-  } catch {
-    return image
-  }
+  const reference = tryParseReference(image)
+  return reference === undefined ? image : formatReference(withDefaultTag(reference))
 }
 
 function pick(reference: string, all: readonly Seen[]): Seen {

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
+import { labelTest, passesAll } from '../filters.ts'
 import { watchPath } from '../watch.ts'
 import { type Event, eventFiles } from './record.ts'
 
@@ -100,8 +101,7 @@ function parseEvent(line: string): Event | undefined {
 
 /** Filters with one key are alternatives, except labels; different keys must all hold. @throws USAGE */
 export function eventFilter(filters: readonly string[]): (event: Event) => boolean {
-  const groups = new Map<string, ((event: Event) => boolean)[]>()
-  for (const filter of filters) {
+  const tests = filters.map((filter) => {
     const equals = filter.indexOf('=')
     const [key, value] = [filter.slice(0, equals), filter.slice(equals + 1)]
     const test = TESTS[key]
@@ -112,10 +112,9 @@ export function eventFilter(filters: readonly string[]): (event: Event) => boole
         `invalid filter ${JSON.stringify(filter)}: write KEY=VALUE, with ${keys}`,
       )
     }
-    const group = key === 'label' ? filter : key
-    groups.set(group, [...(groups.get(group) ?? []), test(value)])
-  }
-  return (event) => [...groups.values()].every((tests) => tests.some((test) => test(event)))
+    return [key === 'label' ? filter : key, test(value)] as const
+  })
+  return passesAll(tests)
 }
 
 const TESTS: Readonly<Record<string, (value: string) => (event: Event) => boolean>> = {
@@ -133,9 +132,8 @@ const TESTS: Readonly<Record<string, (value: string) => (event: Event) => boolea
     (value) =>
     ({ Type }) =>
       Type === value,
-  label: (value) => (event) => {
-    const [key = '', ...rest] = value.split('=')
-    const label = event.Actor.Attributes[key]
-    return label !== undefined && (rest.length === 0 || label === rest.join('='))
+  label: (value) => {
+    const isIn = labelTest(value)
+    return (event) => isIn(event.Actor.Attributes)
   },
 }

@@ -34,7 +34,6 @@ export type Action =
   | 'update'
   | 'destroy'
   | `exec_start: ${string}`
-  | `health_status: ${string}`
 
 /** An event as docker's API has it. */
 export interface Event {
