@@ -40,8 +40,8 @@ export async function checkStore(store: Store, options: CheckOptions = {}): Prom
   const pool = createWorkerPool(cores, { inflater: store.inflater, beside: false })
   try {
     const work = { pool, lease, right: new Set<Digest>(), findings: new Map<Digest, Finding>() }
-    await checkBlobs(store, work, options)
-    await checkLayers(store, await takeInventory(store, lease), work, options)
+    const inventory = await checkBlobs(store, work, options)
+    await checkLayers(store, inventory, work, options)
     return [...work.findings.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))
   } finally {
     await pool.close()
@@ -57,8 +57,12 @@ interface Work {
   readonly findings: Map<Digest, Finding>
 }
 
-/** A document that was repaired may name more to look at: so again, until nothing new is found. */
-async function checkBlobs(store: Store, work: Work, options: CheckOptions): Promise<void> {
+/**
+ * A document that was repaired may name more to look at: so again, until nothing new is found.
+ *
+ * @returns what images need after that
+ */
+async function checkBlobs(store: Store, work: Work, options: CheckOptions): Promise<Inventory> {
   for (;;) {
     const inventory = await takeInventory(store, work.lease)
     const damaged = await findDamagedBlobs(store, inventory, work)
@@ -72,7 +76,7 @@ async function checkBlobs(store: Store, work: Work, options: CheckOptions): Prom
       const { digest } = descriptor
       work.findings.set(digest, { kind: 'blob', digest, image: name, why, isRepaired: false })
     }
-    if (!options.repair || fresh.length === 0) return
+    if (!options.repair || fresh.length === 0) return inventory
     const blobs = fresh.map(([blob]) => blob)
     for (const [digest, failure] of await fetchAgain(store, work.lease, blobs, options)) {
       const finding = work.findings.get(digest)
