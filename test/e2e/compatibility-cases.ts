@@ -353,7 +353,7 @@ export const CASES: Readonly<
     ],
     [
       'are followed from the last lines',
-      `~run -d --name N --network none I sh -c 'seq 5; sleep 1; echo b'\n!exec N true\nlogs -f --tail 1 N`,
+      `~run -d --name N --network none I sh -c 'seq 5; sleep 5; echo b'\n!exec N true\nlogs -f --tail 1 N`,
     ],
     [
       'have what came since',
