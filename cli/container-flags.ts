@@ -1,8 +1,9 @@
 import { InvalidArgumentError, Option } from 'commander'
+import type { HealthFlags } from '#runner/health/parse.ts'
 import { collect, seconds } from './commands/options.ts'
 
 /** How a container is to be run, as typed. */
-export interface ContainerFlags {
+export interface ContainerFlags extends HealthFlags {
   readonly name?: string
   readonly interactive?: true
   readonly tty?: true
@@ -83,6 +84,16 @@ export const FLAGS: readonly Option[] = [
   one('--stop-timeout <seconds>', 'how long it may take to stop (default: 10)', seconds),
   one('--log-driver <driver>', 'k8s-file, journald or none (default: k8s-file)'),
   many('--log-opt <key=value>', 'max-size=16m, tag=TEXT'),
+  one(
+    '--health-cmd <command>',
+    'line of the shell that ends with 0 when the container is well, or ["a", "program"]',
+  ),
+  one('--health-interval <duration>', 'between two checks, such as 30s (default: 30s)'),
+  one('--health-timeout <duration>', 'a check that takes longer has failed (default: 30s)'),
+  one('--health-retries <number>', 'failures in a row that make it unhealthy (default: 3)', number),
+  one('--health-start-period <duration>', 'failures that early do not count (default: 0s)'),
+  one('--health-start-interval <duration>', 'between two checks that early (default: 5s)'),
+  one('--no-healthcheck', 'do not check its health, whatever the image says'),
   one('--cidfile <file>', "write the container's id to a new file"),
   one('--runtime <program>', 'OCI runtime (default: crun or runc, whichever works here)'),
 

@@ -75,6 +75,7 @@ export async function containerOptions(
     restart: optional(flags.restart, parse.parseRestartPolicy),
     stopSignal: flags.stopSignal,
     stopTimeout: flags.stopTimeout,
+    health: parse.parseHealthFlags(flags),
     log: parse.parseLogOptions(flags.logDriver, flags.logOpt),
   }
 }

@@ -11,12 +11,14 @@ export function runnerContext(options: {
   readonly runtime?: string
 }): RunnerContext {
   const root = rootDir(options.root)
+  const program = [process.execPath, process.argv[1] ?? '']
   return {
     root,
     hostEnv: process.env,
     runtime: options.runtime,
     holdLayers: (lowerDirs) => holdLayersOf(root, lowerDirs),
-    whenEnded: [process.execPath, process.argv[1] ?? '', 'ended', '--root', root],
+    whenEnded: [...program, 'ended', '--root', root],
+    checkHealth: [...program, 'healthcheck', 'watch', '--root', root],
     onWarning: (message) => say(`dray: ${message}`),
   }
 }

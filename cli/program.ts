@@ -83,7 +83,7 @@ function report(error: unknown, failed: number, debug: boolean): number {
 
 /** 1, but for what runs a command, which has codes of its own for what the command never got to. */
 async function exitCodeOf(error: unknown, argv: readonly string[]): Promise<number> {
-  if (argv[2] !== 'run' && argv[2] !== 'exec') return 1
+  if (!['run', 'exec', 'healthcheck'].includes(argv[2] ?? '')) return 1
   const runner = await import('#runner/index.ts')
   return runner.exitCodeOf(error)
 }

@@ -18,6 +18,21 @@ export interface ExecutionConfig {
   readonly WorkingDir?: string | undefined
   readonly Labels?: Readonly<Record<string, string>> | undefined
   readonly StopSignal?: string | undefined
+  /** docker's, as is the next one: how lines of a shell are run. */
+  readonly Shell?: readonly string[] | undefined
+  readonly Healthcheck?: Healthcheck | undefined
+}
+
+/** How to find out whether a container is well, in docker's words. Absent or 0: docker's default. */
+export interface Healthcheck {
+  /** `['NONE']`, `['CMD', PROGRAM, ...]` or `['CMD-SHELL', LINE]`. */
+  readonly Test?: readonly string[] | undefined
+  /** Durations are nanoseconds. */
+  readonly Interval?: number | undefined
+  readonly Timeout?: number | undefined
+  readonly StartPeriod?: number | undefined
+  readonly StartInterval?: number | undefined
+  readonly Retries?: number | undefined
 }
 
 export interface History {
@@ -48,6 +63,17 @@ const command = absentable(
   z.union([z.string().transform((word) => (word === '' ? [] : [word])), listOf(z.string())]),
 )
 
+const number = absentable(z.number())
+
+const healthSchema = z.object({
+  Test: strings,
+  Interval: number,
+  Timeout: number,
+  StartPeriod: number,
+  StartInterval: number,
+  Retries: number,
+})
+
 const executionSchema = z.object({
   User: text,
   ExposedPorts: keySet,
@@ -58,6 +84,8 @@ const executionSchema = z.object({
   WorkingDir: text,
   Labels: stringMap,
   StopSignal: text,
+  Shell: strings,
+  Healthcheck: absentable(healthSchema),
 })
 
 const historySchema = z.object({

@@ -8,6 +8,7 @@ import { type Cgroups, isFrozen, readCgroups, removeCgroup } from './cgroup.ts'
 import { realContainersDir } from './containers/find.ts'
 import { dropName } from './containers/names.ts'
 import { recordEvent } from './events/record.ts'
+import { endWatch } from './health/health.ts'
 import { cgroupsPathOf, isContainerId, rootOf } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
 import { findPrograms, killAndWait } from './processes.ts'
@@ -104,6 +105,7 @@ export async function takeDown(
   record: ContainerRecord | undefined,
   cgroups: Cgroups,
 ): Promise<void> {
+  endWatch(claim.paths)
   const trouble = record === undefined ? undefined : await deleteInRuntime(record)
   if (!(await removeCgroup(cgroups, cgroupsPathOf(claim.id, record?.options)))) {
     throw left(claim, trouble ?? 'its processes do not end')

@@ -127,7 +127,7 @@ function defaultStdio(options: ContainerOptions): Stdio {
 function checkTerminal(options: ContainerOptions, stdio: Stdio): void {
   if (!options.tty) return
   const [input, output] = stdio.map(
-    (end, fd) => end === 'ignore' || isatty(end === 'inherit' ? fd : end),
+    (end, fd) => end === 'ignore' || (end !== 'pipe' && isatty(end === 'inherit' ? fd : end)),
   )
   if (input && output) return
   const which = output ? 'input' : 'output'

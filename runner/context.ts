@@ -18,6 +18,11 @@ export interface RunnerContext {
    */
   readonly whenEnded?: readonly string[] | undefined
   /**
+   * Program and arguments that call `checkAndWait` with the id that is appended, and print what comes of it. Without it, the
+   * health of containers is checked by nobody.
+   */
+  readonly checkHealth?: readonly string[] | undefined
+  /**
    * Makes lower directories usable that aren't there all the time, up to the release. From then on the overlay that is made of
    * them says that they are in use. Without it, all are there.
    */

@@ -14,6 +14,7 @@ import { type ContainerOptions, normalPath } from './options.ts'
  *       runtime.log               what the OCI runtime says, JSON lines
  *       output.log                what the container says, in the lines of Kubernetes
  *       exit oom                  the exit code, and that memory ran out, as the monitor writes them
+ *       health.json               what the last health checks said; health.watch: the process that makes them
  *       network.json              its namespace, address and ports, while it is on a network
  *       monitor.pid attach ctl winsz   the monitor's: its pid, its socket and its pipes
  *       hosts hostname resolv.conf   mounted inside, in /etc
@@ -29,6 +30,9 @@ const ID = /^[0-9a-f]{64}$/
 
 /** Where OCI runtimes keep their state by default. */
 export const DEFAULT_STATE_DIR = '/run/dray'
+
+/** How the names of a command's files begin that is run beside a container's own, as long as that lasts. */
+export const EXEC_FILES = 'exec-'
 
 /** Files mounted at /etc inside. */
 export const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const
@@ -46,6 +50,8 @@ export interface ContainerPaths {
   readonly oom: string
   readonly monitorPid: string
   readonly network: string
+  readonly health: string
+  readonly healthWatch: string
   readonly empty: string
   readonly upper: string
   readonly work: string
@@ -92,6 +98,8 @@ export function containerPaths(containers: string, id: string): ContainerPaths {
     oom: join(dir, 'oom'),
     monitorPid: join(dir, 'monitor.pid'),
     network: join(dir, 'network.json'),
+    health: join(dir, 'health.json'),
+    healthWatch: join(dir, 'health.watch'),
     empty: join(dir, 'empty'),
     upper: join(dir, 'upper'),
     work: join(dir, 'work'),

@@ -1,5 +1,6 @@
 import { normalize } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
+import type { Healthcheck } from '#oci/image-config.ts'
 import type { Seccomp } from '#oci/runtime-spec.ts'
 import type { PortMapping } from './network/model.ts'
 
@@ -152,6 +153,8 @@ export interface ContainerOptions {
   readonly stopTimeout?: number | undefined
   readonly restart?: RestartPolicy | undefined
   readonly log?: LogOptions | undefined
+  /** Overrules the image's, field by field. */
+  readonly health?: Healthcheck | undefined
 }
 
 export type SharedNamespace = 'host' | `container:${string}`

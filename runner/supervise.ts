@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
@@ -10,8 +11,8 @@ import { keepDescriptorsPrivate } from './sys.ts'
 /** What a container's command gets as standard input, output and error: as the same option of `child_process`. */
 export type Stdio = readonly [
   stdin: 'inherit' | 'ignore' | number,
-  stdout: 'inherit' | number,
-  stderr: 'inherit' | number,
+  stdout: 'inherit' | 'pipe' | number,
+  stderr: 'inherit' | 'pipe' | number,
 ]
 
 /** An OCI runtime to start, and what it is connected to. */
@@ -21,6 +22,8 @@ export interface RuntimeProcess {
   /** Where the runtime writes the number of the container's first process. */
   readonly pidFile: string
   readonly stdio: Stdio
+  /** Told what comes out of pipes. */
+  readonly onOutput?: ((piece: Buffer) => void) | undefined
   /** Whether the runtime talks to the terminal itself, and so must stay in its foreground. */
   readonly tty: boolean
   readonly searchPath: string | undefined
@@ -35,6 +38,8 @@ export interface Interruptions {
 }
 
 const PID_POLL_MS = 10
+/** What the command left running may hold a pipe open for ever. */
+const DRAINED_WITHIN_MS = 1000
 
 /**
  * Starts an OCI runtime that stays until its container ends, and hands signals to the container's first process.
@@ -49,6 +54,7 @@ export async function superviseRuntime(
   keepDescriptorsPrivate()
   const child = spawn(options.runtime.path, options.args, spawnOptions(options))
   const ended = endOf(child, options.runtime)
+  const drained = drain(child, options.onOutput)
   const deliverer = new Deliverer(child, options.pidFile)
   const stop = () => void deliverer.stop(interruptions.stopTimeoutMs)
   interruptions.signals.deliverTo((signal) => void deliverer.deliver(signal))
@@ -56,6 +62,7 @@ export async function superviseRuntime(
   if (interruptions.abort?.aborted) stop()
   try {
     const exitCode = await ended
+    await drained()
     return deliverer.killedFor === undefined ? exitCode : exitCodeOfSignal(deliverer.killedFor)
   } finally {
     interruptions.abort?.removeEventListener('abort', stop)
@@ -72,6 +79,20 @@ function spawnOptions(options: RuntimeProcess): SpawnOptions {
     stdio: [...options.stdio],
     detached: !options.tty,
     env: { PATH: options.searchPath },
+  }
+}
+
+/** Reads the pipes of a child. @returns what waits, after its end, until all was read */
+function drain(
+  child: ChildProcess,
+  onOutput: ((piece: Buffer) => void) | undefined,
+): () => Promise<void> {
+  const pipes = [child.stdout, child.stderr].filter((pipe) => pipe !== null)
+  const closed = Promise.all(pipes.map((pipe) => once(pipe, 'close')))
+  for (const pipe of pipes) pipe.on('data', (piece) => onOutput?.(piece))
+  return async () => {
+    if (pipes.length > 0) await Promise.race([closed, delay(DRAINED_WITHIN_MS)])
+    for (const pipe of pipes) pipe.destroy()
   }
 }
 

@@ -37,6 +37,7 @@ export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Pro
   attach: async () => (await import('./attach.ts')).attachCommand(),
   wait: async () => (await import('./wait.ts')).waitCommand(),
   inspect: async () => (await import('./inspect.ts')).inspectCommand(),
+  healthcheck: async () => (await import('./healthcheck.ts')).healthcheckCommand(),
   exec: async () => (await import('./exec.ts')).execCommand(),
   top: async () => (await import('./top.ts')).topCommand(),
   stats: async () => (await import('./stats.ts')).statsCommand(),

@@ -37,8 +37,13 @@ async function run(image: string, command: readonly string[], options: RunOption
   if (options.detach && options.detachKeys !== undefined) {
     throw new DrayError('USAGE', '--detach-keys is for containers in the foreground')
   }
-  const runIt = options.detach ? runInBackground : options.rm ? runAndRemove : runAndLookOn
-  await withRootfs(image, options, (rootfs) => runIt(rootfs, settings, options))
+  const { healthCheckOf } = await import('#runner/health/check.ts')
+  await withRootfs(image, options, (rootfs) => {
+    if (options.detach) return runInBackground(rootfs, settings, options)
+    const isChecked = healthCheckOf(rootfs.config.config ?? {}, settings) !== undefined
+    const runIt = options.rm && !isChecked ? runAndRemove : runAndLookOn
+    return runIt(rootfs, settings, options)
+  })
 }
 
 async function runAndLookOn(
@@ -68,7 +73,7 @@ async function runInBackground(
   print(container.id)
 }
 
-/** Without a monitor, which nobody would need: this process sees the container end, and removes it. */
+/** Without a monitor, which only checks of its health would need: this process sees the container end, and removes it. */
 async function runAndRemove(
   rootfs: Rootfs,
   settings: ContainerOptions,

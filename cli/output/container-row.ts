@@ -45,10 +45,16 @@ function statusText(state: ContainerState, now: number): string {
     case 'starting':
       return 'Starting'
     case 'running':
-      return `Up ${age(state.startedAt)}`
+      return `Up ${age(state.startedAt)}${healthText(state)}`
     case 'paused':
       return `Up ${age(state.startedAt)} (Paused)`
     case 'exited':
       return `Exited (${state.exitCode ?? 'unknown'}) ${age(state.finishedAt)} ago`
   }
+}
+
+function healthText({ health }: ContainerState): string {
+  if (health === undefined) return ''
+  const isKnown = health.status === 'healthy' || health.status === 'unhealthy'
+  return isKnown ? ` (${health.status})` : ` (health: ${health.status})`
 }

@@ -96,5 +96,6 @@ function describeConfig(config: ImageConfig['config'] = {}) {
     WorkingDir: config.WorkingDir ?? '',
     Labels: config.Labels ?? {},
     StopSignal: config.StopSignal ?? '',
+    ...(config.Healthcheck && { Healthcheck: config.Healthcheck }),
   }
 }

@@ -28,6 +28,10 @@ const TESTS: Readonly<Record<string, Test>> = {
   },
   exited: (value) => (seen) =>
     seen.state.status === 'exited' && String(seen.state.exitCode ?? 'unknown') === value,
+  health: (value) => {
+    if (!HEALTHS.includes(value)) throw usage(`no such health ${value}: ${HEALTHS.join(', ')}`)
+    return ({ state }) => (state.health?.status ?? 'none') === value
+  },
   ancestor: (value) => (seen) => {
     const { image, rootfs } = seen.container.record
     return (
@@ -49,6 +53,8 @@ const TESTS: Readonly<Record<string, Test>> = {
 }
 
 const STATUSES = ['created', 'starting', 'running', 'paused', 'exited', 'stopped']
+
+const HEALTHS = ['starting', 'healthy', 'unhealthy', 'unknown', 'none']
 
 /** What a filter may be about. */
 export const FILTER_KEYS = Object.keys(TESTS)

@@ -1,5 +1,6 @@
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { EXEC_FILES } from '../layout.ts'
 import { endRuntime, removeContainer, takeDown } from '../cleanup.ts'
 import { readCgroups } from '../cgroup.ts'
 import { recordEvent } from '../events/record.ts'
@@ -69,9 +70,10 @@ async function abandonStart(claim: Claim, record: ContainerRecord): Promise<Cont
   return settled
 }
 
-/** Removes what a monitor left, so that nothing of it is taken for the next run's. */
-export function removeMonitorFiles(claim: Claim): void {
-  for (const name of MONITOR_FILES) rmSync(join(claim.paths.dir, name), { force: true })
+/** Removes what a monitor, and commands that were run beside, left, so that nothing of it is taken for the next run's. */
+export function removeMonitorFiles({ paths: { dir } }: Claim): void {
+  const ofCommands = readdirSync(dir).filter((name) => name.startsWith(EXEC_FILES))
+  for (const name of [...MONITOR_FILES, ...ofCommands]) rmSync(join(dir, name), { force: true })
 }
 
 /** {@link settle}, unless somebody else is at it. */

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import { isFrozen } from '../cgroup.ts'
+import { currentHealth, type Health } from '../health/health.ts'
 import { type ContainerPaths, cgroupsPathOf } from '../layout.ts'
 import { hasWord, isSameProcess, readBootId } from '../processes.ts'
 import type { ContainerRecord, Run, RunEnd } from '../record.ts'
@@ -19,6 +20,8 @@ export interface ContainerState {
   readonly restarts: number
   /** Why it could not be started. */
   readonly error?: string | undefined
+  /** Of its latest run, when it has a health check. */
+  readonly health?: Health | undefined
   /** Whether the end was noted, and nothing is mounted any more. */
   readonly isSettled: boolean
 }
@@ -47,10 +50,12 @@ export function readState(container: Container): ContainerState {
       return record.keeper === 'owner' ? ownedState(container, phase.startedAt) : STARTING
     case 'started': {
       const end = readEnd(record.id, paths, phase)
-      return end === undefined ? running(record, phase) : { ...ended(phase, end), isSettled: false }
+      return end === undefined
+        ? running(container, phase)
+        : { ...ended(container, phase, end), isSettled: false }
     }
     case 'ended':
-      return { ...ended(phase, phase), isSettled: true }
+      return { ...ended(container, phase, phase), isSettled: true }
   }
 }
 
@@ -76,18 +81,23 @@ function ownedState({ record, paths }: Container, startedAt: string): ContainerS
   return { ...STARTING, status, pid, startedAt }
 }
 
-function running(record: ContainerRecord, run: Run): ContainerState {
+function running({ record, paths }: Container, run: Run): ContainerState {
   return {
     status: isFrozen(cgroupsPathOf(record.id, record.options)) ? 'paused' : 'running',
     pid: run.pid,
     startedAt: run.startedAt,
     oomKilled: false,
     restarts: run.restarts,
+    health: currentHealth(record, paths, run, { isRunning: true }),
     isSettled: false,
   }
 }
 
-function ended(run: Run, end: RunEnd): Omit<ContainerState, 'isSettled'> {
+function ended(
+  { record, paths }: Container,
+  run: Run,
+  end: RunEnd,
+): Omit<ContainerState, 'isSettled'> {
   return {
     status: 'exited',
     startedAt: run.startedAt,
@@ -95,6 +105,7 @@ function ended(run: Run, end: RunEnd): Omit<ContainerState, 'isSettled'> {
     exitCode: end.exitCode,
     oomKilled: end.oomKilled,
     restarts: run.restarts,
+    health: currentHealth(record, paths, run, { isRunning: false }),
   }
 }
 

@@ -34,6 +34,7 @@ export type Action =
   | 'update'
   | 'destroy'
   | `exec_start: ${string}`
+  | `health_status: ${string}`
 
 /** An event as docker's API has it. */
 export interface Event {

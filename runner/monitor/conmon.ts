@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { DrayError } from '#oci/error.ts'
 import type { Cgroups } from '../cgroup.ts'
@@ -9,6 +7,7 @@ import type { ContainerPaths } from '../layout.ts'
 import type { LogOptions } from '../options.ts'
 import { findRuntime, type OciRuntime } from '../runtime.ts'
 import { keepDescriptorsPrivate } from '../sys.ts'
+import { moveToMonitors } from './own-cgroup.ts'
 
 /** A container to create, and what its monitor must know. */
 export interface Monitored {
@@ -99,7 +98,7 @@ export async function createMonitored(
     said += String(chunk)
   })
   try {
-    if (child.pid !== undefined) moveOut(child.pid, options.cgroups)
+    if (child.pid !== undefined) moveToMonitors(child.pid, options.cgroups)
     start.end('\n')
     const line = await Promise.race([firstLine(sync), failed])
     return parseReport(line, said)
@@ -108,24 +107,6 @@ export async function createMonitored(
     child.stderr?.destroy()
     child.unref()
   }
-}
-
-/** Out of the cgroup of whoever calls, with which it would be killed: a session that ends, a service that stops. */
-function moveOut(pid: number, cgroups: Cgroups): void {
-  for (const mountPoint of cgroups.mountPoints.filter(hasProcessesOnly(cgroups))) {
-    try {
-      const dir = join(mountPoint, 'dray/monitors')
-      mkdirSync(dir, { recursive: true })
-      writeFileSync(join(dir, 'cgroup.procs'), String(pid))
-    } catch {
-      // Where it stays, it works as well.
-    }
-  }
-}
-
-/** The hierarchies that sort processes: systemd's own, and v2. */
-function hasProcessesOnly({ mode }: Cgroups): (mountPoint: string) => boolean {
-  return (mountPoint) => mode === 'v2' || /\/(?:systemd|unified)$/.test(mountPoint)
 }
 
 async function firstLine(stream: Readable): Promise<string> {

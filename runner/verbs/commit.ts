@@ -3,6 +3,8 @@ import type { ExecutionConfig } from '#oci/image-config.ts'
 import { labelsOf } from '../containers/filter.ts'
 import { type Container, readState } from '../containers/state.ts'
 import { mergeEnvironment } from '../environment.ts'
+import { mergedHealthcheck } from '../health/check.ts'
+import { parseHealthInstruction } from '../health/parse.ts'
 import { normalPath } from '../options.ts'
 import { MOUNT_POINTS } from './diff.ts'
 import { pauseContainer, resumeContainer } from './pause.ts'
@@ -25,6 +27,7 @@ export function committedConfig(container: Container): ExecutionConfig {
     ...(options.user !== undefined && { User: options.user }),
     ...(options.workdir !== undefined && { WorkingDir: options.workdir }),
     ...(options.stopSignal !== undefined && { StopSignal: options.stopSignal }),
+    ...(options.health && { Healthcheck: mergedHealthcheck(config, options) }),
     ...(ports.length > 0 && {
       ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(ports) },
     }),
@@ -44,7 +47,7 @@ export async function whilePaused<T>(container: Container, work: () => Promise<T
 }
 
 /**
- * Applies a line of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR. Pure.
+ * Applies a line of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR. Pure.
  *
  * @throws USAGE
  */
@@ -72,6 +75,8 @@ export function applyChange(config: ExecutionConfig, line: string): ExecutionCon
         ...config,
         Volumes: { ...config.Volumes, ...keys(jsonList(rest) ?? rest.split(/\s+/)) },
       }
+    case 'HEALTHCHECK':
+      return { ...config, Healthcheck: parseHealthInstruction(rest) }
     case 'USER':
       return { ...config, User: rest }
     case 'STOPSIGNAL':
@@ -135,7 +140,8 @@ function keys(names: readonly string[]): Record<string, unknown> {
 }
 
 function invalid(line: string): DrayError {
-  const kinds = 'CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR'
+  const kinds =
+    'CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR'
   return new DrayError(
     'USAGE',
     `cannot apply ${JSON.stringify(line)}: write a line of a Dockerfile with ${kinds}`,

@@ -10,6 +10,7 @@ import { type Container, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
 import { findVariable, mergeEnvironment } from '../environment.ts'
+import { EXEC_FILES } from '../layout.ts'
 import { execArguments, explainStart, type OciRuntime } from '../runtime.ts'
 import { SignalCatcher } from '../signals.ts'
 import { specText } from '../spec/limits.ts'
@@ -33,6 +34,12 @@ export interface ExecOptions {
   readonly detach?: boolean | undefined
   /** Default: this process's own; input only when `interactive`. */
   readonly stdio?: Stdio | undefined
+  /** Told what the command says, in place of an output in `stdio`. */
+  readonly onOutput?: ((piece: Buffer) => void) | undefined
+  /** Kills the command. */
+  readonly signal?: AbortSignal | undefined
+  /** Whether no event tells of it. */
+  readonly isUnnoted?: boolean | undefined
 }
 
 /**
@@ -54,7 +61,7 @@ export async function execInContainer(
       `container ${name} is paused: dray unpause ${name} first`,
     )
   }
-  const base = join(container.paths.dir, `exec-${crypto.randomUUID()}`)
+  const base = join(container.paths.dir, `${EXEC_FILES}${crypto.randomUUID()}`)
   const files = { process: `${base}.json`, pid: `${base}.pid`, log: `${base}.runtime` }
   try {
     const process = await execProcess(container, options, context)
@@ -63,7 +70,7 @@ export async function execInContainer(
     if (volumes.length + tmpfs.length === 0) await checkCommand(container.paths.merged, process)
     await writeFile(files.process, specText(process), { mode: 0o600 })
     const line = options.command.join(' ')
-    recordEvent(context.root, container.record, `exec_start: ${line}`)
+    if (!options.isUnnoted) recordEvent(context.root, container.record, `exec_start: ${line}`)
     return await start(container, process, files, options, context)
   } finally {
     await Promise.all(Object.values(files).map((path) => rm(path, { force: true })))
@@ -87,21 +94,19 @@ async function start(
   }
   const signals = new SignalCatcher()
   try {
-    const stdio = options.stdio ?? [
-      options.interactive ? 'inherit' : 'ignore',
-      'inherit',
-      'inherit',
-    ]
+    const output = options.onOutput === undefined ? 'inherit' : 'pipe'
+    const input = options.interactive ? 'inherit' : 'ignore'
     const exitCode = await superviseRuntime(
       {
         runtime,
         args,
         pidFile: files.pid,
-        stdio,
+        stdio: options.stdio ?? [input, output, output],
+        onOutput: options.onOutput,
         tty: process.terminal,
         searchPath: context.hostEnv.PATH,
       },
-      { signals, stopTimeoutMs: 0 },
+      { signals, abort: options.signal, stopTimeoutMs: 0 },
     )
     const failure = exitCode === 0 ? undefined : explainStart(runtime, files.log, process)
     if (failure !== undefined) throw failure

@@ -1,6 +1,8 @@
 import { imagePorts } from '../containers/image.ts'
 import { labelsOf } from '../containers/filter.ts'
 import { type Container, type ContainerState, isRunning, readState } from '../containers/state.ts'
+import { mergedHealthcheck } from '../health/check.ts'
+import type { Health } from '../health/health.ts'
 import { DEFAULT_LOG } from '../monitor/conmon.ts'
 import { commandLine, hostnameOf } from '../spec.ts'
 import type { ContainerOptions, Volume } from '../options.ts'
@@ -19,6 +21,7 @@ export function describeContainer(
   const { record, paths, id } = container
   const { options, rootfs } = record
   const config = rootfs.config.config ?? {}
+  const healthcheck = mergedHealthcheck(config, options)
   const [path = '', ...args] = commandLine(config, options)
   return {
     Id: id,
@@ -58,6 +61,7 @@ export function describeContainer(
       OpenStdin: options.interactive ?? false,
       StopSignal: options.stopSignal ?? config.StopSignal ?? 'SIGTERM',
       StopTimeout: options.stopTimeout ?? 10,
+      ...(healthcheck && { Healthcheck: healthcheck }),
       ExposedPorts: Object.fromEntries(imagePorts(config).map((port) => [port, {}])),
     },
     HostConfig: describeHostConfig(options),
@@ -75,6 +79,20 @@ function describeState(state: ContainerState) {
     Error: state.error ?? '',
     StartedAt: state.startedAt ?? NEVER,
     FinishedAt: state.finishedAt ?? NEVER,
+    ...(state.health && { Health: describeHealth(state.health) }),
+  }
+}
+
+function describeHealth({ status, failingStreak, log }: Health) {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
   }
 }
 

@@ -12,6 +12,9 @@ import { removeMonitorFiles } from '../containers/settle.ts'
 import { type Container, isRunning, readNumber, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
+import { healthCheckOf } from '../health/check.ts'
+import { newHealth, pauseBeforeCheck } from '../health/health.ts'
+import { startWatch } from '../health/watch.ts'
 import { createMonitored, DEFAULT_LOG, findMonitor } from '../monitor/conmon.ts'
 import { readBootId, startTicks } from '../processes.ts'
 import { type Claim, type ContainerRecord, type Run, writeRecord } from '../record.ts'
@@ -109,11 +112,23 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   await explained(runtime, paths.log, spec.process, () =>
     run(record.runtime, startArguments(record.runtimeRoot, id), { env }),
   )
+  watchHealth(launch, env)
   await writeRecord(paths, { ...record, phase })
   recordEvent(context.root, record, 'start')
 }
 
-/** Of the environment of whoever starts it, the monitor hands on what the program needs that it runs at the end. */
+function watchHealth(
+  { claim, record, cgroups, context, startedAt }: Launch,
+  env: NodeJS.ProcessEnv,
+) {
+  const check = healthCheckOf(record.rootfs.config.config ?? {}, record.options)
+  if (check === undefined || context.checkHealth === undefined) return
+  const command = [...context.checkHealth, record.id]
+  const firstPauseMs = pauseBeforeCheck(newHealth(startedAt), check, Date.now())
+  startWatch(claim.paths, { command, firstPauseMs, env, cgroups })
+}
+
+/** Of the environment of whoever starts it, the monitor and the health checks hand on what the program needs that it runs at the end. */
 function monitorEnvironment(hostEnv: RunnerContext['hostEnv']): NodeJS.ProcessEnv {
   const names = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'NODE_COMPILE_CACHE']
   return Object.fromEntries(names.map((name) => [name, hostEnv[name]]))

@@ -36,6 +36,8 @@ describe('parseImageConfig', () => {
       WorkingDir: '/srv',
       Labels: { a: 'b' },
       StopSignal: 'SIGINT',
+      Shell: ['/bin/bash', '-c'],
+      Healthcheck: { Test: ['CMD', 'a'], Interval: 30e9, Retries: 3 },
     }
     const history = [{ created: '2026-01-01T00:00:00Z', created_by: 'x', empty_layer: true }]
     const config = parse(document({ config: execution, history, variant: 'v1', author: 'me' }))
@@ -59,6 +61,7 @@ describe('parseImageConfig', () => {
       WorkingDir: '',
       Labels: null,
       StopSignal: null,
+      Healthcheck: null,
     }
     const { config } = parse(document({ config: execution, history: null, created: null }))
     assert.equal(config?.Env, undefined)

@@ -14,6 +14,7 @@ describe('a line of a Dockerfile', () => {
     ['EXPOSE 80 53/udp', { ExposedPorts: { '80/tcp': {}, '53/udp': {} } }],
     ['VOLUME ["/a"]', { Volumes: { '/a': {} } }],
     ['USER app:app', { User: 'app:app' }],
+    ['HEALTHCHECK --retries=2 CMD x', { Healthcheck: { Test: ['CMD-SHELL', 'x'], Retries: 2 } }],
     ['STOPSIGNAL QUIT', { StopSignal: 'QUIT' }],
     ['WORKDIR sub', { WorkingDir: '/srv/sub' }],
   ] as const) {
