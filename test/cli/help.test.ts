@@ -3,10 +3,13 @@ import { describe, it } from 'node:test'
 import type { Command } from 'commander'
 import { COMMANDS } from '#cli/commands/index.ts'
 
-/** A command, or those that it is made of, each with the words that name it. */
+/** A command, or those for people that it is made of, each with the words that name it. */
 function verbsOf(command: Command, words: string): { words: string; command: Command }[] {
   if (command.commands.length === 0) return [{ words, command }]
-  return command.commands.flatMap((each) => verbsOf(each, `${words} ${each.name()}`))
+  const shown = command.createHelp().visibleCommands(command)
+  return command.commands
+    .filter((each) => shown.includes(each))
+    .flatMap((each) => verbsOf(each, `${words} ${each.name()}`))
 }
 
 function helpOf(command: Command): string {
