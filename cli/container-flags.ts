@@ -59,6 +59,9 @@ export interface ContainerFlags extends HealthFlags {
   readonly pid?: string
   readonly ipc?: string
   readonly uts?: string
+  readonly userns?: string
+  readonly uidmap: readonly string[]
+  readonly gidmap: readonly string[]
 }
 
 /** The flags that `create` and `run` have in common, in the order of the help. */
@@ -144,6 +147,12 @@ export const FLAGS: readonly Option[] = [
   one('--pid <mode>', 'whose processes it sees: host, or container:NAME (default: its own)'),
   one('--ipc <mode>', 'whose shared memory it sees: host, or container:NAME (default: its own)'),
   one('--uts <mode>', 'whose host name it has: host (default: its own)'),
+  one(
+    '--userns <mode>',
+    'whose user ids it has: host, or auto[:size=N] for some of its own (default: host)',
+  ),
+  many('--uidmap <inside:host:size>', 'user ids of its own, and which of the host they are'),
+  many('--gidmap <inside:host:size>', 'the same for groups (default: as --uidmap)'),
 ]
 
 function one(flags: string, description: string, parse?: (text: string) => unknown): Option {

@@ -71,6 +71,7 @@ export async function containerOptions(
     pid: optional(flags.pid, parse.parseSharedNamespace),
     ipc: optional(flags.ipc, parse.parseSharedNamespace),
     uts: optional(flags.uts, parse.parseSharedNamespace),
+    userns: parse.parseUserNamespace(flags.userns, flags.uidmap, flags.gidmap),
     autoRemove: flags.rm,
     restart: optional(flags.restart, parse.parseRestartPolicy),
     stopSignal: flags.stopSignal,

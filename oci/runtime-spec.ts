@@ -55,8 +55,17 @@ export interface Namespace {
   readonly path?: string | undefined
 }
 
+/** Ids of a user namespace, from `containerID` on, and those of the host that stand for them. */
+export interface IdMapping {
+  readonly containerID: number
+  readonly hostID: number
+  readonly size: number
+}
+
 export interface Linux {
   readonly namespaces: readonly Namespace[]
+  readonly uidMappings?: readonly IdMapping[] | undefined
+  readonly gidMappings?: readonly IdMapping[] | undefined
   readonly cgroupsPath: string
   readonly resources: Resources
   readonly devices?: readonly DeviceNode[] | undefined

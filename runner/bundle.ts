@@ -22,6 +22,10 @@ import {
 } from './spec.ts'
 import { allDevices, findDevices } from './spec/devices.ts'
 import { specText } from './spec/limits.ts'
+import { unmount } from './sys.ts'
+import { type IdMap, ownerOutside } from './userns/id-map.ts'
+import { checkMapped, idMapOf } from './userns/resolve.ts'
+import { mapVolume, mountMappedRootfs, showRootfs } from './userns/rootfs.ts'
 import { type ContainerUser, resolveUser, withGroups } from './user.ts'
 import { copyUp } from './volumes/copy-up.ts'
 
@@ -38,35 +42,79 @@ export async function makeBundle(
   claim: Claim,
   rootfs: Rootfs,
   options: ContainerOptions,
-  host: HostFacts &
-    Pick<RunnerContext, 'holdLayers'> &
-    Pick<SpecFacts, 'hostEnv' | 'namespaces' | 'initPath'> & { readonly around: Surroundings },
+  host: BundleFacts & Pick<RunnerContext, 'holdLayers'>,
 ): Promise<RuntimeSpec> {
-  const { paths, id } = claim
-  const config = rootfs.config.config ?? {}
-  commandLine(config, options) // nothing to run: say so before anything is mounted
+  commandLine(rootfs.config.config ?? {}, options) // nothing to run: say so before anything is mounted
   const layers = await host.holdLayers?.(rootfs.lowerDirs)
   try {
-    await mountRootfs(paths, rootfs.lowerDirs, { volatile: options.autoRemove ?? false })
+    return await prepare(claim, rootfs, options, host)
   } finally {
     await layers?.release()
   }
+}
+
+type BundleFacts = HostFacts &
+  Pick<SpecFacts, 'hostEnv' | 'namespaces' | 'initPath'> & { readonly around: Surroundings }
+
+async function prepare(
+  { paths, id }: Claim,
+  rootfs: Rootfs,
+  options: ContainerOptions,
+  host: BundleFacts,
+): Promise<RuntimeSpec> {
+  const config = rootfs.config.config ?? {}
+  const volatile = options.autoRemove ?? false
+  await mountRootfs(paths, rootfs.lowerDirs, { volatile })
   prepareMountPoints(paths.merged)
-  const volumes = await placeVolumes(paths.merged, options.volumes ?? [])
+  const placed = await placeVolumes(paths.merged, options.volumes ?? [])
   const tmpfs = (options.tmpfs ?? []).map((mount) => placeTmpfs(paths.merged, mount))
-  const placed = { ...options, tmpfs }
-  const spec = buildSpec(rootfs.config, placed, {
+  const facts = {
     ...host,
     id,
-    volumes,
     user: lookUpUser(paths.merged, wantedUser(config, options), options.groups),
-    workdir: placeWorkdir(paths.merged, wantedWorkdir(config, options), [...volumes, ...tmpfs]),
-    rootPath: paths.merged,
+    workdir: placeWorkdir(paths.merged, wantedWorkdir(config, options), [...placed, ...tmpfs]),
     etcFiles: await writeEtcFiles(paths.dir, hostnameOf(id, options), options, host.around),
     devices: options.privileged ? allDevices() : findDevices(options.devices ?? []),
-  })
+    volumes: placed,
+    rootPath: paths.merged,
+  }
+  const idMap = idMapOf(options)
+  const lowerDirs = lowersOf(paths, rootfs.lowerDirs)
+  const spec = buildSpec(
+    rootfs.config,
+    { ...options, tmpfs },
+    {
+      ...facts,
+      ...(idMap !== undefined && (await mapIds(paths, facts, { idMap, lowerDirs, volatile }))),
+    },
+  )
   await writeFile(paths.config, specText(spec), { mode: 0o600 })
   return spec
+}
+
+/** Nothing that was prepared is in use yet; what is mounted now has the container's ids, and only its root can write there. */
+async function mapIds(
+  paths: ContainerPaths,
+  facts: Pick<SpecFacts, 'user' | 'etcFiles' | 'volumes'>,
+  options: {
+    readonly idMap: IdMap
+    readonly lowerDirs: readonly string[]
+    readonly volatile: boolean
+  },
+): Promise<Pick<SpecFacts, 'idMap' | 'volumes' | 'rootPath'>> {
+  const { idMap, lowerDirs, volatile } = options
+  checkMapped(idMap, facts.user)
+  const { uid, gid } = ownerOutside(idMap, { uid: 0, gid: 0 })
+  for (const path of Object.values(facts.etcFiles)) await chown(path, uid, gid)
+  unmount(paths.merged)
+  await mountMappedRootfs(paths, lowerDirs, { map: idMap, volatile })
+  const volumes = facts.volumes.map((volume, at) => mapVolume(paths, volume, at))
+  return { idMap, volumes, rootPath: showRootfs(paths, idMap) }
+}
+
+/** Overlay wants one. */
+function lowersOf({ empty }: ContainerPaths, lowerDirs: readonly string[]): readonly string[] {
+  return lowerDirs.length === 0 ? [empty] : lowerDirs
 }
 
 /**
@@ -83,7 +131,7 @@ export async function mountRootfs(
 ): Promise<void> {
   const isNew = (await mkdir(paths.upper, { recursive: true })) !== undefined
   for (const dir of [paths.empty, paths.work, paths.merged]) await mkdir(dir, { recursive: true })
-  const lowers = lowerDirs.length === 0 ? [paths.empty] : lowerDirs
+  const lowers = lowersOf(paths, lowerDirs)
   if (isNew) await dressUpper(paths.upper, lowers.at(-1) ?? paths.empty)
   mountOverlay({ ...paths, lowerDirs: lowers, target: paths.merged, volatile })
 }

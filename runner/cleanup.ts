@@ -15,6 +15,8 @@ import { findPrograms, killAndWait } from './processes.ts'
 import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
 import { deleteArguments, KNOWN_RUNTIMES, resumeArguments } from './runtime.ts'
 import { unmount } from './sys.ts'
+import { idMapOf } from './userns/resolve.ts'
+import { hideRootfs } from './userns/rootfs.ts'
 import { dropAnonymousVolumes } from './volumes/resolve.ts'
 
 const run = promisify(execFile)
@@ -91,6 +93,8 @@ export async function removeContainer(
   dropName(root, record.id, record.name)
   if (record.phase.name === 'started') recordEvent(root, record, 'die', { exitCode: '137' })
   recordEvent(root, record, 'destroy')
+  const ids = idMapOf(record.options)
+  if (ids !== undefined) (await import('./userns/ranges.ts')).dropRange(ids, claim.paths.dir)
   if (record.options.autoRemove) await dropAnonymousVolumes(root, record.options)
 }
 
@@ -142,6 +146,7 @@ async function takeOffNetwork({ id, paths }: Claim): Promise<void> {
 }
 
 async function unmountUnder(claim: Claim): Promise<void> {
+  hideRootfs(claim.paths)
   for (const point of await mountPointsUnder(claim.paths.dir)) unmount(point)
   const [rest] = await mountPointsUnder(claim.paths.dir)
   if (rest !== undefined) throw left(claim, `${rest} is still mounted`)

@@ -18,10 +18,13 @@ import { type ContainerOptions, normalPath } from './options.ts'
  *       network.json              its namespace, address and ports, while it is on a network
  *       monitor.pid attach ctl winsz   the monitor's: its pid, its socket and its pipes
  *       hosts hostname resolv.conf   mounted inside, in /etc
+ *       userns mapped/            its user namespace, and what is mounted by the ids of that, while it runs
  *       empty/                    the only lower directory of an image without layers
  *       upper/ work/              overlay's
  *       merged/                   where the overlay is mounted
  *
+ *     /run/dray/rootfs/<id>/      its root file system, where its root may enter, with a user namespace
+ *     /var/lib/dray/id-ranges/    which containers, of all stores of the host, have which ids
  *     <stateDir>/<runtime>/<id>/  the OCI runtime's own state, on a tmpfs: gone after a reboot
  */
 
@@ -52,6 +55,8 @@ export interface ContainerPaths {
   readonly network: string
   readonly health: string
   readonly healthWatch: string
+  readonly userNamespace: string
+  readonly mapped: string
   readonly empty: string
   readonly upper: string
   readonly work: string
@@ -100,6 +105,8 @@ export function containerPaths(containers: string, id: string): ContainerPaths {
     network: join(dir, 'network.json'),
     health: join(dir, 'health.json'),
     healthWatch: join(dir, 'health.watch'),
+    userNamespace: join(dir, 'userns'),
+    mapped: join(dir, 'mapped'),
     empty: join(dir, 'empty'),
     upper: join(dir, 'upper'),
     work: join(dir, 'work'),

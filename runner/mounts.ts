@@ -1,8 +1,12 @@
 import type { Mount } from '#oci/runtime-spec.ts'
+import { type IdMap, outsideId } from './userns/id-map.ts'
 import type { ContainerOptions, PlacedVolume, Tmpfs } from './options.ts'
 
 /** Where the first process of `init` is inside: on a file system that the runtime makes. */
 export const INIT_PATH = '/dev/init'
+
+/** The same number on every distribution. */
+const TTY_GROUP = 5
 
 /** The host's facts that mounts depend on. */
 export interface MountFacts {
@@ -11,6 +15,7 @@ export interface MountFacts {
   readonly volumes: readonly PlacedVolume[]
   readonly recursiveReadOnly: boolean
   readonly initPath?: string | undefined
+  readonly idMap?: IdMap | undefined
 }
 
 /** File systems that every program expects (runtime-spec, config-linux.md "Default Filesystems"), none of them the host's. */
@@ -23,7 +28,7 @@ const DEFAULT_MOUNTS: readonly Mount[] = [
     'newinstance',
     'ptmxmode=0666',
     'mode=0620',
-    'gid=5', // tty, the same number on every distribution
+    `gid=${TTY_GROUP}`,
   ]),
   kernelMount('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k']),
   kernelMount('/dev/mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
@@ -70,13 +75,15 @@ export function buildMounts(options: ContainerOptions, facts: MountFacts): Mount
     bindMount(destination, source, options.readOnly ? ['ro'] : ['rw']),
   )
   const init = facts.initPath === undefined ? [] : [bindMount(INIT_PATH, facts.initPath, ['ro'])]
-  const defaults = [...defaultMounts(options), ...files, ...init]
+  const defaults = [...defaultMounts(options, facts), ...files, ...init]
   return [...defaults.filter((mount) => !taken.has(mount.destination)), ...wanted.toSorted(byDepth)]
 }
 
-function defaultMounts(options: ContainerOptions): Mount[] {
+function defaultMounts(options: ContainerOptions, { idMap }: MountFacts): Mount[] {
   const { shmSize, ipc, privileged } = options
+  const hasTtyGroup = idMap === undefined || outsideId(idMap.gids, TTY_GROUP) !== undefined
   return DEFAULT_MOUNTS.map((mount) => {
+    if (mount.destination === '/dev/pts' && !hasTtyGroup) return withoutOption(mount, /^gid=/)
     if (mount.destination === '/dev/shm') {
       if (ipc === 'host') return bindMount('/dev/shm', '/dev/shm', [])
       if (shmSize !== undefined) return withOption(mount, /^size=/, `size=${shmSize}`)
@@ -87,8 +94,12 @@ function defaultMounts(options: ContainerOptions): Mount[] {
 }
 
 function withOption(mount: Mount, pattern: RegExp, option: string): Mount {
-  const others = (mount.options ?? []).filter((each) => !pattern.test(each))
-  return { ...mount, options: [...others, option] }
+  const others = withoutOption(mount, pattern)
+  return { ...others, options: [...(others.options ?? []), option] }
+}
+
+function withoutOption(mount: Mount, pattern: RegExp): Mount {
+  return { ...mount, options: (mount.options ?? []).filter((each) => !pattern.test(each)) }
 }
 
 /** What is below another mount is mounted after it. */

@@ -2,6 +2,8 @@ import { normalize } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
 import type { Healthcheck } from '#oci/image-config.ts'
 import type { Seccomp } from '#oci/runtime-spec.ts'
+import { checkUserNamespace } from './userns/check.ts'
+import type { IdMap, WantedIds } from './userns/id-map.ts'
 import type { PortMapping } from './network/model.ts'
 
 /** A directory or file of the host that is seen inside. */
@@ -21,6 +23,8 @@ export interface Volume {
   readonly isAnonymous?: boolean | undefined
   /** Whether an empty volume gets what the image has at its place. */
   readonly copiesUp?: boolean | undefined
+  /** Whether the ids in it are those that the container sees, with a user namespace. */
+  readonly mapsIds?: boolean | undefined
 }
 
 /** A volume of the store that is wanted: by name, or a new one. */
@@ -144,6 +148,8 @@ export interface ContainerOptions {
   readonly pid?: SharedNamespace | undefined
   readonly ipc?: SharedNamespace | undefined
   readonly uts?: SharedNamespace | undefined
+  /** Whether ids mean others than the host's: which ones, or how many are to be found. Default: the host's. */
+  readonly userns?: IdMap | WantedIds | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** Whether the container is removed when it ends. */
   readonly autoRemove?: boolean | undefined
@@ -223,6 +229,7 @@ export function checkOptions(options: ContainerOptions): void {
   if (nameless !== undefined) {
     throw usage(`invalid variable ${JSON.stringify(nameless)}: write KEY=VALUE or KEY`)
   }
+  checkUserNamespace(options)
   const words = [...env, ...(options.command ?? []), ...(options.entrypoint ?? []), workdir ?? '']
   if (words.some((word) => word.includes('\0'))) throw usage('an argument contains a NUL byte')
 }

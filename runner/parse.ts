@@ -16,4 +16,5 @@ export {
   parseSysctl,
 } from './spec/parse.ts'
 export { parseSecurityOptions } from './spec/security.ts'
+export { parseUserNamespace } from './userns/parse.ts'
 export { mergeMounts, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from './volumes/parse.ts'

@@ -8,6 +8,7 @@ import { capabilitiesOf } from './spec/capabilities.ts'
 import type { HostDevice } from './spec/devices.ts'
 import { buildLinux } from './spec/linux.ts'
 import { buildRlimits } from './spec/limits.ts'
+import type { IdMap } from './userns/id-map.ts'
 import type { ContainerUser } from './user.ts'
 
 /** What `buildSpec` must know of the host, of the container and of the root file system. */
@@ -40,6 +41,8 @@ export interface SpecFacts {
   readonly hostCapabilities?: readonly string[] | undefined
   /** Where the namespaces are that others share, by kind. */
   readonly namespaces?: Readonly<Partial<Record<Namespace['type'], string>>> | undefined
+  /** The ids of the user namespace; default: the host's. */
+  readonly idMap?: IdMap | undefined
   /** The host's devices, where they are given to the container. */
   readonly devices?: readonly HostDevice[] | undefined
   /** The first process of `init`, on the host. */

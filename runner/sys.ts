@@ -26,6 +26,8 @@ interface Native {
   readonly fsconfig: Call
   readonly fsmount: Call
   readonly moveMount: Call
+  readonly openTree: Call
+  readonly mountSetattr: Call
   readonly openat2: Call
   readonly closeRange: Call
   readonly unshare: Call
@@ -38,15 +40,20 @@ interface Native {
 
 /** Numbers of system calls since Linux 5.0: the same on every architecture (asm-generic/unistd.h). */
 const SYS = {
+  openTree: 428,
   moveMount: 429,
   fsopen: 430,
   fsconfig: 431,
   fsmount: 432,
   closeRange: 436,
   openat2: 437,
+  mountSetattr: 442,
 } as const
 
 const AT_FDCWD = -100
+const AT_EMPTY_PATH = 0x1000
+const OPEN_TREE_CLONE = 1
+const MOUNT_ATTR_IDMAP = 0x100000
 const FSOPEN_CLOEXEC = 1
 const FSMOUNT_CLOEXEC = 1
 const MOVE_MOUNT_F_EMPTY_PATH = 4
@@ -102,6 +109,31 @@ export function moveMount(fd: number, target: string): void {
   const sys = native()
   const result = sys.moveMount(SYS.moveMount, fd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)
   checked(sys, 'move_mount', result)
+}
+
+/**
+ * Shows a directory or file at a second place, where ids are those that a user namespace gives them: what is stored as its
+ * root's is, seen through that place, its root's. Without what is mounted below. Needs Linux 5.12, and a file system that can.
+ *
+ * @param namespace descriptor of the user namespace
+ */
+export function bindMapped(source: string, target: string, namespace: number): void {
+  const sys = native()
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC
+  const tree = checked(sys, 'open_tree', sys.openTree(SYS.openTree, AT_FDCWD, source, flags))
+  try {
+    const attributes = Buffer.alloc(32) // struct mount_attr: set, clear, propagation, userns_fd
+    attributes.writeBigUInt64LE(BigInt(MOUNT_ATTR_IDMAP), 0)
+    attributes.writeBigUInt64LE(BigInt(namespace), 24)
+    checked(
+      sys,
+      'mount_setattr',
+      sys.mountSetattr(SYS.mountSetattr, tree, '', AT_EMPTY_PATH, attributes, attributes.length),
+    )
+    moveMount(tree, target)
+  } finally {
+    closeSync(tree)
+  }
 }
 
 /** mount(2) with its option string, which ends at a page: the way before Linux 6.5. */
@@ -266,6 +298,10 @@ function load(): Native {
     fsmount: syscall('long fd, long flags, long attributes'),
     moveMount: syscall(
       'long fromFd, const char *fromPath, long toFd, const char *toPath, long flags',
+    ),
+    openTree: syscall('long dir, const char *path, long flags'),
+    mountSetattr: syscall(
+      'long dir, const char *path, long flags, const uint8_t *attributes, size_t size',
     ),
     openat2: syscall('long dir, const char *path, const uint8_t *how, size_t size'),
     unshare: libc.func('int unshare(int flags)'),

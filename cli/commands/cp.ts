@@ -2,6 +2,7 @@ import { pipeline } from 'node:stream/promises'
 import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import type { End } from '#runner/files/end.ts'
+import type { IdMap, Owner } from '#runner/userns/id-map.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
@@ -44,25 +45,55 @@ async function copy(from: string, to: string, options: CpOptions): Promise<void>
   }
   const context = runnerContext(options)
   const container = await openContainer(context.root, spot.name)
-  await withFiles(container, context, async (root) => {
+  await withFiles(container, context, async (root, ids) => {
     const ends = { container: root, host: openHostRoot() }
     const end = (of: Spot): End | undefined =>
       of.kind === 'stream'
         ? undefined
         : { root: ends[of.kind], path: of.path, isContainer: of.kind === 'container' }
-    await transfer(end(source), end(target), options)
+    await transfer(end(source), end(target), await ownersOf(spot === target, ids, options))
   })
+}
+
+type MapOwner = (owner: Owner) => Owner
+
+interface TransferOptions {
+  readonly followLink: boolean
+  /** Whose a file is as the archive has it, and then where it is put. */
+  readonly archivedOwner: MapOwner | undefined
+  readonly placedOwner: MapOwner | undefined
+}
+
+/** Unless owners are kept, the copies are root's inside, and the caller's here. */
+async function ownersOf(
+  isIntoContainer: boolean,
+  ids: IdMap | undefined,
+  options: CpOptions,
+): Promise<TransferOptions> {
+  const { archive } = options
+  const followLink = options.followLink === true
+  const { ownerInside, ownerOutside } = await import('#runner/userns/id-map.ts')
+  const outside: MapOwner = (owner) => (ids === undefined ? owner : ownerOutside(ids, owner))
+  const here = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  if (isIntoContainer) {
+    const placedOwner: MapOwner = (owner) => outside(archive ? owner : { uid: 0, gid: 0 })
+    return { followLink, archivedOwner: undefined, placedOwner }
+  }
+  return {
+    followLink,
+    archivedOwner: ids && ((owner) => ownerInside(ids, owner)),
+    placedOwner: archive ? undefined : () => here,
+  }
 }
 
 /** `undefined` stands for a tar on a standard stream. */
 async function transfer(
   from: End | undefined,
   to: End | undefined,
-  { archive, followLink }: CpOptions,
+  { followLink, archivedOwner, placedOwner: owner }: TransferOptions,
 ): Promise<void> {
   const { openDestination, openDirectory, openSource } = await import('#runner/files/end.ts')
   const { placeTar } = await import('#puller/tar/place.ts')
-  const owner = archive ? undefined : ownerAt(to)
   if (from === undefined) {
     if (to === undefined) return
     const { decompress } = await import('#puller/layers/decompress.ts')
@@ -71,28 +102,22 @@ async function transfer(
       owner,
     }).finally(place.close)
   }
-  const source = openSource(from, { followLink: followLink === true })
+  const { writeTar } = await import('#puller/tar/writer.ts')
+  const source = openSource(from, { followLink })
+  const tarOf = (name: string) => {
+    const as = Buffer.from(name)
+    return writeTar(source.path, { purpose: 'files', isLive: true, as, owner: archivedOwner })
+  }
   try {
     if (to === undefined) {
-      const tar = await tarOf(source.path, source.isContent ? '' : source.name)
+      const tar = tarOf(source.isContent ? '' : source.name)
       return await pipeline(tar, process.stdout, { end: false })
     }
     const place = openDestination(to, source)
-    await placeTar(await tarOf(source.path, place.name), place.dir, { owner }).finally(place.close)
+    await placeTar(tarOf(place.name), place.dir, { owner }).finally(place.close)
   } finally {
     source.close()
   }
-}
-
-async function tarOf(path: string, name: string): Promise<AsyncGenerator<Buffer>> {
-  const { writeTar } = await import('#puller/tar/writer.ts')
-  return writeTar(path, { purpose: 'files', isLive: true, as: Buffer.from(name) })
-}
-
-/** Whose the copies are unless owners are kept: root's inside, and here the caller's. */
-function ownerAt(end: End | undefined): { readonly uid: number; readonly gid: number } {
-  if (end === undefined || end.isContainer) return { uid: 0, gid: 0 }
-  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 }
 
 /** As docker reads it: a colon after a name, unless a path begins before it. */

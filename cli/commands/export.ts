@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
+import type { Owner } from '#runner/userns/id-map.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { interruptible } from '../interrupt.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -24,6 +25,7 @@ export function exportCommand(): Command {
 async function exportContainer(reference: string, options: ExportOptions): Promise<void> {
   const { withRootfs } = await import('#runner/files/inside.ts')
   const { writeTar } = await import('#puller/tar/writer.ts')
+  const { ownerInside } = await import('#runner/userns/id-map.ts')
   const { output } = options
   if (output === undefined && process.stdout.isTTY) {
     throw new DrayError(
@@ -33,8 +35,9 @@ async function exportContainer(reference: string, options: ExportOptions): Promi
   }
   const context = runnerContext(options)
   const container = await openContainer(context.root, reference)
-  await withRootfs(container, context, async (dir) => {
-    const tar = writeTar(dir, { purpose: 'files', isLive: true })
+  await withRootfs(container, context, async (dir, ids) => {
+    const owner = ids && ((stored: Owner) => ownerInside(ids, stored))
+    const tar = writeTar(dir, { purpose: 'files', isLive: true, owner })
     const target =
       output === undefined ? process.stdout : createWriteStream(output, { flush: true })
     await interruptible((signal) => pipeline(tar, target, { signal, end: output !== undefined }))

@@ -28,6 +28,12 @@ export interface SparseExtent {
   readonly length: number
 }
 
+/** Whose a file is. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
 /** One member of a tar archive with every extended header applied. Sizes and offsets are bytes, at most 2^53 - 1. */
 export interface TarEntry {
   /** The name as stored: raw bytes, not cleaned, never holding a NUL. */

@@ -16,12 +16,12 @@ import { createFileWriter } from '../layers/dir/file-writer.ts'
 import { splitName } from '../layers/name.ts'
 import { type Attributes, IMPLIED } from '../layers/tree.ts'
 import { FILE_TYPE, mknod } from '../sys.ts'
-import { printable, type TarEntry } from './entry.ts'
+import { type Owner, printable, type TarEntry } from './entry.ts'
 import { createTarReader, type TarSink } from './reader.ts'
 
 export interface PlaceOptions {
-  /** Who gets the files; default: whom the archive says. */
-  readonly owner?: { readonly uid: number; readonly gid: number } | undefined
+  /** Who gets a file; default: whom the archive says. */
+  readonly owner?: ((archived: Owner) => Owner) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -70,7 +70,7 @@ class Placer implements TarSink {
   }
 
   entry(archived: TarEntry): void {
-    const entry = { ...archived, ...this.#owner }
+    const entry = { ...archived, ...this.#owner?.(archived) }
     const names = splitName(entry.path)
     const name = names.at(-1)
     if (name === undefined) return // the directory that is there
@@ -173,7 +173,7 @@ class Placer implements TarSink {
       if (!isErrno(error, 'ENOENT')) throw error
       mkdirSync(path, 0o755)
       const fd = openSync(path, DIRECTORY)
-      this.#attributes.toPath(pathIn(fd, '.'), { ...IMPLIED, ...this.#owner })
+      this.#attributes.toPath(pathIn(fd, '.'), { ...IMPLIED, ...this.#owner?.(IMPLIED) })
       return fd
     }
   }

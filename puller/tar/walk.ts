@@ -10,7 +10,7 @@ import {
 import { DrayError } from '#oci/error.ts'
 import { getXattr, listXattrs } from '../sys.ts'
 import { emptyFile, type EntryHead, NO_XATTRS } from './encode.ts'
-import { printable, type TarEntryType, timeFromNs } from './entry.ts'
+import { type Owner, printable, type TarEntryType, timeFromNs } from './entry.ts'
 import { isPortableXattr } from './xattr-names.ts'
 
 /** A file of a tree on its way into an archive. */
@@ -31,6 +31,8 @@ export interface WalkOptions {
   readonly as?: Buffer
   /** Whether somebody may change the tree meanwhile: files that are gone are left out. */
   readonly isLive?: boolean
+  /** Whose a file is in the archive; default: whose it is. */
+  readonly owner?: ((stored: Owner) => Owner) | undefined
   /** Paths to leave out, with what is below them. */
   readonly leaveOut?: ReadonlySet<string>
 }
@@ -64,7 +66,10 @@ export function* walkTree(root: string | Buffer, options: WalkOptions = {}): Gen
       const type = stats === undefined ? undefined : typeOf(stats)
       if (spot.path.length === 0 && type !== 'directory') throw invalid(spot, 'is not a directory')
       if (stats === undefined || type === undefined) continue
-      yield { head: describe(spot, stats, type, { firstNames, purpose }), source: spot.source }
+      yield {
+        head: describe(spot, stats, type, { firstNames, purpose, owner: options.owner }),
+        source: spot.source,
+      }
       if (type !== 'directory' || isSystemMount(spot, stats)) continue
       const fd = openSync(spot.source, DIRECTORY)
       open.push(fd)
@@ -123,6 +128,7 @@ function describe(
   context: {
     readonly firstNames: Map<string, Buffer>
     readonly purpose: WalkOptions['purpose']
+    readonly owner: WalkOptions['owner']
   },
 ): EntryHead {
   const { firstNames, purpose } = context
@@ -136,12 +142,12 @@ function describe(
     const dir = spot.path.subarray(0, slash + 1)
     return emptyFile(Buffer.concat([dir, Buffer.from(WHITEOUT), name]))
   }
+  const stored = { uid: Number(stats.uid), gid: Number(stats.gid) }
   const head: EntryHead = {
     ...emptyFile(type === 'directory' ? directoryName(spot.path) : spot.path),
     type,
     mode: Number(stats.mode & 0o7777n),
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
+    ...(context.owner?.(stored) ?? stored),
     size: type === 'file' ? Number(stats.size) : 0,
     mtime: timeFromNs(stats.mtimeNs),
   }

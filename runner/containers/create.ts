@@ -12,6 +12,7 @@ import { chooseRuntime, type OciRuntime } from '../runtime.ts'
 import { readBootId } from '../processes.ts'
 import { realContainersDir } from './find.ts'
 import { takeName } from './names.ts'
+import { resolveIds } from '../userns/resolve.ts'
 import { resolveVolumes } from '../volumes/resolve.ts'
 import { removeContainer } from '../cleanup.ts'
 
@@ -45,7 +46,10 @@ export async function newContainer(
   const createdAt = new Date().toISOString()
   let record: ContainerRecord | undefined
   try {
-    const options = await resolveVolumes(context.root, rootfs.config.config ?? {}, wanted)
+    const options = resolveIds(
+      claim.paths.dir,
+      await resolveVolumes(context.root, rootfs.config.config ?? {}, wanted),
+    )
     record = {
       version: 2,
       id: claim.id,

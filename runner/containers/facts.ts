@@ -7,6 +7,8 @@ import type { Reservation } from '../network/reserve.ts'
 import type { SharedNamespace } from '../options.ts'
 import type { Claim, ContainerRecord } from '../record.ts'
 import { findRuntime } from '../runtime.ts'
+import { makeUserNamespace } from '../userns/namespace.ts'
+import { idMapOf } from '../userns/resolve.ts'
 import { requireRunning } from '../verbs/kill.ts'
 import { findContainer } from './find.ts'
 
@@ -27,11 +29,14 @@ export async function launchFacts(
   cgroups: Cgroups,
 ) {
   const { options } = record
+  const ids = idMapOf(options)
+  if (ids !== undefined) await makeUserNamespace(claim.paths.userNamespace, ids)
   const hasNetwork = options.network !== undefined && options.network !== 'none'
   const network = hasNetwork
     ? await (await import('../network/setup.ts')).setUpNetwork(claim, record, context)
     : { around: {} }
   const namespaces: Partial<Record<Namespace['type'], string>> = {}
+  if (ids !== undefined) namespaces.user = claim.paths.userNamespace
   if ('path' in network && network.path !== undefined) namespaces.network = network.path
   for (const type of ['pid', 'ipc', 'uts'] as const) {
     const path = await sharedPath(options[type], type, context)

@@ -9,6 +9,8 @@ import { mountPointsUnder } from '../mountinfo.ts'
 import type { Volume } from '../options.ts'
 import type { ContainerRecord } from '../record.ts'
 import { bindMount, errnoOf, makeMountReadOnly, O_PATH, openat2, RESOLVE, unmount } from '../sys.ts'
+import type { IdMap } from '../userns/id-map.ts'
+import { idMapOf } from '../userns/resolve.ts'
 
 const ROOT = O_PATH | constants.O_DIRECTORY
 
@@ -16,21 +18,24 @@ const ROOT = O_PATH | constants.O_DIRECTORY
  * Lets work see a container's files, as the container itself does: its volumes too, and while it runs what it has in memory.
  *
  * @param work gets a descriptor of the container's root directory; paths below it are for openat2(2) alone, since whatever
- *   runs in the container may change links meanwhile
+ *   runs in the container may change links meanwhile; and the map of ids, when files have those of the host
  * @throws CONTAINER_STATE, MOUNT_FAILED
  */
 export async function withFiles<T>(
   container: Container,
   context: RunnerContext,
-  work: (root: number) => Promise<T>,
+  work: (root: number, ids: IdMap | undefined) => Promise<T>,
 ): Promise<T> {
   return await whileThere(container, context, {
-    whileRunning: (pid) => opened(rootOfRunning(container, pid), work),
+    whileRunning: (pid) =>
+      opened(rootOfRunning(container, pid), (root) =>
+        work(root, idMapOf(container.record.options)),
+      ),
     whileMounted: async (record, dir) => {
       const root = openSync(dir, ROOT)
       return await opened(root, async () => {
         for (const volume of record.options.volumes ?? []) mountVolume(root, volume)
-        return await work(root)
+        return await work(root, undefined)
       })
     },
   })
@@ -38,18 +43,18 @@ export async function withFiles<T>(
 
 /**
  * Lets work see a container's root file system as a directory of the host, without volumes and what is in memory. What runs in
- * the container may change it meanwhile.
+ * the container may change it meanwhile. The map of ids is there when files have those of the host.
  *
  * @throws CONTAINER_STATE, MOUNT_FAILED
  */
 export async function withRootfs<T>(
   container: Container,
   context: RunnerContext,
-  work: (dir: string) => Promise<T>,
+  work: (dir: string, ids: IdMap | undefined) => Promise<T>,
 ): Promise<T> {
   return await whileThere(container, context, {
-    whileRunning: () => work(container.paths.merged),
-    whileMounted: (_, dir) => work(dir),
+    whileRunning: () => work(container.paths.merged, idMapOf(container.record.options)),
+    whileMounted: (_, dir) => work(dir, undefined),
   })
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import type { ContainerPaths } from '../layout.ts'
 import { makeNetworkNamespace, unmount } from '../sys.ts'
+import { makeOwnedNetworkNamespace } from '../userns/namespace.ts'
 import { parseSubnet } from './address.ts'
 import { enterNetwork, leaveNetwork } from './bridge.ts'
 import { NAMESPACES, namespacePath, readConnection } from './connections.ts'
@@ -27,10 +28,12 @@ export async function connect(
     readonly root: string
     readonly ports: readonly PortMapping[]
     readonly searchPath: string | undefined
+    /** Where the user namespace is that owns the network; default: the host's. */
+    readonly userNamespace: string | undefined
   },
 ): Promise<Connection> {
   const { id, paths, names } = container
-  const { root, ports, searchPath } = options
+  const { root, ports, searchPath, userNamespace } = options
   const namespace = `dray-${id.slice(0, 16)}`
   const address = takeAddress(root, network, id)
   const connection = { namespace, network, address, ports, names }
@@ -38,7 +41,8 @@ export async function connect(
     writeFile(paths.network, JSON.stringify(connection), { mode: 0o600 }),
   )
   await mkdir(NAMESPACES, { recursive: true })
-  makeNetworkNamespace(namespacePath(connection))
+  if (userNamespace === undefined) makeNetworkNamespace(namespacePath(connection))
+  else await makeOwnedNetworkNamespace(namespacePath(connection), userNamespace)
   const host = `ve${id.slice(0, 12)}`
   await ip(
     searchPath,

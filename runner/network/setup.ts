@@ -5,6 +5,7 @@ import type { Surroundings } from '../etc-files.ts'
 import type { ContainerOptions } from '../options.ts'
 import type { Claim, ContainerRecord } from '../record.ts'
 import { hostnameOf } from '../spec.ts'
+import { idMapOf } from '../userns/resolve.ts'
 import { requireRunning } from '../verbs/kill.ts'
 import { connect } from './connect.ts'
 import { namespacePath } from './connections.ts'
@@ -52,6 +53,7 @@ export async function setUpNetwork(
       root,
       ports,
       searchPath,
+      userNamespace: idMapOf(record.options) && claim.paths.userNamespace,
     })
     const hostname = hostnameOf(record.id, record.options)
     return {

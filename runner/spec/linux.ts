@@ -3,6 +3,7 @@ import { cgroupsPathOf } from '../layout.ts'
 import { maskedPaths, READ_ONLY_PATHS } from '../mounts.ts'
 import type { ContainerOptions } from '../options.ts'
 import { seccompProfile } from '../seccomp.ts'
+import { idsFromZero } from '../userns/id-map.ts'
 import type { SpecFacts } from '../spec.ts'
 import { boundingSet } from './capabilities.ts'
 import { buildResources } from './limits.ts'
@@ -14,10 +15,14 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
   const seccomp = seccompOf(options, facts)
   return {
     namespaces: namespacesOf(options, facts),
+    ...(facts.idMap !== undefined && {
+      uidMappings: facts.idMap.uids,
+      gidMappings: facts.idMap.gids,
+    }),
     cgroupsPath: cgroupsPathOf(facts.id, options),
     resources: buildResources(options, facts.limitsSwap, devices),
     ...(devices.length > 0 && { devices: devices.map(({ node }) => node) }),
-    sysctl: { ...(hasOwnNetwork(options) && NETWORK_SYSCTLS), ...options.sysctls },
+    sysctl: { ...(hasOwnNetwork(options) && networkSysctls(facts)), ...options.sysctls },
     maskedPaths: isOpen ? [] : maskedPaths(facts.thermalPaths),
     readonlyPaths: isOpen ? [] : READ_ONLY_PATHS,
     ...(seccomp !== undefined && { seccomp }),
@@ -25,9 +30,12 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
 }
 
 /** docker's: in a network of one's own, low ports and ping are nobody's privilege. */
-const NETWORK_SYSCTLS = {
-  'net.ipv4.ip_unprivileged_port_start': '0',
-  'net.ipv4.ping_group_range': '0 2147483647',
+function networkSysctls({ idMap }: SpecFacts): Record<string, string> {
+  const lastGroup = idMap === undefined ? 2 ** 31 - 1 : idsFromZero(idMap.gids) - 1
+  return {
+    'net.ipv4.ip_unprivileged_port_start': '0',
+    'net.ipv4.ping_group_range': `0 ${lastGroup}`,
+  }
 }
 
 function hasOwnNetwork({ network = 'none' }: ContainerOptions): boolean {
@@ -39,7 +47,7 @@ function namespacesOf(options: ContainerOptions, facts: SpecFacts): Namespace[] 
   const { pid, ipc, uts, network } = options
   const shared: Partial<Record<Namespace['type'], string | undefined>> = { pid, ipc, uts, network }
   const types = ['pid', 'mount', 'uts', 'ipc', 'cgroup', 'network'] as const
-  return types
+  return [...types, ...(facts.idMap === undefined ? [] : ['user' as const])]
     .filter((type) => shared[type] !== 'host')
     .map((type) => {
       const path = facts.namespaces?.[type]

@@ -1,3 +1,4 @@
+import type { IdMapping } from '#oci/runtime-spec.ts'
 import { imagePorts } from '../containers/image.ts'
 import { labelsOf } from '../containers/filter.ts'
 import { type Container, type ContainerState, isRunning, readState } from '../containers/state.ts'
@@ -6,6 +7,7 @@ import type { Health } from '../health/health.ts'
 import { DEFAULT_LOG } from '../monitor/conmon.ts'
 import { commandLine, hostnameOf } from '../spec.ts'
 import type { ContainerOptions, Volume } from '../options.ts'
+import { idMapOf } from '../userns/resolve.ts'
 
 /** Go's zero time, which docker gives for what never was. */
 const NEVER = '0001-01-01T00:00:00Z'
@@ -107,7 +109,10 @@ function describeMount(volume: Volume) {
 
 function describeHostConfig(options: ContainerOptions) {
   const { memory = 0, cpus = 0, pidsLimit = 0, restart } = options
+  const ids = idMapOf(options)
   return {
+    UsernsMode: ids === undefined ? 'host' : 'private',
+    IDMappings: { UidMap: mapLines(ids?.uids), GidMap: mapLines(ids?.gids) },
     NetworkMode: options.network ?? 'none',
     AutoRemove: options.autoRemove ?? false,
     RestartPolicy: { Name: restart?.name ?? 'no', MaximumRetryCount: restart?.maxRetries ?? 0 },
@@ -117,4 +122,9 @@ function describeHostConfig(options: ContainerOptions) {
     NanoCpus: Math.round(cpus * 1e9),
     PidsLimit: pidsLimit,
   }
+}
+
+/** `INSIDE:HOST:SIZE`, as podman has it. */
+function mapLines(mappings: readonly IdMapping[] = []): string[] {
+  return mappings.map(({ containerID, hostID, size }) => `${containerID}:${hostID}:${size}`)
 }

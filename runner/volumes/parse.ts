@@ -28,7 +28,11 @@ export function parseVolumeFlag(text: string): WantedMounts {
   const host = first.startsWith('.') ? resolve(first) : first
   const volume = parseVolume(`${host}:${second}${options.includes('ro') ? ':ro' : ''}`)
   const propagation = options.find((option) => PROPAGATIONS.includes(option))
-  return { ...NONE, volumes: [propagation === undefined ? volume : { ...volume, propagation }] }
+  const mapsIds = options.includes('idmap')
+  return {
+    ...NONE,
+    volumes: [{ ...volume, ...(propagation && { propagation }), ...(mapsIds && { mapsIds }) }],
+  }
 }
 
 function named(
@@ -47,7 +51,7 @@ function named(
 
 function optionsOf(text: string, options: string | undefined): string[] {
   const words = options === undefined ? [] : options.split(',')
-  const known = ['ro', 'rw', 'nocopy', ...PROPAGATIONS, ...IGNORED]
+  const known = ['ro', 'rw', 'nocopy', 'idmap', ...PROPAGATIONS, ...IGNORED]
   if (words.every((word) => known.includes(word))) return words
   throw usage(text)
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
@@ -59,6 +59,8 @@ export function containerStore(): ContainerStore {
   return store
 }
 
+const ID_RANGES = '/var/lib/dray/id-ranges'
+
 function leftovers(root: string): string[] {
   const names = (dir: string) => (existsSync(dir) ? readdirSync(dir) : [])
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
@@ -68,6 +70,10 @@ function leftovers(root: string): string[] {
       .filter((name) => name !== '.lock')
       .map((name) => `name ${name}`),
     ...mounts.filter((line) => line.includes(` ${root}/`)),
+    ...mounts.filter((line) => line.includes(' /run/dray/rootfs/') && line.includes(root)),
+    ...names(ID_RANGES)
+      .filter((name) => name !== '.lock' && readlinkSync(join(ID_RANGES, name)).startsWith(root))
+      .map((name) => `ids ${name}`),
     ...names(join(root, 'networks'))
       .filter((name) => name.endsWith('.json'))
       .flatMap((name) => leftOfNetwork(join(root, 'networks', name))),
