@@ -15,6 +15,22 @@ export const MEDIA_TYPE = {
   dockerForeignLayerGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
 } as const
 
+/** What OCI calls what Docker has names of its own for. */
+const OF_OCI: Readonly<Record<string, string>> = {
+  [MEDIA_TYPE.dockerManifest]: MEDIA_TYPE.ociManifest,
+  [MEDIA_TYPE.dockerManifestList]: MEDIA_TYPE.ociIndex,
+  [MEDIA_TYPE.dockerConfig]: MEDIA_TYPE.ociConfig,
+  [MEDIA_TYPE.dockerLayer]: MEDIA_TYPE.ociLayer,
+  [MEDIA_TYPE.dockerLayerGzip]: MEDIA_TYPE.ociLayerGzip,
+  [MEDIA_TYPE.dockerForeignLayerGzip]:
+    'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+}
+
+/** The media type of OCI for one of Docker's; any other as it is. */
+export function ociMediaType(mediaType: string): string {
+  return OF_OCI[mediaType] ?? mediaType
+}
+
 /** What a client that takes every kind of image sends as `Accept`. */
 export const MANIFEST_MEDIA_TYPES: readonly string[] = [
   MEDIA_TYPE.ociManifest,

@@ -127,6 +127,12 @@ export function formatReference(reference: Reference): string {
   return `${reference.registry}/${reference.repository}${tag}${digest}`
 }
 
+/** The full form of what people type, with a tag; undefined for what is no reference. */
+export function fullName(text: string): string | undefined {
+  const reference = tryParseReference(text)
+  return reference && formatReference(withDefaultTag(reference))
+}
+
 /** The form that people type: without `docker.io/` and `library/`. */
 export function familiarReference(reference: Reference): string {
   const full = formatReference(reference)

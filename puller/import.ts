@@ -5,6 +5,7 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import type { ExecutionConfig } from '#oci/image-config.ts'
 import { hostPlatform, type Platform } from '#oci/platform.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import type { LayerCompression } from './image/compression.ts'
 import { composeConfig, storeComposed } from './image/compose.ts'
 import { writeLayer } from './image/write-layer.ts'
 import { decompress } from './layers/decompress.ts'
@@ -21,6 +22,8 @@ export interface ImportOptions {
   readonly platform?: Platform | undefined
   /** When the image was made, RFC 3339. Left out by default, so that equal trees give equal digests. */
   readonly created?: string | undefined
+  /** Default: gzip. */
+  readonly compression?: LayerCompression | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -52,7 +55,7 @@ export async function importImage(
       'an imported image gets its digest from its content: name it by a tag',
     )
   }
-  const { execution = {}, platform = hostPlatform(), created, signal } = options
+  const { execution = {}, platform = hostPlatform(), created, compression, signal } = options
   const stage = await store.stage()
   const lease = await store.lease()
   try {
@@ -62,6 +65,7 @@ export async function importImage(
       layoutDir: store.dir,
       stageDir: stage.dir,
       lease,
+      compression,
       signal,
     })
     const config = composeConfig({

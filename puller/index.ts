@@ -7,9 +7,16 @@ export { type HeldElsewhere, heldElsewhere } from './copy/mounts.ts'
 export type { Credential, FindCredential } from './credentials/credential.ts'
 export { authFiles, credentialFinder, dockerConfigFile } from './credentials/find.ts'
 export { forgetCredential, type KeptIn, keepCredential } from './credentials/keep.ts'
+export {
+  COMPRESSION_FORMATS,
+  type CompressionFormat,
+  type LayerCompression,
+  parseCompression,
+} from './image/compression.ts'
 export { describeImage } from './image/describe.ts'
 export { type ImageSummary, listImages } from './image/list.ts'
 export { type OpenedImage, openImage, pushTarget } from './image/open-image.ts'
+export { recompressImage, type RecompressOptions } from './image/recompress.ts'
 export { prepareRootfs } from './image/rootfs.ts'
 export { type ImportOptions, type ImportResult, importImage } from './import.ts'
 export { type Inflater, inflaterInUse } from './layers/inflater.ts'

@@ -30,12 +30,13 @@ interface CopyOptions extends StoreOptions, AccessOptions, ProgressOptions {
   readonly destCreds?: Credential
 }
 
-const PLACES = '[docker://]REFERENCE, oci:DIR[:NAME] or store:NAME'
+const PLACES =
+  '[docker://]REFERENCE, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] or store:NAME'
 
 export function copyCommand(): Command {
   const command = new Command('copy')
     .description('Copy an image as it is, between registries without touching the disk')
-    .argument('<source>', `${PLACES}, or docker-archive:FILE[:NAME]`)
+    .argument('<source>', PLACES)
     .argument('<destination>', PLACES)
     .option('--src-creds <user:password>', 'credentials for the source', creds)
     .option('--dest-creds <user:password>', 'credentials for the destination', creds)
@@ -47,6 +48,7 @@ export function copyCommand(): Command {
     ['dray copy debian:12 localhost:5000/debian:12', 'from Docker Hub, for all platforms'],
     ['dray copy --with-referrers a.example/app:1 b.example/app:1', 'with its signatures'],
     ['dray copy --platform linux/arm64 a.example/app:1 oci:layout:1', 'to a layout on disk'],
+    ['dray copy debian:12 docker-archive:debian.tar:debian:12', 'then: docker load -i debian.tar'],
     ['dray copy store:team/app:1 registry.example/team/app:1', 'as dray push does'],
   ]).action(copy)
 }

@@ -7,9 +7,16 @@ import { interruptible } from '../interrupt.ts'
 import { formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { openLocalStore } from '../store.ts'
-import { type StoreOptions, withExamples, withPlatformOption, withStoreOptions } from './options.ts'
+import {
+  type CompressionOptions,
+  type StoreOptions,
+  withCompressionOptions,
+  withExamples,
+  withPlatformOption,
+  withStoreOptions,
+} from './options.ts'
 
-interface ImportOptions extends StoreOptions {
+interface ImportOptions extends StoreOptions, CompressionOptions {
   readonly cmd?: string
   readonly entrypoint?: string
   readonly env: readonly string[]
@@ -37,6 +44,7 @@ export function importCommand(): Command {
     .option('-u, --user <user[:group]>', 'user')
     .option('-l, --label <K=V>', 'label (repeatable)', collect, [])
     .option('-q, --quiet', 'print nothing but the digest')
+  withCompressionOptions(command, 'the layer is')
   return withExamples(withStoreOptions(withPlatformOption(command)), [
     ['dray import rootfs.tar.gz debian:12', 'a tar'],
     [`dray import --cmd '["/app"]' -u 1000 build/ app:1`, 'a directory, and how it runs'],
@@ -44,13 +52,15 @@ export function importCommand(): Command {
 }
 
 async function importSource(source: string, image: string, options: ImportOptions): Promise<void> {
-  const { importImage } = await import('#puller/index.ts')
+  const { importImage, parseCompression } = await import('#puller/index.ts')
   const reference = parseReference(image)
   const execution = executionConfig(options)
+  const compression = parseCompression(options.compressionFormat, options.compressionLevel)
   const store = await openLocalStore(options)
   const result = await interruptible((signal) =>
     importImage(store, source === '-' ? process.stdin : source, reference, {
       execution,
+      compression,
       platform: options.platform,
       created: sourceDate(process.env.SOURCE_DATE_EPOCH),
       signal,

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parsePlatform, type Platform } from '#oci/platform.ts'
-import type { Credential, LayerStore } from '#puller/index.ts'
+import type { CompressionFormat, Credential, LayerStore } from '#puller/index.ts'
 import { PROGRESS_MODES, type ProgressMode } from '../output/progress.ts'
 
 export interface StoreOptions {
@@ -24,6 +24,11 @@ export interface CredentialOptions extends AccessOptions {
 export interface ProgressOptions {
   readonly progress: ProgressMode
   readonly quiet?: true
+}
+
+export interface CompressionOptions {
+  readonly compressionFormat?: CompressionFormat
+  readonly compressionLevel?: number
 }
 
 export interface TransferOptions extends StoreOptions, CredentialOptions, ProgressOptions {}
@@ -153,4 +158,20 @@ export function platform(text: string): Platform {
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message)
   }
+}
+
+/** How layers are compressed, in podman's words. */
+export function withCompressionOptions(command: Command, whatHas: string): Command {
+  return command
+    .addOption(
+      new Option(
+        '--compression, --compression-format <format>',
+        `how ${whatHas} compressed`,
+      ).choices(['gzip', 'zstd'] satisfies readonly CompressionFormat[]),
+    )
+    .option(
+      '--compression-level <n>',
+      'gzip: 1 to 9 (default: 6); zstd: 1 to 22 (default: 3)',
+      count,
+    )
 }

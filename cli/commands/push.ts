@@ -1,25 +1,40 @@
 import { Command } from 'commander'
+import type { OpenedImage, Store } from '#puller/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { createProgressView } from '../output/progress.ts'
 import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
-import { count, type TransferOptions, withExamples, withTransferOptions } from './options.ts'
+import {
+  type CompressionOptions,
+  count,
+  type TransferOptions,
+  withCompressionOptions,
+  withExamples,
+  withTransferOptions,
+} from './options.ts'
 
-interface PushOptions extends TransferOptions {
+interface PushOptions extends TransferOptions, CompressionOptions {
+  readonly forceCompression?: true
   readonly maxConnections?: number
 }
 
 export function pushCommand(): Command {
   const command = new Command('push')
     .description('Send an image to a registry')
-    .argument('<image>', 'image of the local store, oci:DIR[:NAME] or docker-archive:FILE[:NAME]')
+    .argument(
+      '<image>',
+      'image of the local store, oci:DIR[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]',
+    )
     .argument('[target]', '[registry/]name[:tag], where it differs from the name of the image')
     .option('--max-connections <n>', 'blobs sent at once (default: 4)', count)
+  withCompressionOptions(command, 'layers are to be')
+  command.option('--force-compression', 'compress layers again that have the format already')
   return withExamples(withTransferOptions(command), [
     ['dray push registry.example/app:1', 'an image of the local store, to where its name says'],
     ['dray push oci:build/app:1 localhost:5000/app:1', 'one that a builder wrote to a directory'],
+    ['dray push --compression zstd app:1', 'smaller, and faster to unpack; a new digest'],
   ]).action(push)
 }
 
@@ -28,14 +43,14 @@ async function push(
   target: string | undefined,
   options: PushOptions,
 ): Promise<void> {
-  const { heldElsewhere, openImage, pushImage, pushTarget } = await import('#puller/index.ts')
+  const { heldElsewhere, pushImage, pushTarget } = await import('#puller/index.ts')
   const reference = pushTarget(image, target)
   const access = await registryAccess(options, reference.registry)
   const store = await openLocalStore(options)
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible(async (signal) => {
-    const opened = await openImage(store, image, signal)
+    const opened = await open(store, image, { ...options, signal })
     try {
       return await pushImage(opened.image, reference, {
         ...access,
@@ -54,4 +69,19 @@ async function push(
       ? 'layers already there'
       : `${formatSize(result.transferred)} sent in ${took}`
   print(options.quiet ? result.digest : `${result.name}  ${result.digest}  ${what}`)
+}
+
+/** The image as it is, unless something is said of its compression. */
+async function open(
+  store: Store,
+  image: string,
+  options: PushOptions & { readonly signal: AbortSignal },
+): Promise<OpenedImage> {
+  const { openImage, parseCompression, recompressImage } = await import('#puller/index.ts')
+  const { compressionFormat, compressionLevel, forceCompression: force, signal } = options
+  if (compressionFormat === undefined && compressionLevel === undefined && force === undefined)
+    return await openImage(store, image, { signal })
+  const compression = parseCompression(compressionFormat, compressionLevel)
+  const opened = await openImage(store, image, { compression, signal })
+  return await recompressImage(store, opened, { compression, force, signal })
 }

@@ -1,13 +1,15 @@
 import { Command, Option } from 'commander'
 import { DrayError } from '#oci/error.ts'
+import type { Platform } from '#oci/platform.ts'
 import type { SaveOptions as Saving } from '#puller/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { openLocalStore } from '../store.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { platform, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface SaveOptions extends StoreOptions {
   readonly output?: string
   readonly format: Saving['format']
+  readonly platform?: Platform
 }
 
 const FORMATS: readonly Saving['format'][] = ['docker-archive', 'oci-archive', 'oci-dir']
@@ -24,6 +26,7 @@ export function saveCommand(): Command {
         .choices(FORMATS)
         .default('docker-archive'),
     )
+    .option('--platform <os/arch[/variant]>', 'one platform alone (default: all here)', platform)
   return withExamples(withStoreOptions(command), [
     ['dray save -o app.tar app:1.2', 'then: docker load -i app.tar'],
     ['dray save app:1.2 db:16 | zstd | ssh node dray load', 'to another machine'],
@@ -32,7 +35,7 @@ export function saveCommand(): Command {
 }
 
 async function save(images: readonly string[], options: SaveOptions): Promise<void> {
-  const { format, output } = options
+  const { format, output, platform: only } = options
   if (output === undefined && format === 'oci-dir') {
     throw new DrayError('USAGE', 'say where the layout goes: -o DIRECTORY')
   }
@@ -42,6 +45,6 @@ async function save(images: readonly string[], options: SaveOptions): Promise<vo
   const { saveImages } = await import('#puller/index.ts')
   const store = await openLocalStore(options)
   await interruptible((signal) =>
-    saveImages(store, images, output ?? process.stdout, { format, signal }),
+    saveImages(store, images, output ?? process.stdout, { format, platform: only, signal }),
   )
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { link, mkdir, open } from 'node:fs/promises'
+import { link, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as z from 'zod'
 import { type Descriptor, describe } from '#oci/descriptor.ts'
@@ -11,7 +11,8 @@ import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { absentable, check } from '#oci/schema.ts'
 import { composeManifest } from '../image/compose.ts'
 import { type WriteLayerOptions, writeLayer } from '../image/write-layer.ts'
-import { type Compression, decompress, detectCompression } from '../layers/decompress.ts'
+import { compressionOf } from '../layers/compression-of.ts'
+import { decompress } from '../layers/decompress.ts'
 import { writeSmallBlob } from '../store/blobs.ts'
 import { blobPath } from '../store/layout.ts'
 import { checkedTar } from '../tar/check.ts'
@@ -42,7 +43,7 @@ export function readDockerList(members: Members): ListedImage[] {
 
 /**
  * Turns images of a docker-archive into OCI images of a layout: configs stay as they are, byte for byte, and so do layers that are
- * compressed; the others are compressed with gzip.
+ * compressed; the others are compressed, with gzip unless something else is asked for.
  *
  * @returns the manifest of each image
  * @throws ARCHIVE_INVALID, IMAGE_CONFIG_INVALID, DIFF_ID_MISMATCH, TAR_INVALID, COMPRESSION_INVALID
@@ -92,7 +93,7 @@ async function convertLayer(
   options: WriteLayerOptions,
 ): Promise<Descriptor> {
   const member = members.find(name)
-  const compression = await compressionOf(member)
+  const compression = await compressionOf(member.path)
   const actual = compression === 'none' ? member.digest : await digestInside(member)
   if (actual !== diffId) {
     throw new DrayError(
@@ -114,16 +115,6 @@ export async function linkBlob(member: Member, digest: Digest, layoutDir: string
   await link(member.path, path).catch((error: unknown) => {
     if (!isErrno(error, 'EEXIST')) throw error
   })
-}
-
-async function compressionOf({ path }: Member): Promise<Compression> {
-  const file = await open(path, 'r')
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(6), 0, 6, 0)
-    return detectCompression(buffer.subarray(0, bytesRead))
-  } finally {
-    await file.close()
-  }
 }
 
 async function digestInside(member: Member): Promise<Digest> {

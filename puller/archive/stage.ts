@@ -5,7 +5,9 @@ import { pipeline } from 'node:stream/promises'
 import { digestAlgorithm, isDigest } from '#oci/digest.ts'
 import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
-import { formatReference, tryParseReference, withDefaultTag } from '#oci/reference.ts'
+import { fullName } from '#oci/reference.ts'
+import { isReferrersTag } from '#oci/referrers-tag.ts'
+import type { LayerCompression } from '../image/compression.ts'
 import { type BlobSource, openBlobs } from '../store/blobs.ts'
 import { CONTAINERD_NAME, type NamedImage, readImageIndex } from '../store/image-index.ts'
 import { blobPath } from '../store/layout.ts'
@@ -24,6 +26,8 @@ export interface StagedImages {
 export interface StageOptions {
   /** Which image, by one of its names. Default: all. */
   readonly name?: string | undefined
+  /** How layers are compressed that aren't. Default: gzip. */
+  readonly compression?: LayerCompression | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -139,13 +143,15 @@ function hasPlainLayer({ manifests }: WholeImage): boolean {
 async function stageList(
   members: Members,
   layoutDir: string,
-  { name, signal }: StageOptions,
+  { name, compression, signal }: StageOptions,
 ): Promise<StagedImages> {
   const listed = readDockerList(members).filter(
     ({ RepoTags = [] }) => name === undefined || RepoTags.some((tag) => isSameName(tag, name)),
   )
   const stageDir = join(layoutDir, 'half')
-  const manifests = await convertDockerImages(members, listed, { layoutDir, stageDir, signal })
+  const manifests = await convertDockerImages(members, listed, {
+    ...{ layoutDir, stageDir, compression, signal },
+  })
   const source = openBlobs(layoutDir)
   const images: WholeImage[] = []
   for (const [at, descriptor] of manifests.entries()) {
@@ -166,18 +172,15 @@ function isSameName(tag: string, name: string): boolean {
   return tag === name || (fullName(tag) !== undefined && fullName(tag) === fullName(name))
 }
 
-/** The full form of a name; undefined for what can't be one. */
-export function fullName(text: string): string | undefined {
-  const reference = tryParseReference(text)
-  return reference && formatReference(withDefaultTag(reference))
-}
-
-/** The one image that was asked for. @throws IMAGE_UNKNOWN */
+/** The one image that was asked for, lists of referrers aside. @throws IMAGE_UNKNOWN */
 export function onlyImage(
-  { images }: StagedImages,
+  staged: StagedImages,
   where: string,
   name: string | undefined,
 ): NamedImage {
+  const images = staged.images.filter(
+    (each) => name !== undefined || !isReferrersTag(each.name ?? ''),
+  )
   const [image] = images
   const digests = new Set(images.map(({ descriptor }) => descriptor.digest))
   if (image !== undefined && digests.size === 1) return image
@@ -185,7 +188,7 @@ export function onlyImage(
   throw new DrayError(
     'IMAGE_UNKNOWN',
     name === undefined
-      ? `${where} holds ${names.join(', ') || 'no image'}: write docker-archive:FILE:NAME`
+      ? `${where} holds ${names.join(', ') || 'no image'}: write FILE:NAME`
       : `${where} holds no image ${name}`,
   )
 }

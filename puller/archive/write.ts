@@ -5,7 +5,8 @@ import { type Digest, digestAlgorithm, digestHex, finishDigest } from '#oci/dige
 import { DrayError } from '#oci/error.ts'
 import type { ImageManifest } from '#oci/manifest.ts'
 import { isImageConfigType, isNonDistributable, MEDIA_TYPE } from '#oci/media-types.ts'
-import { familiarReference, parseReference } from '#oci/reference.ts'
+import { hostPlatform, matchPlatform } from '#oci/platform.ts'
+import { familiarReference, fullName, parseReference } from '#oci/reference.ts'
 import { walkImage } from '../image/walk.ts'
 import type { BlobSource } from '../store/blobs.ts'
 import { emptyFile, encodeHeader, paddingFor } from '../tar/encode.ts'
@@ -20,6 +21,7 @@ export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number]
 
 /** An image with every manifest of it that is there. */
 export interface WholeImage extends NamedImage {
+  /** Those that fit this machine come first. */
   readonly manifests: readonly ImageManifest[]
   /** Every blob, manifests included, each once. */
   readonly blobs: readonly Descriptor[]
@@ -27,12 +29,15 @@ export interface WholeImage extends NamedImage {
 
 /** Finds out what has to be written of an image. @throws LAYOUT_INVALID, CONTENT_MISMATCH, MANIFEST_INVALID */
 export async function readWhole(source: BlobSource, image: NamedImage): Promise<WholeImage> {
-  const manifests: ImageManifest[] = []
+  const manifests: { readonly manifest: ImageManifest; readonly fit: number }[] = []
   const blobs = new Map<Digest, Descriptor>()
+  const host = hostPlatform()
   for await (const { descriptor, manifest } of walkImage(source, image.descriptor)) {
     blobs.set(descriptor.digest, descriptor)
     if (manifest.kind === 'index') continue
-    manifests.push(manifest)
+    const { platform } = descriptor
+    const fit = platform === undefined ? 0 : matchPlatform(host, platform)
+    manifests.push({ manifest, fit })
     for (const blob of [manifest.config, ...manifest.layers]) {
       const mayLack = isNonDistributable(blob.mediaType) && !(await source.has(blob))
       if (!mayLack) blobs.set(blob.digest, blob)
@@ -42,7 +47,8 @@ export async function readWhole(source: BlobSource, image: NamedImage): Promise<
     const name = image.name ?? image.descriptor.digest
     throw new DrayError('LAYOUT_INVALID', `${source.dir} lacks ${name}: pull the image again`)
   }
-  return { ...image, manifests, blobs: [...blobs.values()] }
+  const best = manifests.toSorted((a, b) => b.fit - a.fit).map(({ manifest }) => manifest)
+  return { ...image, manifests: best, blobs: [...blobs.values()] }
 }
 
 /**
@@ -105,10 +111,16 @@ export async function* readBlob(
 function indexOf(images: readonly WholeImage[]): object {
   const manifests = images.map(({ name, descriptor }) => {
     const { mediaType, digest, size } = descriptor
-    const annotations = isTagged(name) ? { [CONTAINERD_NAME]: name, [REF_NAME]: name } : undefined
+    const annotations = isTagged(name) ? annotationsOf(name) : undefined
     return { mediaType, digest, size, annotations }
   })
   return { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests }
+}
+
+/** Some archives name their images by tags alone, which is no name outside of them. */
+function annotationsOf(name: string): Readonly<Record<string, string>> {
+  const isFull = fullName(name) === name
+  return isFull ? { [CONTAINERD_NAME]: name, [REF_NAME]: name } : { [REF_NAME]: name }
 }
 
 /** Other programs take no digest for a name. */
@@ -124,7 +136,7 @@ function dockerList(images: readonly WholeImage[]): object[] {
     if (manifest === undefined) {
       throw new DrayError(
         'USAGE',
-        `${name ?? descriptor.digest} is no container image: write it with --format oci-archive`,
+        `${name ?? descriptor.digest} is no container image: write it as oci-archive`,
       )
     }
     const names = images.flatMap((image) =>

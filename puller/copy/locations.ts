@@ -1,6 +1,7 @@
 import { DrayError } from '#oci/error.ts'
 import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts'
-import { type LocalPlace, openAt, type PlaceOnDisk } from '../image/open-image.ts'
+import { type LocalPlace, parseLocalPlace, type PlaceOnDisk } from '../image/local-place.ts'
+import { openAt } from '../image/open-image.ts'
 import type { RegistryAccess } from '../registry/access.ts'
 import { openLayoutStore } from '../store/layout-store.ts'
 import type { Store } from '../store/store.ts'
@@ -8,30 +9,25 @@ import { type CopyOptions, type CopyResult, copyToRegistry } from './copy.ts'
 import { layoutSource } from './from-layout.ts'
 import { type RegistrySourceOptions, registrySource } from './from-registry.ts'
 import type { ImageSource } from './source.ts'
+import { copyToArchive } from './to-archive.ts'
 import { copyToStore } from './to-store.ts'
 
 /** Where an image is, or goes to. */
 export type Location = { readonly kind: 'registry'; readonly reference: Reference } | LocalPlace
 
-const KINDS = 'docker://REFERENCE, oci:DIR[:NAME], docker-archive:FILE[:NAME] or store:NAME'
-
 /**
- * Parses what people type: `[docker://]REFERENCE` for a registry, `oci:DIR[:NAME]`, `docker-archive:FILE[:NAME]`, or
- * `store:NAME` for the local store.
+ * Parses what people type: `[docker://]REFERENCE` for a registry, `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`,
+ * `docker-archive:FILE[:NAME]`, or `store:NAME` for the local store.
  *
  * @throws REFERENCE_INVALID, USAGE
  */
 export function parseLocation(text: string): Location {
-  const [, kind, rest = ''] = /^(docker:\/\/|[a-z-]+:)(.*)$/s.exec(text) ?? []
-  if (kind === 'docker://') return { kind: 'registry', reference: parseReference(rest) }
-  if (kind === 'store:') return { kind: 'store', text: rest }
-  if (kind === 'oci:' || kind === 'docker-archive:') {
-    const [, path = '', name] = /^([^:]*)(?::(.*))?$/s.exec(rest) ?? []
-    if (path === '' || name === '')
-      throw new DrayError('USAGE', `${text} is no place: write ${KINDS}`)
-    return { kind: kind === 'oci:' ? 'oci' : 'docker-archive', path, name }
-  }
-  return { kind: 'registry', reference: parseReference(text) }
+  return (
+    parseLocalPlace(text) ?? {
+      kind: 'registry',
+      reference: parseReference(text.replace(/^docker:\/\//, '')),
+    }
+  )
 }
 
 export interface CopyPlaces {
@@ -47,27 +43,25 @@ export interface CopyPlaces {
 /**
  * Copies an image from one place to another, as it is.
  *
- * @throws what {@link copyToRegistry} and {@link copyToStore} throw; USAGE when nothing can be written there
+ * @throws what {@link copyToRegistry}, {@link copyToStore} and {@link copyToArchive} throw
  */
 export async function copyImage(
   places: CopyPlaces,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
   const { from, to, toAccess } = places
-  if (to.kind === 'docker-archive')
-    throw new DrayError('USAGE', 'a docker-archive can be copied from, not to: write oci:DIR')
   const signal = options.signal ?? new AbortController().signal
   const opened = await openSource(places, { debug: options.debug, signal })
   try {
+    if (to.kind === 'registry') {
+      const elsewhere = mountable(from, to.reference)
+      const target = { ...toAccess, reference: to.reference, elsewhere }
+      return await copyToRegistry(opened.source, target, options)
+    }
     if (to.kind === 'oci') return await copyToLayout(opened.source, to, options)
     if (to.kind === 'store')
       return await copyToLocalStore(opened.source, places, parseReference(to.text), options)
-    const elsewhere = mountable(from, to.reference)
-    return await copyToRegistry(
-      opened.source,
-      { ...toAccess, reference: to.reference, elsewhere },
-      options,
-    )
+    return await copyToArchive(opened.source, to, await places.openStore(), options)
   } finally {
     await opened.close()
   }
@@ -86,7 +80,7 @@ async function openSource(
     const source = await registrySource(from.reference, { ...fromAccess, ...options })
     return { source, close: async () => undefined }
   }
-  const { image, close } = await openAt(openStore, from, options.signal)
+  const { image, close } = await openAt(openStore, from, options)
   return { source: await layoutSource(image.source, image.descriptor), close }
 }
 

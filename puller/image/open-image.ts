@@ -5,8 +5,10 @@ import type { LocalImage } from '../push.ts'
 import { openBlobs } from '../store/blobs.ts'
 import { findImage, readImageIndex } from '../store/image-index.ts'
 import type { Store } from '../store/store.ts'
+import type { LayerCompression } from './compression.ts'
 import { findLocal } from './find-local.ts'
 import { keepImage } from './keep.ts'
+import { type LocalPlace, parseLocalPlace } from './local-place.ts'
 
 /** An image that may need cleaning up after. */
 export interface OpenedImage {
@@ -14,31 +16,24 @@ export interface OpenedImage {
   close(): Promise<void>
 }
 
-/** Where an image on this machine is. */
-export type LocalPlace =
-  | { readonly kind: 'store'; readonly text: string }
-  | PlaceOnDisk<'oci'>
-  | PlaceOnDisk<'docker-archive'>
-
-export interface PlaceOnDisk<Kind> {
-  readonly kind: Kind
-  readonly path: string
-  /** Which of the images that are there. */
-  readonly name: string | undefined
+export interface OpenOptions {
+  /** How the layers of docker's archives are compressed, which aren't. Default: gzip. */
+  readonly compression?: LayerCompression | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Opens an image by what people type: a name or digest of the local store, `oci:DIR[:NAME]` or
+ * Opens an image by what people type: a name or digest of the local store, `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]` or
  * `docker-archive:FILE[:NAME]`.
  *
- * @throws IMAGE_UNKNOWN, LAYOUT_INVALID, ARCHIVE_INVALID, REFERENCE_INVALID
+ * @throws IMAGE_UNKNOWN, LAYOUT_INVALID, ARCHIVE_INVALID, USAGE
  */
 export async function openImage(
   store: Store,
   text: string,
-  signal?: AbortSignal,
+  options: OpenOptions = {},
 ): Promise<OpenedImage> {
-  return await openAt(async () => store, parseLocation(text), signal)
+  return await openAt(async () => store, placeOf(text), options)
 }
 
 /**
@@ -49,7 +44,7 @@ export async function openImage(
 export async function openAt(
   openStore: () => Promise<Store>,
   place: LocalPlace,
-  signal?: AbortSignal,
+  options: OpenOptions = {},
 ): Promise<OpenedImage> {
   if (place.kind === 'store') return await openStored(await openStore(), place.text)
   const { path, name } = place
@@ -60,7 +55,7 @@ export async function openAt(
   const store = await openStore()
   const stage = await store.stage()
   try {
-    const staged = await stageImages(path, stage.dir, { name, signal })
+    const staged = await stageImages(path, stage.dir, { ...options, name })
     const { descriptor } = onlyImage(staged, path, name)
     return { image: { source: staged.source, descriptor }, close: () => stage.close() }
   } catch (error) {
@@ -89,17 +84,11 @@ async function openStored(store: Store, text: string): Promise<OpenedImage> {
  */
 export function pushTarget(image: string, target: string | undefined): Reference {
   if (target !== undefined) return parseReference(target.replace(/^docker:\/\//, ''))
-  const location = parseLocation(image)
-  if (location.kind === 'store') return parseReference(location.text)
+  const place = placeOf(image)
+  if (place.kind === 'store') return parseReference(place.text)
   throw new DrayError('USAGE', `say where ${image} goes: dray push ${image} REGISTRY/NAME[:TAG]`)
 }
 
-function parseLocation(text: string): LocalPlace {
-  const match = /^(oci|docker-archive):(.+)$/s.exec(text)
-  if (match?.[2] === undefined) return { kind: 'store', text }
-  const colon = match[2].indexOf(':')
-  const kind = match[1] === 'oci' ? 'oci' : 'docker-archive'
-  return colon < 0
-    ? { kind, path: match[2], name: undefined }
-    : { kind, path: match[2].slice(0, colon), name: match[2].slice(colon + 1) }
+function placeOf(text: string): LocalPlace {
+  return parseLocalPlace(text) ?? { kind: 'store', text }
 }

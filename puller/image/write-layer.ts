@@ -3,14 +3,16 @@ import { createWriteStream } from 'node:fs'
 import { mkdir, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { createGzip } from 'node:zlib'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, finishDigest } from '#oci/digest.ts'
-import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { blobPath } from '../store/layout.ts'
 import type { Lease } from '../store/lease.ts'
-
-const MiB = 1024 * 1024
+import {
+  createCompressor,
+  type LayerCompression,
+  layerMediaType,
+  USUAL_COMPRESSION,
+} from './compression.ts'
 
 /** A layer that was written, and the digest of the tar inside. */
 export interface WrittenLayer {
@@ -25,18 +27,19 @@ export interface WriteLayerOptions {
   readonly stageDir: string
   /** Keeps the blob, where the layout is the local store. */
   readonly lease?: Lease | undefined
+  /** Default: gzip. */
+  readonly compression?: LayerCompression | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Compresses a tar with gzip into a blob of an image layout. The same tar gives the same blob: no name and no time
- * goes into the gzip header.
+ * Compresses a tar into a blob of an image layout. The same tar gives the same blob.
  */
 export async function writeLayer(
   tar: AsyncIterable<Buffer>,
   options: WriteLayerOptions,
 ): Promise<WrittenLayer> {
-  const { layoutDir, stageDir, lease, signal } = options
+  const { layoutDir, stageDir, lease, compression = USUAL_COMPRESSION, signal } = options
   await mkdir(stageDir, { recursive: true, mode: 0o700 })
   const temporary = join(stageDir, crypto.randomUUID())
   const tarHash = createHash('sha256')
@@ -45,7 +48,7 @@ export async function writeLayer(
   await pipeline(
     tar,
     (chunks: AsyncIterable<Buffer>) => hashed(chunks, tarHash),
-    createGzip({ chunkSize: MiB, level: 6 }),
+    createCompressor(compression),
     (chunks: AsyncIterable<Buffer>) => hashed(chunks, blobHash, (bytes) => (size += bytes)),
     createWriteStream(temporary, { mode: 0o644, flush: true }),
     { signal: signal ?? new AbortController().signal },
@@ -55,7 +58,7 @@ export async function writeLayer(
   await lease?.keep({ blobs: [digest] })
   await mkdir(dirname(path), { recursive: true })
   await rename(temporary, path)
-  const descriptor = { mediaType: MEDIA_TYPE.ociLayerGzip, digest, size }
+  const descriptor = { mediaType: layerMediaType(compression), digest, size }
   return { descriptor, diffId: finishDigest('sha256', tarHash) }
 }
 

@@ -3,8 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { formatPlatform, hostPlatform } from '#oci/platform.ts'
 import { runClient } from '../support/clients.ts'
 import { containerStore } from '../support/container-store.ts'
+import { startDockerd } from '../support/daemons.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -69,6 +71,42 @@ describe('archives of images', () => {
       )
       assert.equal(JSON.parse(facts).config.digest, `sha256:${config}`)
       await ok('rmi', 'team/copied:2')
+    })
+  }
+
+  it("go to docker and come back as the same image, by dray's save, load and copy", async (t) => {
+    const daemon = await startDockerd(join(dir, 'd'))
+    t.after(() => daemon.stop())
+    const docker = (...args: readonly string[]) =>
+      runClient(dir, 'docker', '-H', `unix://${daemon.socket}`, ...args)
+    const idOf = (name: string) => docker('image', 'inspect', '--format', '{{.Id}}', name)
+    const config = `sha256:${await configDigest()}`
+    const file = (name: string) => join(dir, `docker-${name}`)
+    const [saved, copied, theirs] = [file('saved'), file('copied'), file('theirs')]
+    await ok('save', '--platform', formatPlatform(hostPlatform()), '-o', saved, 'busybox:1')
+    assert.equal(await docker('load', '-i', saved), 'Loaded image: busybox:1')
+    assert.equal(await idOf('busybox:1'), config)
+    await ok('copy', '-q', 'store:busybox:1', `docker-archive:${copied}:team/copied:2`)
+    assert.equal(await docker('load', '-i', copied), 'Loaded image: team/copied:2')
+    assert.equal(await idOf('team/copied:2'), config)
+    await docker('save', '-o', theirs, 'team/copied:2')
+    await ok('copy', '-q', `docker-archive:${theirs}`, 'store:team/back:3')
+    assert.equal(await ok('inspect', '-f', '{{.ConfigDigest}}', 'team/back:3'), config)
+    assert.equal(await ok('run', '--rm', '--network', 'none', 'team/back:3', 'echo', 'hi'), 'hi')
+    await ok('rmi', 'team/back:3')
+  })
+
+  for (const format of ['docker-archive', 'oci-archive'] as const) {
+    it(`are copied to and from, as skopeo and podman do (${format})`, async () => {
+      const [mine, theirs] = [join(dir, `copy-${format}`), join(dir, `theirs-copy-${format}`)]
+      const config = await configDigest()
+      await ok('copy', '-q', 'store:busybox:1', `${format}:${mine}:${NAME}`)
+      await skopeo('copy', '-q', `${format}:${mine}:${NAME}`, `${format}:${theirs}:team/it:2`)
+      await ok('copy', '-q', `${format}:${theirs}:team/it:2`, `oci:${dir}/layout-${format}:2`)
+      const raw = await skopeo('inspect', '--raw', `oci:${dir}/layout-${format}:2`)
+      assert.equal(JSON.parse(raw).config.digest, `sha256:${config}`)
+      assert.match(await podman('load', '-q', '-i', mine), /docker\.io\/library\/busybox:1/)
+      await podman('rmi', NAME)
     })
   }
 

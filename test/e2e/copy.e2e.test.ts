@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '#oci/digest.ts'
-import { AMD64, artifactOn, BOTH, seed, writeLayoutOf } from '../puller/copy/images.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { AMD64, artifactOn, BOTH, seed, setOf, writeLayoutOf } from '../puller/copy/images.ts'
 import { afterTest } from '../support/after.ts'
 import { runClient } from '../support/clients.ts'
 import { dray, startRegistryProcess } from '../support/dray.ts'
@@ -35,5 +36,42 @@ describe('dray copy', () => {
     const all = ['copy', '--all', '--src-tls-verify=false', `docker://${two}:1`]
     await runClient(dir, 'skopeo', ...all, `oci:${dir}/skopeo:1`)
     await runClient(dir, 'skopeo', 'copy', '--all', `oci:${dir}/to:1`, `oci:${dir}/again:1`)
+  })
+})
+
+describe('dray push --compression zstd', () => {
+  it('pushes what skopeo and podman unpack, under the same digest each time', async (t) => {
+    const dir = tempDir(t)
+    const registry = await startRegistryProcess(['--data', `${dir}/registry`])
+    afterTest(t, () => registry.stop())
+    writeLayoutOf(`${dir}/from`, setOf(AMD64))
+    const push = async (tag: string, ...args: readonly string[]) => {
+      const name = `${registry.host}/app:${tag}`
+      const root = ['--root', `${dir}/store-${tag}`]
+      const outcome = await dray(['push', '-q', ...root, ...args, `oci:${dir}/from`, name])
+      assert.equal(outcome.code, 0, outcome.stderr)
+      return outcome.stdout.trim()
+    }
+    const digest = await push('1', '--compression', 'zstd', '--compression-level', '9')
+    const again = await push('2', '--compression-format', 'zstd', '--compression-level', '9')
+    assert.equal(digest, again)
+    const from = ['--src-tls-verify=false', `docker://${registry.host}/app:1`]
+    await runClient(dir, 'skopeo', 'copy', '-q', ...from, `oci:${dir}/zstd:1`)
+    const raw = await runClient(dir, 'skopeo', 'inspect', '--raw', `oci:${dir}/zstd:1`)
+    const { config, layers } = JSON.parse(raw)
+    assert.equal(digestOf(raw), digest)
+    assert.equal(config.digest, AMD64.config.digest)
+    for (const { mediaType } of layers) assert.equal(mediaType, MEDIA_TYPE.ociLayerZstd)
+    // It checks what it unpacks against the diffIDs.
+    const podman = [`--root=${dir}/podman`, `--runroot=${dir}/podman-run`, '--storage-driver=vfs']
+    await runClient(
+      dir,
+      'podman',
+      ...podman,
+      'pull',
+      '-q',
+      '--tls-verify=false',
+      `${registry.host}/app:1`,
+    )
   })
 })

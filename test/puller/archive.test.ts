@@ -7,11 +7,12 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { digestOf } from '#oci/digest.ts'
 import type { ErrorCode } from '#oci/error.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
-import { parsePlatform } from '#oci/platform.ts'
+import { hostPlatform, parsePlatform } from '#oci/platform.ts'
 import { loadImages, openStore, saveImages } from '#puller/index.ts'
 import { digestsOf, placeImage } from '../support/placed-image.ts'
 import { type SmallImage, smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { AMD64, ARM64, BOTH, indexOf, writeLayoutOf } from './copy/images.ts'
 
 const PLATFORM = parsePlatform('linux/amd64')
 const [BASE, TOP] = [tarOf({ base: 'b'.repeat(5000) }), tarOf({ top: 't' })]
@@ -120,6 +121,60 @@ describe('saveImages', () => {
       loaded.map(({ digest }) => digest),
       [IMAGE.manifest.digest, OTHER.manifest.digest],
     )
+  })
+})
+
+describe('saveImages of one platform', () => {
+  it('writes the manifest of that platform, and lists it for docker', async (t) => {
+    const { store, load } = await newStore(t)
+    const layout = tempDir(t)
+    writeLayoutOf(layout, BOTH, { name: 'app:1' })
+    await load(layout)
+    const file = join(tempDir(t), 'app.tar')
+    const platform = parsePlatform('linux/arm64')
+    await saveImages(store, ['app:1'], file, { format: 'docker-archive', platform })
+    const other = await newStore(t)
+    assert.deepEqual(await other.load(file), [{ name: NAME, digest: ARM64.manifest.digest }])
+    const digests = digestsOf(ARM64).map((digest) => digest.slice(7))
+    assert.deepEqual(other.blobs(), digests.sort())
+    const unknown = parsePlatform('linux/s390x')
+    await assert.rejects(
+      saveImages(store, ['app:1'], file, { format: 'oci-archive', platform: unknown }),
+      { code: 'PLATFORM_UNKNOWN' },
+    )
+  })
+
+  it('says so when the platform is not here', async (t) => {
+    const { store, load } = await newStore(t)
+    const layout = tempDir(t)
+    const arm: readonly string[] = digestsOf(ARM64)
+    writeLayoutOf(layout, BOTH, {
+      name: 'app:1',
+      lacks: (digest) => arm.includes(digest) && !AMD64.blobs.has(digest),
+    })
+    await load(layout)
+    const options = { format: 'oci-archive', platform: parsePlatform('linux/arm64') } as const
+    await assert.rejects(saveImages(store, ['app:1'], join(layout, 'x'), options), {
+      code: 'PLATFORM_UNKNOWN',
+      message: /--platform linux\/arm64/,
+    })
+  })
+
+  it('lists the image for this machine first, whatever the order of its index', async (t) => {
+    const { store, load } = await newStore(t)
+    const layout = tempDir(t)
+    const { architecture } = hostPlatform()
+    const other = architecture === 'amd64' ? 'arm64' : 'amd64'
+    const set = indexOf([
+      [OTHER, other],
+      [IMAGE, architecture],
+    ])
+    writeLayoutOf(layout, set, { name: 'app:1' })
+    await load(layout)
+    const file = join(tempDir(t), 'app.tar')
+    await saveImages(store, ['app:1'], file, { format: 'docker-archive' })
+    const list = readFileSync(file, 'latin1').match(/\[\{"Config":"blobs\/sha256\/([0-9a-f]+)"/)
+    assert.equal(list?.[1], IMAGE.config.digest.slice(7))
   })
 })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference, parseRepositoryName } from '#oci/reference.ts'
 import { type CopyOptions, copyImage, openStore, parseLocation, pullImage } from '#puller/index.ts'
@@ -213,5 +213,65 @@ describe('copyImage to and from a layout on disk', () => {
     )
     assert.equal(referrers, ARTIFACTS.length)
     for (const set of [BOTH, ...ARTIFACTS]) await assertHas(to.host, 'app', set)
+  })
+})
+
+describe('copyImage to and from archives', () => {
+  const archives = async (t: TestContext) => {
+    const store = await openStore(tempDir(t), { layerStore: 'dir' })
+    const dir = tempDir(t)
+    const copyArchive = (from: string, to: string, options?: CopyOptions) => {
+      const places = { from: parseLocation(from), to: parseLocation(to) }
+      return copyImage({ ...places, openStore: async () => store }, options)
+    }
+    return { store, dir, copyArchive }
+  }
+
+  for (const kind of ['oci-archive', 'docker-archive']) {
+    it(`brings an image back as it was, and the same bytes each time (${kind})`, async (t) => {
+      const [from, to] = [await startOpenRegistry(t), await startOpenRegistry(t)]
+      const { store, dir, copyArchive } = await archives(t)
+      await seed(from.host, 'app', BOTH, '1')
+      const [one, two] = [`${kind}:${dir}/one.tar:app:1`, `${kind}:${dir}/two.tar:app:1`]
+      const { digest } = await copyArchive(`${from.host}/app:1`, one)
+      assert.equal(digest, BOTH.top.digest)
+      await copyArchive(one, two)
+      assert.ok(readFileSync(`${dir}/one.tar`).equals(readFileSync(`${dir}/two.tar`)))
+      await copyArchive(`${kind}:${dir}/two.tar`, `${to.host}/back:1`, { allPlatforms: true })
+      await assertHas(to.host, 'back', BOTH)
+      assert.deepEqual(readdirSync(store.layout.staging), [])
+      assert.deepEqual(await store.images(), [])
+    })
+  }
+
+  it('take referrers along when they are of OCI, and refuse them when they are of docker', async (t) => {
+    const [from, to] = [await startOpenRegistry(t), await startOpenRegistry(t)]
+    const { dir, copyArchive } = await archives(t)
+    await seed(from.host, 'app', BOTH, '1')
+    for (const artifact of ARTIFACTS) await seed(from.host, 'app', artifact)
+    const options = { withReferrers: true }
+    await assert.rejects(copyArchive(`${from.host}/app:1`, `docker-archive:${dir}/a`, options), {
+      code: 'USAGE',
+    })
+    await copyArchive(`${from.host}/app:1`, `oci-archive:${dir}/app.tar`, options)
+    const back = await copyArchive(`oci-archive:${dir}/app.tar`, `${to.host}/app:1`, options)
+    assert.equal(back.referrers, ARTIFACTS.length)
+    for (const set of [BOTH, ...ARTIFACTS]) await assertHas(to.host, 'app', set)
+  })
+
+  it('leave the file as it was when the image cannot be had', async (t) => {
+    const { host } = await startOpenRegistry(t)
+    const { store, dir, copyArchive } = await archives(t)
+    writeFileSync(`${dir}/app.tar`, 'before')
+    await assert.rejects(copyArchive(`${host}/nothing:1`, `oci-archive:${dir}/app.tar`), {
+      code: 'IMAGE_UNKNOWN',
+    })
+    await seed(host, 'app', setOf(AMD64), '1')
+    await assert.rejects(copyArchive(`${host}/app:1`, 'oci-archive:/nowhere/app.tar'), {
+      code: 'USAGE',
+    })
+    assert.deepEqual(readdirSync(dir), ['app.tar'])
+    assert.equal(readFileSync(`${dir}/app.tar`, 'utf8'), 'before')
+    assert.deepEqual(readdirSync(store.layout.staging), [])
   })
 })

@@ -25,7 +25,8 @@ export const BOTH: ImageSet = indexOf([
   [ARM64, 'arm64'],
 ])
 
-function indexOf(images: readonly (readonly [SmallImage, string])[]): ImageSet {
+/** An image of several, in this order. */
+export function indexOf(images: readonly (readonly [SmallImage, string])[]): ImageSet {
   const mediaType = MEDIA_TYPE.ociIndex
   const manifests = images.map(([{ manifest }, architecture]) => ({
     ...manifest,

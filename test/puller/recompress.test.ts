@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { describe, it, type TestContext } from 'node:test'
+import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { digestOf } from '#oci/digest.ts'
+import { parseManifest } from '#oci/manifest.ts'
+import { MEDIA_TYPE } from '#oci/media-types.ts'
+import { parsePlatform } from '#oci/platform.ts'
+import { parseReference } from '#oci/reference.ts'
+import { createCompressor } from '#puller/image/compression.ts'
+import {
+  importImage,
+  type OpenedImage,
+  openImage,
+  openStore,
+  parseCompression,
+  recompressImage,
+} from '#puller/index.ts'
+import { placeImage } from '../support/placed-image.ts'
+import { smallImage, tarOf } from '../support/small-image.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { BOTH, writeLayoutOf } from './copy/images.ts'
+
+const [BASE, TOP] = [tarOf({ base: 'b'.repeat(50_000) }), tarOf({ top: 't' })]
+const IMAGE = smallImage([BASE, TOP])
+const ZSTD = parseCompression('zstd')
+
+const newStore = (t: TestContext) => openStore(tempDir(t), { layerStore: 'dir' })
+
+async function recompressed(
+  t: TestContext,
+  image = IMAGE,
+  { compression = ZSTD, force = false } = {},
+): Promise<OpenedImage> {
+  const store = await newStore(t)
+  await placeImage(store, 'docker.io/library/app:1', image)
+  const opened = await recompressImage(store, await openImage(store, 'app:1'), {
+    compression,
+    force,
+  })
+  t.after(() => opened.close())
+  return opened
+}
+
+async function manifestOf({ image: { source, descriptor } }: OpenedImage) {
+  const bytes = await source.readSmall(descriptor)
+  const manifest = parseManifest(bytes, descriptor.mediaType)
+  assert.ok(manifest.kind === 'image')
+  const blobs = await Promise.all(manifest.layers.map((layer) => source.readSmall(layer)))
+  return { manifest, blobs, json: JSON.parse(bytes.toString()) }
+}
+
+describe('createCompressor', () => {
+  for (const [format, level] of [
+    ['gzip', 6],
+    ['gzip', 1],
+    ['zstd', 3],
+    ['zstd', 9],
+  ] as const) {
+    it(`makes the same of the same bytes, however they come (${format} ${level})`, async () => {
+      const text = randomBytes(150_000).toString('hex')
+      for (const bytes of [Buffer.from(text), Buffer.from('short'), Buffer.alloc(0)]) {
+        const digests = new Set<string>()
+        for (const size of [777, 65_536, 131_072, 1 << 20]) {
+          const chunks: Buffer[] = []
+          for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size))
+          const hash = createHash('sha256')
+          await pipeline(chunks, createCompressor({ format, level }), hash)
+          digests.add(hash.digest('hex'))
+        }
+        assert.equal(digests.size, 1, `${bytes.length} bytes`)
+      }
+    })
+  }
+
+  it('has the levels of its format, and no others', () => {
+    assert.deepEqual(parseCompression(), { format: 'gzip', level: 6 })
+    assert.deepEqual(parseCompression('zstd'), { format: 'zstd', level: 3 })
+    assert.deepEqual(parseCompression('zstd', 22), { format: 'zstd', level: 22 })
+    for (const [format, level] of [
+      ['gzip', 10],
+      ['zstd', 23],
+    ] as const)
+      assert.throws(() => parseCompression(format, level), { code: 'USAGE' })
+  })
+})
+
+describe('recompressImage', () => {
+  it('compresses every layer, and keeps config and diffIDs', async (t) => {
+    const { manifest, blobs } = await manifestOf(await recompressed(t))
+    assert.equal(manifest.config.digest, IMAGE.config.digest)
+    assert.deepEqual(
+      manifest.layers.map(({ mediaType }) => mediaType),
+      [MEDIA_TYPE.ociLayerZstd, MEDIA_TYPE.ociLayerZstd],
+    )
+    assert.deepEqual(
+      blobs.map((blob) => digestOf(zstdDecompressSync(blob))),
+      [BASE, TOP].map((tar) => digestOf(tar)),
+    )
+  })
+
+  it('gives the same image the same digest, and another level another one', async (t) => {
+    const digestAt = async (level?: number) => {
+      const compression = parseCompression('zstd', level)
+      return (await recompressed(t, IMAGE, { compression })).image.descriptor.digest
+    }
+    assert.equal(await digestAt(), await digestAt())
+    assert.notEqual(await digestAt(9), await digestAt())
+  })
+
+  it('leaves an image alone that has the format, unless forced', async (t) => {
+    const compression = parseCompression('gzip', 1)
+    const { image } = await recompressed(t, IMAGE, { compression })
+    assert.equal(image.descriptor.digest, IMAGE.manifest.digest)
+    const forced = await recompressed(t, IMAGE, { compression, force: true })
+    assert.notEqual(forced.image.descriptor.digest, IMAGE.manifest.digest)
+    const { blobs } = await manifestOf(forced)
+    assert.deepEqual(
+      blobs.map((blob) => gunzipSync(blob)),
+      [BASE, TOP],
+    )
+  })
+
+  it("makes an image of OCI of docker's, and keeps what else a manifest says", async (t) => {
+    const old = smallImage([BASE])
+    const chunked = { 'io.github.containers.zstd-chunked.manifest-position': '1:2:3:4' }
+    const docker = smallImage([BASE], {
+      manifest: {
+        mediaType: MEDIA_TYPE.dockerManifest,
+        config: { ...old.config, mediaType: MEDIA_TYPE.dockerConfig },
+        layers: old.layers.map((layer) => ({
+          ...layer,
+          mediaType: MEDIA_TYPE.dockerLayerGzip,
+          annotations: { ...chunked, kept: 'yes' },
+          unknown: true,
+        })),
+        annotations: { made: 'here' },
+        unknown: 1,
+      },
+    })
+    const placed = {
+      ...docker,
+      manifest: { ...docker.manifest, mediaType: MEDIA_TYPE.dockerManifest },
+    }
+    const { json } = await manifestOf(await recompressed(t, placed))
+    assert.equal(json.mediaType, MEDIA_TYPE.ociManifest)
+    assert.equal(json.config.mediaType, MEDIA_TYPE.ociConfig)
+    assert.deepEqual([json.annotations, json.unknown], [{ made: 'here' }, 1])
+    assert.deepEqual([json.layers[0].annotations, json.layers[0].unknown], [{ kept: 'yes' }, true])
+  })
+
+  it('works through the platforms of an index that are there', async (t) => {
+    const store = await newStore(t)
+    const dir = tempDir(t)
+    const [amd64, arm64] = BOTH.manifests
+    writeLayoutOf(dir, BOTH, { lacks: (digest) => digest === arm64?.digest })
+    const opened = await recompressImage(store, await openImage(store, `oci:${dir}`), {
+      compression: ZSTD,
+    })
+    const { source, descriptor } = opened.image
+    const { manifests } = JSON.parse((await source.readSmall(descriptor)).toString())
+    assert.notEqual(manifests[0].digest, amd64?.digest)
+    assert.deepEqual(manifests[0].platform, { os: 'linux', architecture: 'amd64' })
+    assert.ok(await source.has(manifests[0]))
+    assert.equal(manifests[1].digest, arm64?.digest)
+    await opened.close()
+    assert.deepEqual(readdirSync(store.layout.staging), [])
+  })
+
+  it('leaves artifacts alone', async (t) => {
+    const { config } = IMAGE
+    const artifact = smallImage([BASE], {
+      manifest: { config: { ...config, mediaType: 'application/vnd.example.config' } },
+    })
+    const { image } = await recompressed(t, artifact)
+    assert.equal(image.descriptor.digest, artifact.manifest.digest)
+  })
+
+  it('refuses a layer that is not what the config says, and leaves nothing', async (t) => {
+    const store = await newStore(t)
+    const wrong = smallImage([BASE], {
+      config: { rootfs: { type: 'layers', diff_ids: [digestOf(TOP)] } },
+    })
+    await placeImage(store, 'docker.io/library/app:1', wrong)
+    const opened = await openImage(store, 'app:1')
+    await assert.rejects(recompressImage(store, opened, { compression: ZSTD }), {
+      code: 'DIFF_ID_MISMATCH',
+    })
+    assert.deepEqual(readdirSync(store.layout.staging), [])
+  })
+})
+
+describe('importImage', () => {
+  it('gives the same tree the same digest with zstd, too', async (t) => {
+    const tree = join(tempDir(t), 'tree')
+    mkdirSync(tree)
+    writeFileSync(join(tree, 'file'), 'content')
+    const digestOfImport = async () => {
+      const { digest } = await importImage(await newStore(t), tree, parseReference('app:1'), {
+        compression: ZSTD,
+        platform: parsePlatform('linux/amd64'),
+      })
+      return digest
+    }
+    assert.equal(await digestOfImport(), await digestOfImport())
+  })
+})
