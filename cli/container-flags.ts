@@ -30,6 +30,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly shmSize?: string
   readonly readOnly?: true
   readonly device: readonly string[]
+  readonly gpus?: string
   readonly network?: string
   readonly networkAlias: readonly string[]
   readonly publish: readonly string[]
@@ -108,7 +109,11 @@ export const FLAGS: readonly Option[] = [
   many('--tmpfs <dir[:options]>', 'an empty file system in memory'),
   one('--shm-size <size>', 'size of /dev/shm (default: 64m)'),
   one('--read-only', 'refuse writes to the root file system'),
-  many('--device <host[:inside][:rwm]>', 'a device of the host'),
+  many(
+    '--device <host[:inside][:rwm]>',
+    'a device of the host, or one of a vendor by its name in /etc/cdi, such as nvidia.com/gpu=0',
+  ),
+  one('--gpus <gpus>', 'all, a number, or device=0,1: the same as --device nvidia.com/gpu=...'),
 
   one(
     '--network <network>',

@@ -62,7 +62,11 @@ export async function containerOptions(
     capDrop: flags.capDrop.map(parse.parseCapability),
     privileged: flags.privileged,
     ...(await parse.parseSecurityOptions(flags.securityOpt)),
-    devices: flags.device.map(parse.parseDevice),
+    devices: flags.device.filter((text) => !parse.isCdiName(text)).map(parse.parseDevice),
+    cdiDevices: [
+      ...flags.device.filter(parse.isCdiName),
+      ...(optional(flags.gpus, parse.parseGpus) ?? []),
+    ],
     sysctls: Object.fromEntries(flags.sysctl.map(parse.parseSysctl)),
     dns: flags.dns,
     dnsSearch: flags.dnsSearch,

@@ -83,6 +83,8 @@ export const ERRORS = {
   PORT_TAKEN: { message: 'the port is taken' },
   VOLUME_UNKNOWN: { message: 'no such volume' },
   VOLUME_IN_USE: { message: 'the volume is in use' },
+  CDI_UNKNOWN: { message: 'no such device' },
+  CDI_INVALID: { message: 'invalid description of devices' },
   RUNTIME_UNAVAILABLE: { message: 'no OCI runtime works on this host' },
   RUN_FAILED: { message: 'the container could not be run' },
   COMMAND_NOT_FOUND: { message: 'command not found in the image' },

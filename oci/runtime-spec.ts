@@ -6,7 +6,25 @@ export interface RuntimeSpec {
   readonly hostname?: string | undefined
   readonly mounts: readonly Mount[]
   readonly annotations?: Readonly<Record<string, string>> | undefined
+  readonly hooks?: Hooks | undefined
   readonly linux: Linux
+}
+
+/** Programs to run at points of a container's life (config.md, "POSIX-platform Hooks"). */
+export interface Hooks {
+  readonly prestart?: readonly Hook[] | undefined
+  readonly createRuntime?: readonly Hook[] | undefined
+  readonly createContainer?: readonly Hook[] | undefined
+  readonly startContainer?: readonly Hook[] | undefined
+  readonly poststart?: readonly Hook[] | undefined
+  readonly poststop?: readonly Hook[] | undefined
+}
+
+export interface Hook {
+  readonly path: string
+  readonly args?: readonly string[] | undefined
+  readonly env?: readonly string[] | undefined
+  readonly timeout?: number | undefined
 }
 
 export interface Process {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DrayError, isErrno } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { RuntimeSpec } from '#oci/runtime-spec.ts'
+import type { CdiAdditions } from './cdi/apply.ts'
 import type { RunnerContext } from './context.ts'
 import type { HostFacts } from './host-facts.ts'
 import { type Surroundings, writeEtcFiles } from './etc-files.ts'
@@ -66,15 +67,23 @@ async function prepare(
   const volatile = options.autoRemove ?? false
   await mountRootfs(paths, rootfs.lowerDirs, { volatile })
   prepareMountPoints(paths.merged)
-  const placed = await placeVolumes(paths.merged, options.volumes ?? [])
-  const tmpfs = (options.tmpfs ?? []).map((mount) => placeTmpfs(paths.merged, mount))
+  const added = await additionsOf(options)
+  const { volumes = [], env = [] } = options
+  const placed = await placeVolumes(paths.merged, [...volumes, ...(added?.volumes ?? [])])
+  const wantedTmpfs = [...(options.tmpfs ?? []), ...(added?.tmpfs ?? [])]
+  const tmpfs = wantedTmpfs.map((mount) => placeTmpfs(paths.merged, mount))
+  const found = lookUpUser(paths.merged, wantedUser(config, options), options.groups)
+  const user = { ...found, additionalGids: [...found.additionalGids, ...(added?.gids ?? [])] }
   const facts = {
     ...host,
     id,
-    user: lookUpUser(paths.merged, wantedUser(config, options), options.groups),
+    user,
     workdir: placeWorkdir(paths.merged, wantedWorkdir(config, options), [...placed, ...tmpfs]),
     etcFiles: await writeEtcFiles(paths.dir, hostnameOf(id, options), options, host.around),
-    devices: options.privileged ? allDevices() : findDevices(options.devices ?? []),
+    devices: options.privileged
+      ? allDevices()
+      : [...findDevices(options.devices ?? []), ...(added?.devicesFor(user) ?? [])],
+    hooks: added?.hooks,
     volumes: placed,
     rootPath: paths.merged,
   }
@@ -82,7 +91,7 @@ async function prepare(
   const lowerDirs = lowersOf(paths, rootfs.lowerDirs)
   const spec = buildSpec(
     rootfs.config,
-    { ...options, tmpfs },
+    { ...options, tmpfs, env: [...env, ...(added?.env ?? [])] },
     {
       ...facts,
       ...(idMap !== undefined && (await mapIds(paths, facts, { idMap, lowerDirs, volatile }))),
@@ -90,6 +99,15 @@ async function prepare(
   )
   await writeFile(paths.config, specText(spec), { mode: 0o600 })
   return spec
+}
+
+/** What vendors' devices need is loaded for containers that have one. */
+async function additionsOf({
+  cdiDevices = [],
+}: ContainerOptions): Promise<CdiAdditions | undefined> {
+  if (cdiDevices.length === 0) return undefined
+  const { cdiAdditions } = await import('./cdi/apply.ts')
+  return cdiAdditions(cdiDevices)
 }
 
 /** Nothing that was prepared is in use yet; what is mounted now has the container's ids, and only its root can write there. */

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
 import { findVariable } from './environment.ts'
-import { isInside, normalPath } from './options.ts'
+import { type ContainerOptions, isInside, normalPath } from './options.ts'
 import { resolveInRoot } from './rootfs-files.ts'
 
 // execve(2): the kernel reads this much to tell what a file is.
@@ -37,6 +37,11 @@ export async function checkCommand(
   if (runnable !== undefined) return checkFormat(root, name, runnable)
   if (found.length === 0) throw notFound(name, name.includes('/') ? 'no such file' : 'not in PATH')
   throw notExecutable(name, 'it is a directory, or no one may execute it')
+}
+
+/** Whether something that is mounted may hold the command; then only the runtime can tell. */
+export function mayBringCommand({ volumes, tmpfs, cdiDevices }: ContainerOptions): boolean {
+  return [volumes, tmpfs, cdiDevices].some((mounts) => mounts !== undefined && mounts.length > 0)
 }
 
 /** The files that a name may stand for, in order, as a shell finds them. */

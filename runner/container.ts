@@ -4,7 +4,7 @@ import type { Rootfs } from '#oci/rootfs.ts'
 import type { Process } from '#oci/runtime-spec.ts'
 import { makeBundle } from './bundle.ts'
 import { removeContainer } from './cleanup.ts'
-import { checkCommand } from './command.ts'
+import { checkCommand, mayBringCommand } from './command.ts'
 import { type NewContainer, newContainer } from './containers/create.ts'
 import { launchFacts } from './containers/facts.ts'
 import type { RunnerContext } from './context.ts'
@@ -80,8 +80,7 @@ async function runIn(container: NewContainer, run: Run): Promise<number> {
   const { options } = record
   const facts = await launchFacts(claim, record, context, cgroups)
   const spec = await makeBundle(claim, record.rootfs, options, facts)
-  // A volume may hold the command; then only the runtime can tell.
-  if ((options.volumes ?? []).length === 0) await checkCommand(claim.paths.merged, spec.process)
+  if (!mayBringCommand(options)) await checkCommand(claim.paths.merged, spec.process)
   if (signals.ending !== undefined) return exitCodeOfSignal(signals.ending)
   context.signal?.throwIfAborted()
   const { log, pid: pidFile } = claim.paths

@@ -1,5 +1,6 @@
 import type { Mount } from '#oci/runtime-spec.ts'
 import { type IdMap, outsideId } from './userns/id-map.ts'
+import { type HostDevice, isMounted } from './spec/devices.ts'
 import type { ContainerOptions, PlacedVolume, Tmpfs } from './options.ts'
 
 /** Where the first process of `init` is inside: on a file system that the runtime makes. */
@@ -16,6 +17,7 @@ export interface MountFacts {
   readonly recursiveReadOnly: boolean
   readonly initPath?: string | undefined
   readonly idMap?: IdMap | undefined
+  readonly devices?: readonly HostDevice[] | undefined
 }
 
 /** File systems that every program expects (runtime-spec, config-linux.md "Default Filesystems"), none of them the host's. */
@@ -75,7 +77,9 @@ export function buildMounts(options: ContainerOptions, facts: MountFacts): Mount
     bindMount(destination, source, options.readOnly ? ['ro'] : ['rw']),
   )
   const init = facts.initPath === undefined ? [] : [bindMount(INIT_PATH, facts.initPath, ['ro'])]
-  const defaults = [...defaultMounts(options, facts), ...files, ...init]
+  const devices = facts.idMap === undefined ? [] : (facts.devices ?? []).filter(isMounted)
+  const nodes = devices.map(({ node, hostPath }) => bindMount(node.path, hostPath, []))
+  const defaults = [...defaultMounts(options, facts), ...files, ...init, ...nodes]
   return [...defaults.filter((mount) => !taken.has(mount.destination)), ...wanted.toSorted(byDepth)]
 }
 
@@ -110,8 +114,9 @@ function byDepth(a: Mount, b: Mount): number {
 /** Below a file is nothing to protect, and crun refuses `rro` there. */
 function volumeMount(volume: PlacedVolume, recursiveReadOnly: boolean): Mount {
   const readOnly = recursiveReadOnly && volume.isDirectory ? ['ro', 'rro'] : ['ro']
-  const { containerPath, hostPath, propagation } = volume
-  return bindMount(containerPath, hostPath, volume.readOnly ? readOnly : ['rw'], propagation)
+  const { containerPath, hostPath, propagation, flags = [] } = volume
+  const options = [...(volume.readOnly ? readOnly : ['rw']), ...flags]
+  return bindMount(containerPath, hostPath, options, propagation)
 }
 
 function tmpfsMount({ containerPath, options }: Tmpfs): Mount {

@@ -25,6 +25,8 @@ export interface Volume {
   readonly copiesUp?: boolean | undefined
   /** Whether the ids in it are those that the container sees, with a user namespace. */
   readonly mapsIds?: boolean | undefined
+  /** More options of mount(8). */
+  readonly flags?: readonly string[] | undefined
 }
 
 /** A volume of the store that is wanted: by name, or a new one. */
@@ -105,6 +107,8 @@ export interface ContainerOptions {
   /** Bytes of /dev/shm; default 64 MiB. */
   readonly shmSize?: number | undefined
   readonly devices?: readonly Device[] | undefined
+  /** Devices of vendors by their full names (CDI), such as `nvidia.com/gpu=0`. */
+  readonly cdiDevices?: readonly string[] | undefined
   /** Whether the root file system refuses writes. */
   readonly readOnly?: boolean | undefined
   /** A terminal inside; standard output must be one. */

@@ -1,5 +1,6 @@
 /** The parsers of what is typed to run a container. */
 export { parseHealthFlags } from './health/parse.ts'
+export { isCdiName, parseGpus } from './cdi/names.ts'
 export { parseLogOptions } from './log/options.ts'
 export { defaultNetwork } from './network/default.ts'
 export { parsePort } from './network/ports.ts'

@@ -1,6 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
-import type { Namespace, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
+import type { Hooks, Namespace, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
 import { buildEnvironment } from './environment.ts'
 import { buildMounts, INIT_PATH } from './mounts.ts'
 import { type ContainerOptions, normalPath, type PlacedVolume } from './options.ts'
@@ -43,6 +43,8 @@ export interface SpecFacts {
   readonly namespaces?: Readonly<Partial<Record<Namespace['type'], string>>> | undefined
   /** The ids of the user namespace; default: the host's. */
   readonly idMap?: IdMap | undefined
+  /** Of devices of vendors. */
+  readonly hooks?: Hooks | undefined
   /** The host's devices, where they are given to the container. */
   readonly devices?: readonly HostDevice[] | undefined
   /** The first process of `init`, on the host. */
@@ -97,6 +99,7 @@ export function buildSpec(
     root: { path: facts.rootPath, readonly: options.readOnly ?? false },
     ...(options.uts === undefined && { hostname: hostnameOf(facts.id, options) }),
     mounts: buildMounts(options, facts),
+    ...(facts.hooks !== undefined && { hooks: facts.hooks }),
     linux: buildLinux(options, facts),
   }
 }

@@ -8,6 +8,13 @@ import { type Device, normalPath } from '../options.ts'
 export interface HostDevice {
   readonly node: DeviceNode
   readonly access: string
+  /** Where the host has it. */
+  readonly hostPath: string
+}
+
+/** Whether a device is to be mounted from the host: root of a user namespace can't make it under another name. */
+export function isMounted({ node, hostPath }: HostDevice): boolean {
+  return node.path !== hostPath
 }
 
 /** Made by the runtime, of its own, or not of this container. */
@@ -35,14 +42,14 @@ export function parseDevice(text: string): Device {
   }
   throw new DrayError(
     'USAGE',
-    `invalid device ${JSON.stringify(text)}: write /dev/HOST[:/dev/INSIDE][:rwm]`,
+    `invalid device ${JSON.stringify(text)}: write /dev/HOST[:/dev/INSIDE][:rwm], or VENDOR/CLASS=NAME for one of /etc/cdi`,
   )
 }
 
 /** Looks up devices of the host; a directory stands for those in it. @throws USAGE when there is none */
 export function findDevices(devices: readonly Device[]): HostDevice[] {
   return devices.flatMap(({ hostPath, containerPath, access }) => {
-    const found = nodesUnder(hostPath, containerPath).map((node) => ({ node, access }))
+    const found = nodesUnder(hostPath, containerPath).map((found) => ({ ...found, access }))
     if (found.length > 0) return found
     throw new DrayError('USAGE', `${hostPath} is no device of this host`)
   })
@@ -53,7 +60,7 @@ export function allDevices(): HostDevice[] {
   return readdirSync('/dev')
     .filter((name) => !NOT_FROM_HOST.includes(name))
     .flatMap((name) => nodesUnder(`/dev/${name}`, `/dev/${name}`))
-    .map((node) => ({ node, access: 'rwm' }))
+    .map((found) => ({ ...found, access: 'rwm' }))
 }
 
 /** The rule that lets a container use a device. */
@@ -62,11 +69,11 @@ export function ruleOf({ node, access }: HostDevice): DeviceRule {
   return { allow: true, access, type: type === 'b' ? 'b' : 'c', major, minor }
 }
 
-function nodesUnder(hostPath: string, containerPath: string): DeviceNode[] {
+function nodesUnder(hostPath: string, containerPath: string): Omit<HostDevice, 'access'>[] {
   const stats = statSync(hostPath, { throwIfNoEntry: false })
   if (stats === undefined) return []
   const node = nodeOf(containerPath, stats)
-  if (node !== undefined) return [node]
+  if (node !== undefined) return [{ node, hostPath }]
   if (!stats.isDirectory() || lstatSync(hostPath).isSymbolicLink()) return []
   return readdirSync(hostPath).flatMap((name) =>
     nodesUnder(join(hostPath, name), join(containerPath, name)),

@@ -6,11 +6,13 @@ import { seccompProfile } from '../seccomp.ts'
 import { idsFromZero } from '../userns/id-map.ts'
 import type { SpecFacts } from '../spec.ts'
 import { boundingSet } from './capabilities.ts'
+import { isMounted } from './devices.ts'
 import { buildResources } from './limits.ts'
 
 /** What is Linux's own in the spec of a container. */
 export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
   const devices = facts.devices ?? []
+  const made = devices.filter((device) => facts.idMap === undefined || !isMounted(device))
   const isOpen = options.privileged || options.unmaskedPaths
   const seccomp = seccompOf(options, facts)
   return {
@@ -21,7 +23,7 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
     }),
     cgroupsPath: cgroupsPathOf(facts.id, options),
     resources: buildResources(options, facts.limitsSwap, devices),
-    ...(devices.length > 0 && { devices: devices.map(({ node }) => node) }),
+    ...(made.length > 0 && { devices: made.map(({ node }) => node) }),
     sysctl: { ...(hasOwnNetwork(options) && networkSysctls(facts)), ...options.sysctls },
     maskedPaths: isOpen ? [] : maskedPaths(facts.thermalPaths),
     readonlyPaths: isOpen ? [] : READ_ONLY_PATHS,

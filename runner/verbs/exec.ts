@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Process, RuntimeSpec } from '#oci/runtime-spec.ts'
 import { lookUpUser } from '../bundle.ts'
-import { checkCommand } from '../command.ts'
+import { checkCommand, mayBringCommand } from '../command.ts'
 import { type Container, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
@@ -65,9 +65,9 @@ export async function execInContainer(
   const files = { process: `${base}.json`, pid: `${base}.pid`, log: `${base}.runtime` }
   try {
     const process = await execProcess(container, options, context)
-    // A volume may hold the command; then only the runtime can tell.
-    const { volumes = [], tmpfs = [] } = container.record.options
-    if (volumes.length + tmpfs.length === 0) await checkCommand(container.paths.merged, process)
+    if (!mayBringCommand(container.record.options)) {
+      await checkCommand(container.paths.merged, process)
+    }
     await writeFile(files.process, specText(process), { mode: 0o600 })
     const line = options.command.join(' ')
     if (!options.isUnnoted) recordEvent(context.root, container.record, `exec_start: ${line}`)

@@ -5,7 +5,7 @@ import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { makeBundle } from '../bundle.ts'
 import { type Cgroups, readCgroups } from '../cgroup.ts'
 import { endRuntime, takeDown } from '../cleanup.ts'
-import { checkCommand } from '../command.ts'
+import { checkCommand, mayBringCommand } from '../command.ts'
 import { changeContainer } from '../containers/change.ts'
 import { launchFacts } from '../containers/facts.ts'
 import { removeMonitorFiles } from '../containers/settle.ts'
@@ -77,7 +77,7 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   removeMonitorFiles(claim)
   const facts = await launchFacts(claim, record, context, cgroups)
   const spec = await makeBundle(claim, record.rootfs, record.options, facts)
-  if ((record.options.volumes ?? []).length === 0) await checkCommand(paths.merged, spec.process)
+  if (!mayBringCommand(record.options)) await checkCommand(paths.merged, spec.process)
   const runtime: OciRuntime = { name: basename(record.runtime), path: record.runtime }
   const monitored = {
     id,
