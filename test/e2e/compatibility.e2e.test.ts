@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -80,7 +81,8 @@ after(async () => {
   await call(PODMAN, ['rm', '-fa', '-t', '0'])
   // podman keeps its store mounted on itself.
   await call({ ...PODMAN, program: 'umount', args: [] }, [join(dir, 'podman/overlay')])
-  rmSync(dir, { recursive: true, force: true })
+  // What podman runs after a container that has ended may still write here.
+  await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 })
 
 let next = 0
