@@ -5,7 +5,8 @@
  *     node bench/pull.ts [--setting loopback] [--rounds 5] [--dir DIR] [--prefix 'chroot DIR'] LAYOUT[:NAME]...
  *
  * LAYOUT is an OCI image layout. Needs root. Peers are taken where they are found: skopeo, crane and oras (to an OCI
- * layout), containerd and podman (unpacked). `--prefix` runs them in another root, in which DIR must be visible too.
+ * layout), containerd and podman (unpacked). `--prefix` runs them in another root, in which DIR must be visible too, with
+ * what will be mounted there.
  *
  * The settings: `loopback`; `link`, 1 Gbit/s that is 20 ms away; `per-connection`, 80 MB/s for each connection, as S3 gives.
  * The last two are made by a proxy (bench/shaper.ts), which takes its share of the CPU from everyone alike.
@@ -179,16 +180,17 @@ async function startContainerd(dir: string): Promise<Daemon> {
   )
   const [program = 'containerd', ...args] = [...prefix, 'containerd', '-c', config, '-l', 'error']
   const child = spawn(program, args, { stdio: 'ignore' })
-  for (
-    let tries = 0;
-    tries < 100 && !works([...prefix, 'ctr', '-a', `${dir}/c.sock`, 'version']);
-    tries++
-  ) {
-    await sleep(100)
-  }
   const end = async () => {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+    if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
+  }
+  for (let tries = 0; !works([...prefix, 'ctr', '-a', `${dir}/c.sock`, 'version']); tries++) {
+    if (tries === 100 || child.exitCode !== null) {
+      await end()
+      throw new Error(
+        `containerd doesn't answer; does ${prefix.join(' ')} see what is mounted in ${dir}?`,
+      )
+    }
+    await sleep(100)
   }
   return { pid: child.pid ?? 0, end }
 }
@@ -294,9 +296,11 @@ async function compare(image: string, contenders: readonly Contender[], dir: str
       if (round > 0) list.push(sample)
     }
   }
+  // The first of Dray's of each form is the one with its own defaults.
   const ours = new Map(
     [...samples]
       .filter(([{ program }]) => program === DRAY)
+      .reverse()
       .map(([{ form }, list]) => [form, list]),
   )
   return [...samples].map(([{ form, name }, list]) => [

@@ -1,6 +1,9 @@
 import * as z from 'zod'
 import { DrayError, type ErrorCode } from './error.ts'
 
+// A program for each shape takes longer to make than a process has documents to check with it.
+z.config({ jitless: true })
+
 /** A field that may be absent; Go programs write `null` for that. */
 export function absentable<S extends z.ZodType>(schema: S) {
   return schema.nullish().transform((value): z.output<S> | undefined => value ?? undefined)

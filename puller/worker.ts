@@ -1,8 +1,12 @@
 /** The thread that takes one layer at a time: hash, inflate, hash, unpack, as its bytes arrive. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { DrayError, isDrayError } from '#oci/error.ts'
 import { createGunzips, type GunzipOptions } from './layers/inflater.ts'
-import { type LayerJob, type LayerReply, processLayer } from './transfer/process-layer.ts'
+import {
+  asStoreFailure,
+  type LayerJob,
+  type LayerReply,
+  processLayer,
+} from './transfer/process-layer.ts'
 
 const gunzipFor = createGunzips(workerData as GunzipOptions)
 
@@ -10,8 +14,7 @@ parentPort?.on('message', (job: LayerJob) => {
   processLayer(job, gunzipFor(job.size)).then(
     (result) => reply({ result }),
     (error: unknown) => {
-      const known = isDrayError(error) ? error : new DrayError('STORE_FAILED', String(error))
-      const { code, message, retryable, detail } = known
+      const { code, message, retryable, detail } = asStoreFailure(error)
       reply({ error: { code, message, retryable, detail } })
     },
   )

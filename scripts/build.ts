@@ -13,7 +13,7 @@
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
-import { build, type OutputFile } from 'esbuild'
+import { build, type OutputFile, type Plugin } from 'esbuild'
 
 const ENTRY_POINTS = ['cli/main.ts', 'puller/worker.ts', 'registry/password-worker.ts']
 
@@ -30,6 +30,28 @@ const STALE_AFTER_MS = 24 * 60 * 60 * 1000
 const root = dirname(import.meta.dirname)
 const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 
+/**
+ * An ES import of `node:http` reads each of its exports, and one of them loads all of undici, which takes longer than
+ * all else that a command loads. `require` reads none. Nor is HTTP/2 loaded, which got could speak and never does for us.
+ */
+const leanHttp: Plugin = {
+  name: 'lean-http',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^node:https?$/ }, ({ path, kind }) =>
+      kind === 'require-call' ? { path, external: true } : { path, namespace: 'required' },
+    )
+    onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)})`,
+    }))
+    onResolve({ filter: /^node:http2$/ }, ({ path, importer }) =>
+      importer.includes('/node_modules/got/') ? { path, namespace: 'unused' } : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'unused' }, () => ({
+      contents: 'module.exports = { constants: {}, Http2ServerResponse: class {} }',
+    }))
+  },
+}
+
 const result = await build({
   absWorkingDir: root,
   entryPoints: ENTRY_POINTS,
@@ -44,6 +66,7 @@ const result = await build({
   target: 'node24',
   mainFields: ['module', 'main'],
   external: EXTERNAL,
+  plugins: [leanHttp],
   banner: { js: BANNER },
   // Half of what others wrote is comments, which would be read at every start.
   minifyWhitespace: true,

@@ -3,8 +3,8 @@ import { getuid } from 'node:process'
 import type { Digest } from '#oci/digest.ts'
 import { isNonDistributable } from '#oci/media-types.ts'
 import type { OnProgress } from '../progress.ts'
-import type { RepositoryClient } from '../registry/client.ts'
 import type { FindProxy } from '../proxy/find-proxy.ts'
+import type { RepositoryClient } from '../registry/client.ts'
 import { createDirectReader } from '../registry/direct.ts'
 import { STALL_TIMEOUT_MS } from '../registry/http.ts'
 import { stackContents } from '../store/contents.ts'
@@ -99,10 +99,11 @@ export async function storeBlobs(
   }
 }
 
-/** One thread a core, as long as each has work for longer than it takes to start. */
+/** One thread a core, as long as each has work for longer than it takes to start; none for less work than that. */
 function threadsFor(tasks: readonly LayerTask[], cores: number): number {
   const bytes = tasks.reduce((sum, { blob }) => sum + blob.size, 0)
-  return Math.min(tasks.length, cores, Math.max(1, Math.ceil(bytes / BYTES_PER_THREAD)))
+  if (bytes < BYTES_PER_THREAD) return 0
+  return Math.min(tasks.length, cores, Math.ceil(bytes / BYTES_PER_THREAD))
 }
 
 /** The distinct layers of an image, biggest first: the longest work must not start last. */

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import { getCACertificates } from 'node:tls'
 import * as z from 'zod'
 import { errorMessage } from '#oci/error.ts'
-import type { Certificates } from '../registry/certificates.ts'
+import { type Certificates, trusted } from '../registry/certificates.ts'
 import { secureOrigin } from '../registry/endpoint.ts'
 import type { Capability, RegistryHost, Wanted } from './registry-host.ts'
 import { checkToml, invalidToml, type Key, readToml, type TomlFile } from './toml.ts'
@@ -131,7 +130,7 @@ async function certificatesOf(
   if (roots.length === 0 && cert === undefined && skip_verify === undefined) return undefined
   const added = await Promise.all(roots.map(async (name) => String(await read(name, 'ca'))))
   return {
-    ...(added.length === 0 ? {} : { ca: [...getCACertificates(), ...added] }),
+    ...(added.length === 0 ? {} : { ca: [...(await trusted()), ...added] }),
     ...(cert === undefined || key === undefined
       ? {}
       : { cert: await read(cert, 'client'), key: await read(key, 'client') }),

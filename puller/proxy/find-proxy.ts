@@ -53,3 +53,8 @@ function parseProxy(name: string, text: string): HttpProxy {
     headers: username === '' ? {} : { 'proxy-authorization': authorization },
   }
 }
+
+/** A URL as a proxy is asked for it (RFC 9112, section 3.2.2). */
+export function absoluteForm(url: URL): string {
+  return `${url.origin}${url.pathname}${url.search}`
+}

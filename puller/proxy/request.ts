@@ -1,6 +1,6 @@
-import { type ClientRequest, request as requestPlain, type RequestOptions } from 'node:http'
+import { type ClientRequest, type RequestOptions, request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
-import type { FindProxy, HttpProxy } from './find-proxy.ts'
+import { absoluteForm, type FindProxy, type HttpProxy } from './find-proxy.ts'
 import { TunnelAgent } from './tunnel.ts'
 
 /** Starts a request through the proxy of its URL; undefined when there is none, for the caller to start it. */
@@ -25,9 +25,4 @@ export function requestThrough(find: FindProxy): RequestThroughProxy {
       headers: { ...(options.headers as object), host: url.host, ...proxy.headers },
     })
   }
-}
-
-/** A URL as a proxy is asked for it (RFC 9112, section 3.2.2). */
-export function absoluteForm(url: URL): string {
-  return `${url.origin}${url.pathname}${url.search}`
 }

@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { getCACertificates } from 'node:tls'
 import { DrayError, isErrno } from '#oci/error.ts'
 
 /** What TLS with one registry needs, in PEM. */
@@ -56,7 +55,7 @@ async function readAll(dir: string, names: readonly string[]): Promise<Certifica
   }
   const added = await Promise.all(roots.map(async (name) => (await read(name)).toString('latin1')))
   return {
-    ...(added.length === 0 ? {} : { ca: [...getCACertificates(), ...added] }),
+    ...(added.length === 0 ? {} : { ca: [...(await trusted()), ...added] }),
     ...(own === undefined || wanted === undefined
       ? {}
       : { cert: await read(own), key: await read(wanted) }),
@@ -73,4 +72,10 @@ function unreadable(path: string, cause: unknown): DrayError {
     `cannot read the certificates in ${path}: ${(cause as Error).message}`,
     { cause },
   )
+}
+
+/** The certificates that are trusted without any of ours. */
+export async function trusted(): Promise<string[]> {
+  const { getCACertificates } = await import('node:tls')
+  return getCACertificates()
 }

@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net'
 import { DrayError, errorMessage } from '#oci/error.ts'
-import type { FindProxy, HttpProxy } from '../proxy/find-proxy.ts'
-import { absoluteForm } from '../proxy/request.ts'
+import { absoluteForm, type FindProxy, type HttpProxy } from '../proxy/find-proxy.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
 import type { Certificates } from './certificates.ts'
-import { type DialOptions, dial } from './dial.ts'
+import type { DialOptions } from './dial.ts'
 import { parseHead } from './head.ts'
 
 const HEAD_LIMIT = 16 * 1024
@@ -80,6 +79,7 @@ async function connect(
 ): Promise<Connection | undefined> {
   const connection = new Connection()
   try {
+    const { dial } = await import('./dial.ts')
     const socket = await dial(url, options, (bytes) => connection.receive(bytes))
     connection.use(socket, options.stallTimeoutMs)
   } catch {

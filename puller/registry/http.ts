@@ -1,14 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import got, { type Got, RequestError } from 'got'
 import { DrayError, isDrayError } from '#oci/error.ts'
 import type { FindProxy } from '../proxy/find-proxy.ts'
-import { requestThrough } from '../proxy/request.ts'
 import type { Certificates } from './certificates.ts'
 
 /** Longest silence of a server before a request counts as dead, in ms. */
 export const STALL_TIMEOUT_MS = 30_000
-const CONNECT_TIMEOUT_MS = 15_000
 
 /** Most of an error body that is read, in bytes. */
 const ERROR_BODY_LIMIT = 64 * 1024
@@ -52,93 +49,25 @@ export interface HttpResponse {
 export type HttpClient = (url: URL, request: HttpRequest) => Promise<HttpResponse>
 
 /**
- * An HTTP client over got: any status is an answer, nothing is decompressed, redirects are followed without
- * credentials once they leave the host, and silence ends a request.
+ * An HTTP client: any status is an answer, nothing is decompressed, redirects are followed without credentials once they
+ * leave the host, and silence ends a request. What it stands on takes longer to load than all else that a command
+ * loads, so it is loaded by the first request: most commands send none.
  *
  * @throws REGISTRY_UNREACHABLE (retryable) when there is no answer
  */
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
-  const {
-    stallTimeoutMs = STALL_TIMEOUT_MS,
-    connectTimeoutMs = CONNECT_TIMEOUT_MS,
-    own,
-    proxy,
-  } = options
-  const client = got.extend({
-    throwHttpErrors: false,
-    decompress: false,
-    retry: { limit: 0 },
-    maxRedirects: 5,
-    timeout: { connect: connectTimeoutMs, socket: stallTimeoutMs },
-    ...(proxy === undefined ? {} : { request: requestThrough(proxy) }),
-    headers: { 'user-agent': 'dray', 'accept-encoding': 'identity' },
-    hooks: {
-      beforeRedirect: [
-        (next) => {
-          const target = next.url instanceof URL ? next.url.origin : undefined
-          if (target === own?.origin) return
-          next.https = httpsOptions(undefined)
-          for (const name of Object.keys(own?.headers ?? {})) delete next.headers[name]
-        },
-      ],
-    },
-  })
-  return (url, request) => {
-    if (url.origin !== own?.origin) return send(client, url, request, undefined)
-    const headers = { ...own.headers, ...request.headers }
-    return send(client, url, { ...request, headers }, own.certificates)
+  let client: Promise<HttpClient> | undefined
+  return async (url, request) => {
+    client ??= import('./got-client.ts').then(({ createGotClient }) => createGotClient(options))
+    return await (await client)(url, request)
   }
-}
-
-function httpsOptions(certificates: Certificates | undefined) {
-  return {
-    certificateAuthority: certificates?.ca === undefined ? undefined : [...certificates.ca],
-    certificate: certificates?.cert,
-    key: certificates?.key,
-    rejectUnauthorized: certificates?.rejectUnauthorized,
-  }
-}
-
-function send(
-  client: Got,
-  url: URL,
-  request: HttpRequest,
-  certificates: Certificates | undefined,
-): Promise<HttpResponse> {
-  const { method = 'GET', headers, body, signal, redirect = true } = request
-  return new Promise((resolve, reject) => {
-    const stream = client.stream(url, {
-      method,
-      followRedirect: redirect,
-      ...(certificates === undefined ? {} : { https: httpsOptions(certificates) }),
-      ...(headers === undefined ? {} : { headers }),
-      ...(body === undefined ? {} : { body }),
-      ...(signal === undefined ? {} : { signal }),
-    })
-    // got waits for a body from us where the method may have one.
-    if (body === undefined && method !== 'GET' && method !== 'HEAD') stream.end()
-    stream.on('error', (error: Error) => {
-      reject(signal?.aborted === true ? signal.reason : unreachable(url, error))
-    })
-    stream.once(
-      'response',
-      (response: { statusCode: number; headers: IncomingHttpHeaders; url: string }) => {
-        resolve({
-          status: response.statusCode,
-          headers: response.headers,
-          url: response.url,
-          body: stream,
-        })
-      },
-    )
-  })
 }
 
 /** What a broken connection is to the caller. The query of the URL may hold a signature and is left out. */
 export function unreachable(url: URL, error: Error): DrayError {
   // What a proxy lacks is said already.
   if (isDrayError(error.cause)) return error.cause
-  const why = error instanceof RequestError ? `${error.message} (${error.code})` : error.message
+  const why = 'code' in error ? `${error.message} (${error.code})` : error.message
   return new DrayError(
     'REGISTRY_UNREACHABLE',
     `${url.origin} did not answer: ${why}. Check the host name, the port and the network`,

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
-import { DrayError, type ErrorCode } from '#oci/error.ts'
+import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
 import type { Gunzip } from '../layers/decompress.ts'
 import { type UnpackResult, type UnpackTarget, unpackLayer } from '../layers/unpack.ts'
 import { type Prefix, waitBeyond } from './prefix.ts'
@@ -76,6 +76,11 @@ export async function processLayer(
   } finally {
     closeSync(fd)
   }
+}
+
+/** What goes wrong with a file, as the rest of the puller knows it. */
+export function asStoreFailure(error: unknown): DrayError {
+  return isDrayError(error) ? error : new DrayError('STORE_FAILED', String(error))
 }
 
 type NextChunk = () => Promise<Buffer | undefined>

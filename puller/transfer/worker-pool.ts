@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { DrayError } from '#oci/error.ts'
-import type { GunzipOptions } from '../layers/inflater.ts'
+import { createGunzips, type GunzipOptions } from '../layers/inflater.ts'
 import type { UnpackResult } from '../layers/unpack.ts'
 import { workerUrl } from '../worker-url.ts'
-import type { LayerJob, LayerReply } from './process-layer.ts'
+import { asStoreFailure, type LayerJob, type LayerReply, processLayer } from './process-layer.ts'
 
 /** Threads that verify and unpack blobs, one each at a time. */
 export interface WorkerPool {
@@ -17,8 +17,12 @@ export interface WorkerPool {
 /** What an entry of a layer leaves behind is garbage at once: room for more of it only makes the process bigger. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 12 }
 
-/** Starts up to `size` threads, each when there is work for it: a thread takes a tenth of a second to start. */
+/**
+ * Starts up to `size` threads, each when there is work for it: a thread takes a tenth of a second to start. With a size of
+ * 0 this thread does the work.
+ */
 export function createWorkerPool(size: number, options: GunzipOptions): WorkerPool {
+  if (size === 0) return thisThread(options)
   const workers: Worker[] = []
   const idle: Worker[] = []
   const waiting: ((worker: Worker) => void)[] = []
@@ -55,6 +59,17 @@ export function createWorkerPool(size: number, options: GunzipOptions): WorkerPo
     async close() {
       await Promise.all(workers.map((worker) => worker.terminate()))
     },
+  }
+}
+
+function thisThread(options: GunzipOptions): WorkerPool {
+  const gunzipFor = createGunzips(options)
+  return {
+    run: (job) =>
+      processLayer(job, gunzipFor(job.size)).catch((error: unknown) => {
+        throw asStoreFailure(error)
+      }),
+    close: async () => undefined,
   }
 }
 

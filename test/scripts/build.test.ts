@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { globSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -8,14 +8,17 @@ import { after, before, describe, it } from 'node:test'
 const ROOT = join(import.meta.dirname, '../..')
 
 describe('the build', () => {
+  let dir: string
   let dist: string
 
   before(() => {
-    dist = mkdtempSync(join(tmpdir(), 'dray-build-'))
+    dir = mkdtempSync(join(tmpdir(), 'dray-build-'))
+    dist = join(dir, 'dist')
+    symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'))
     build(dist)
   })
 
-  after(() => rmSync(dist, { recursive: true, force: true }))
+  after(() => rmSync(dir, { recursive: true, force: true }))
 
   it('makes the program and the worker, and a source map of each file', () => {
     const files = outputs(dist)
@@ -42,6 +45,17 @@ describe('the build', () => {
     assert.equal(result.status, 0)
   })
 
+  it('loads what speaks HTTP for commands that do, and undici and HTTP/2 for none', () => {
+    const http = ['NativeModule http', 'NativeModule https']
+    const never = ['NativeModule internal/deps/undici/undici', 'NativeModule http2']
+    const none = loadedBy(dist, 'images')
+    for (const name of [...http, ...never]) assert.ok(!none.includes(name), name)
+    // Nobody listens there: it fails after it has asked.
+    const pull = loadedBy(dist, 'pull', '-q', '127.0.0.1:1/x')
+    for (const name of http) assert.ok(pull.includes(name), name)
+    for (const name of never) assert.ok(!pull.includes(name), name)
+  })
+
   it('keeps the chunks of the last build for who may yet import them, and drops old ones', () => {
     const recent = join(dist, 'chunks/recent-AAAAAAAA.js')
     const old = join(dist, 'chunks/old-AAAAAAAA.js')
@@ -55,6 +69,23 @@ describe('the build', () => {
     rmSync(recent)
   })
 })
+
+/** The modules of Node that a command loads. */
+function loadedBy(dist: string, ...words: readonly string[]): readonly string[] {
+  const hook = join(dist, 'list.cjs')
+  writeFileSync(
+    hook,
+    "process.on('exit', () => require('node:fs').writeSync(3, process.moduleLoadList.join('\\n') + '\\n'))",
+  )
+  const args = ['--require', hook, join(dist, 'cli/main.js'), ...words]
+  const { output } = spawnSync(process.execPath, args, {
+    env: { ...process.env, DRAY_ROOT: join(dist, 'store') },
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    encoding: 'utf8',
+  })
+  rmSync(hook)
+  return String(output[3]).split('\n')
+}
 
 function build(dist: string): void {
   const result = spawnSync(process.execPath, ['scripts/build.ts', dist], {
