@@ -41,7 +41,7 @@ async function prepare(
   reference: ReturnType<typeof parseReference>,
   options: ImageOptions & { readonly lease: Lease; readonly signal: AbortSignal },
 ): Promise<Rootfs> {
-  const { prepareRootfs, pullImage } = await import('#puller/index.ts')
+  const { prepareRootfs } = await import('#puller/image/rootfs.ts')
   const { platform, pull = 'missing', lease, signal } = options
   if (pull !== 'always') {
     try {
@@ -50,6 +50,7 @@ async function prepare(
       if (pull === 'never' || !isDrayError(error, 'IMAGE_UNKNOWN')) throw error
     }
   }
+  const { pullImage } = await import('#puller/index.ts')
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const access = await registryAccess(options, reference.registry)
   await pullImage(store, reference, {

@@ -10,10 +10,12 @@ import { rootDir } from './root-dir.ts'
 /** Opens the local store, and removes what commands that were killed left running or mounted in it. */
 export async function openLocalStore({ root: option, layerStore }: StoreOptions): Promise<Store> {
   const root = rootDir(option)
-  const { openStore, unmountUnused } = await import('#puller/index.ts')
+  // Not by the public faces, which bring all that a transfer, or running a container, needs.
+  const { openStore } = await import('#puller/store/store.ts')
+  const { unmountUnused } = await import('#puller/store/mounts.ts')
   const store = await openStore(root, { inflater: inflaterOf(), layerStore })
   if (await hasContainers(root)) {
-    const { cleanUpContainers } = await import('#runner/index.ts')
+    const { cleanUpContainers } = await import('#runner/cleanup.ts')
     const { failed } = await cleanUpContainers(root)
     for (const { id, reason } of failed)
       say(`dray: cannot remove what is left of container ${id}: ${reason}`)

@@ -48,7 +48,7 @@ function treeOf(root: number): Set<number> {
   return tree
 }
 
-function memoryOf(pid: number): TreeMemory {
+export function memoryOf(pid: number): TreeMemory {
   const text = readProc(`/proc/${pid}/smaps_rollup`)
   const kiB = (name: string) => Number(new RegExp(`^${name}: +([0-9]+)`, 'm').exec(text)?.[1] ?? 0)
   return { rss: kiB('Rss') * 1024, pss: kiB('Pss') * 1024 }

@@ -10,8 +10,8 @@ import { exists } from '../store/files.ts'
 import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { visibleLayers } from './fixup.ts'
+import { isReady, keepImage } from './keep-image.ts'
 import { resolveImage } from './resolve.ts'
-import { storeImage } from './store-image.ts'
 
 export interface PrepareOptions {
   /** Keeps the image also after this, until a container has it. */
@@ -60,12 +60,12 @@ async function prepareLeased(
       `${name} is an artifact of type ${image.manifest.config.mediaType}: it can't be run`,
     )
   }
-  await storeImage(store, image, {
-    client: undefined,
-    lease,
-    signal,
-    onProgress: () => undefined,
-  })
+  await keepImage(lease, image)
+  if (!(await isReady(store, image))) {
+    const { storeImage } = await import('./store-image.ts')
+    const onProgress = () => undefined
+    await storeImage(store, image, { client: undefined, lease, signal, onProgress })
+  }
   const lowerDirs = await stackLayers(store, image.config.rootfs.diff_ids)
   return { manifestDigest: image.manifestDescriptor.digest, config: image.config, lowerDirs }
 }

@@ -7,7 +7,6 @@ import type { FindProxy } from '../proxy/find-proxy.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 import { createDirectReader } from '../registry/direct.ts'
 import { STALL_TIMEOUT_MS } from '../registry/http.ts'
-import { stackContents } from '../store/contents.ts'
 import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { type ConnectionOptions, createConnections } from '../transfer/connections.ts'
@@ -15,6 +14,7 @@ import type { RetryOptions } from '../transfer/retry.ts'
 import { type LayerTask, storeLayers } from '../transfer/store-layers.ts'
 import { createWorkerPool } from '../transfer/worker-pool.ts'
 import { ensureFixup } from './fixup.ts'
+import { keepImage } from './keep-image.ts'
 import type { ResolvedImage } from './resolve.ts'
 
 /** Compressed bytes of layers, which a thread takes as long for as to start. */
@@ -59,15 +59,6 @@ export async function storeImage(
     await ensureFixup(store, image.config.rootfs.diff_ids)
   }
   return transferred
-}
-
-async function keepImage(lease: Lease, image: ResolvedImage): Promise<void> {
-  const { manifest, config, documents } = image
-  const blobs = [...documents.map(({ descriptor }) => descriptor), ...manifest.layers]
-  await lease.keep({
-    ...stackContents(config?.rootfs.diff_ids ?? []),
-    blobs: blobs.map(({ digest }) => digest),
-  })
 }
 
 /**

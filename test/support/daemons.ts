@@ -17,8 +17,8 @@ type Command = readonly [string, ...string[]]
 const START_TIMEOUT_MS = 30_000
 const run = promisify(execFile)
 
-/** A dockerd that touches no network of the host. `dir` must be short: sockets are in it. */
-export async function startDockerd(dir: string): Promise<Daemon> {
+/** A dockerd that touches no network of the host. `dir` must be short: sockets are in it. The driver `vfs` works on every disk. */
+export async function startDockerd(dir: string, { storageDriver = 'vfs' } = {}): Promise<Daemon> {
   const socket = join(dir, 'docker.sock')
   await mkdir(dir, { recursive: true })
   const config = join(dir, 'daemon.json')
@@ -27,7 +27,14 @@ export async function startDockerd(dir: string): Promise<Daemon> {
     ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec')],
     ...['--pidfile', join(dir, 'docker.pid'), '--host', `unix://${socket}`],
     ...['--config-file', config],
-    ...['--bridge', 'none', '--iptables=false', '--ip6tables=false', '--storage-driver', 'vfs'],
+    ...[
+      '--bridge',
+      'none',
+      '--iptables=false',
+      '--ip6tables=false',
+      '--storage-driver',
+      storageDriver,
+    ],
   ]
   return startDaemon(dir, ['dockerd', ...args], socket, [
     'docker',
