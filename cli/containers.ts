@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { errorMessage, isDrayError } from '#oci/error.ts'
-import type { RunnerContext } from '#runner/context.ts'
 import type { Container } from '#runner/containers/state.ts'
+import type { RunnerContext } from '#runner/context.ts'
 import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
 import { print, say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
+import { namespacePaths } from './rootless/namespace.ts'
 
 /** What the runner must know of this program. */
 export function runnerContext(options: {
@@ -16,11 +18,18 @@ export function runnerContext(options: {
     root,
     hostEnv: process.env,
     runtime: options.runtime,
+    stateDir: stateDirOf(root),
     holdLayers: (lowerDirs) => holdLayersOf(root, lowerDirs),
     whenEnded: [...program, 'ended', '--root', root],
     checkHealth: [...program, 'healthcheck', 'watch', '--root', root],
     onWarning: (message) => say(`dray: ${message}`),
   }
+}
+
+/** In an ordinary user's namespaces there is a place for what lasts as long as they do. */
+function stateDirOf(root: string): string | undefined {
+  const { record, run } = namespacePaths(root)
+  return existsSync(record) ? run : undefined
 }
 
 /** Finds a container by name, id or the beginning of its id. @throws CONTAINER_UNKNOWN */

@@ -1,8 +1,10 @@
 import { Command, CommanderError, type Option } from 'commander'
 import { isDrayError } from '#oci/error.ts'
 import { COMMANDS } from './commands/index.ts'
+import type { StoreOptions } from './commands/options.ts'
 import { Interrupted } from './interrupt.ts'
 import { say } from './output/print.ts'
+import { rootDir } from './root-dir.ts'
 import { version } from './version.ts'
 
 /** The program, with the commands that a command line may mean: the one that it names, or else all. */
@@ -14,6 +16,7 @@ export async function createProgram(argv: readonly string[]): Promise<Command> {
     .enablePositionalOptions()
     .showHelpAfterError('(dray --help tells more)')
     .configureHelp({ optionDescription })
+    .hook('preAction', goWhereTheStoreIs)
   const named = argv.slice(2).find((word) => !word.startsWith('-')) ?? ''
   for (const command of await Promise.all(
     namesFor(argv, named).map((name) => COMMANDS[name]?.(argv)),
@@ -24,6 +27,19 @@ export async function createProgram(argv: readonly string[]): Promise<Command> {
     })
   }
   return program
+}
+
+/** An ordinary user's containers live in namespaces of its own. */
+async function goWhereTheStoreIs(_: Command, action: Command): Promise<void> {
+  if (process.getuid?.() === 0 || !action.options.some(({ long }) => long === '--root')) return
+  const { enterNamespaces } = await import('./rootless/enter.ts')
+  await enterNamespaces(rootDir(action.opts<StoreOptions>().root), nameOf(action))
+}
+
+/** Of the command that it belongs to, if it is a part of one. */
+function nameOf(command: Command): string {
+  const { parent } = command
+  return parent === null || parent.parent === null ? command.name() : nameOf(parent)
 }
 
 function namesFor([, , first]: readonly string[], named: string): readonly string[] {

@@ -84,8 +84,9 @@ export interface Linux {
   readonly namespaces: readonly Namespace[]
   readonly uidMappings?: readonly IdMapping[] | undefined
   readonly gidMappings?: readonly IdMapping[] | undefined
-  readonly cgroupsPath: string
-  readonly resources: Resources
+  /** Absent: the container stays in the cgroup of whoever starts it. */
+  readonly cgroupsPath?: string | undefined
+  readonly resources?: Resources | undefined
   readonly devices?: readonly DeviceNode[] | undefined
   readonly sysctl?: Readonly<Record<string, string>> | undefined
   readonly maskedPaths: readonly string[]

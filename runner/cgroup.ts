@@ -3,6 +3,7 @@ import { readdir, readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { type MountInfo, readMounts } from './mountinfo.ts'
 import { sendSignal } from './processes.ts'
 
@@ -16,6 +17,8 @@ export interface Cgroups {
   readonly strayControllers: readonly string[]
   /** Where each hierarchy is mounted. */
   readonly mountPoints: readonly string[]
+  /** Why containers get no cgroups, so that nothing holds them to limits; undefined when they do. */
+  readonly obstacle?: string | undefined
 }
 
 const CGROUP_ROOT = '/sys/fs/cgroup'
@@ -27,7 +30,9 @@ const NO_CONTROLLER = /^(?:rw|ro|none|xattr|noprefix|clone_children|release_agen
 
 /** The cgroups of this host, as far as this process sees them. */
 export async function readCgroups(): Promise<Cgroups> {
-  return describeCgroups(await readMounts(), readControllers)
+  const cgroups = await describeCgroups(await readMounts(), readControllers)
+  if (!isInUserNamespace()) return cgroups
+  return { ...cgroups, obstacle: 'cgroups are not delegated to this user' }
 }
 
 /** {@link readCgroups} of given mounts. `readV2` gives the controllers of a v2 hierarchy mounted at a path. */

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { release } from 'node:os'
+import { highestGroup, isInUserNamespace } from '#oci/user-namespace.ts'
 import { type Cgroups, limitsSwap } from './cgroup.ts'
-import type { SpecFacts } from './spec.ts'
 import { capabilitiesIn } from './spec/capabilities.ts'
+import type { SpecFacts } from './spec.ts'
 
 /** The part of {@link SpecFacts} that is the same for every container of a host. */
 export type HostFacts = Pick<
@@ -15,6 +16,8 @@ export type HostFacts = Pick<
   | 'oomScoreAdj'
   | 'thermalPaths'
   | 'hostCapabilities'
+  | 'hasCgroup'
+  | 'userNamespace'
 >
 
 const CPU_DIR = '/sys/devices/system/cpu'
@@ -35,6 +38,10 @@ export async function readHostFacts(cgroups: Cgroups): Promise<HostFacts> {
     oomScoreAdj: Math.max(0, Number(oomScore) || 0),
     thermalPaths: thermalPaths(cpus),
     hostCapabilities: capabilitiesIn(status),
+    hasCgroup: cgroups.obstacle === undefined,
+    ...(isInUserNamespace() && {
+      userNamespace: { highestGroup: Math.min(highestGroup(), 2 ** 31 - 1) },
+    }),
   }
 }
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { promisify } from 'node:util'
 import { errorMessage } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { type Advisory, advisoriesOf } from './advisories.ts'
 import { type Cgroups, readCgroups } from './cgroup.ts'
 import { isKernelAtLeast } from './host-facts.ts'
@@ -29,9 +30,13 @@ export interface HostInfo {
   readonly kernel: string
   readonly architecture: string
   readonly isRoot: boolean
+  /** Whether root is root over a part of the host's users only: containers of an ordinary user. */
+  readonly isUserNamespace: boolean
   readonly cgroups: {
     readonly mode: Cgroups['mode']
     readonly controllers: readonly string[]
+    /** Why containers are not held to limits; undefined when they are. */
+    readonly obstacle?: string | undefined
   }
   readonly runtimes: readonly RuntimeInfo[]
   /** Name of the runtime that `run` takes by default. */
@@ -56,8 +61,9 @@ const NEEDED_CONTROLLERS = ['cpu', 'memory', 'pids']
  * Looks at the host, without changing it. Programs are run only to ask for their version.
  *
  * @param searchPath value of PATH
+ * @param notRoot why this process is not root, not even of a user namespace
  */
-export async function readHostInfo(searchPath?: string): Promise<HostInfo> {
+export async function readHostInfo(searchPath?: string, notRoot?: string): Promise<HostInfo> {
   const cgroups = await readCgroups()
   const runtimes = await Promise.all(
     KNOWN_RUNTIMES.map((name) => describeRuntime(name, searchPath, cgroups)),
@@ -72,7 +78,12 @@ export async function readHostInfo(searchPath?: string): Promise<HostInfo> {
     kernel: release(),
     architecture: process.arch,
     isRoot,
-    cgroups: { mode: cgroups.mode, controllers: cgroups.controllers },
+    isUserNamespace: isInUserNamespace(),
+    cgroups: {
+      mode: cgroups.mode,
+      controllers: cgroups.controllers,
+      ...(cgroups.obstacle !== undefined && { obstacle: cgroups.obstacle }),
+    },
     runtimes,
     runtime: runtimes.find((runtime) => runtime.obstacle === undefined)?.name,
     overlay: overlayOf(fileSystems, isRoot),
@@ -80,7 +91,7 @@ export async function readHostInfo(searchPath?: string): Promise<HostInfo> {
     userNamespaces: Number(namespaces) > 0,
     erofs: erofsOf(fileSystems),
   }
-  return { ...facts, missing: { run: missingForRun(facts) } }
+  return { ...facts, missing: { run: missingForRun(facts, notRoot) } }
 }
 
 async function describeRuntime(
@@ -138,14 +149,17 @@ function erofsOf(fileSystems: string): HostInfo['erofs'] {
 }
 
 /** What `run` lacks, from the other facts. Pure. */
-export function missingForRun(host: Omit<HostInfo, 'missing'>): string[] {
+export function missingForRun(
+  host: Omit<HostInfo, 'missing'>,
+  notRoot = 'root: containers are mounted and isolated by root',
+): string[] {
   const controllers = NEEDED_CONTROLLERS.filter((name) => !host.cgroups.controllers.includes(name))
   return [
-    ...(host.isRoot ? [] : ['root: containers are mounted and isolated by root']),
+    ...(host.isRoot ? [] : [notRoot]),
     ...(host.runtime === undefined ? [`an OCI runtime: ${whyNone(host.runtimes)}`] : []),
     ...(host.overlay.supported ? [] : ['the overlay file system: modprobe overlay']),
     ...(host.seccomp ? [] : ['seccomp: a kernel built with CONFIG_SECCOMP_FILTER']),
-    ...(controllers.length === 0
+    ...(controllers.length === 0 || host.cgroups.obstacle !== undefined
       ? []
       : [`cgroup controllers for limits: ${controllers.join(', ')}`]),
   ]

@@ -18,6 +18,7 @@ export interface MountFacts {
   readonly initPath?: string | undefined
   readonly idMap?: IdMap | undefined
   readonly devices?: readonly HostDevice[] | undefined
+  readonly userNamespace?: object | undefined
 }
 
 /** File systems that every program expects (runtime-spec, config-linux.md "Default Filesystems"), none of them the host's. */
@@ -37,6 +38,8 @@ const DEFAULT_MOUNTS: readonly Mount[] = [
   kernelMount('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
   kernelMount('/sys/fs/cgroup', 'cgroup', ['nosuid', 'noexec', 'nodev', 'relatime', 'ro']),
 ]
+
+const HOST_SYS = bindMount('/sys', '/sys', ['nosuid', 'noexec', 'nodev', 'ro'], 'rslave')
 
 // Each tells about the host, or changes it, from inside a container that otherwise sees only itself.
 const MASKED_PATHS = [
@@ -83,15 +86,18 @@ export function buildMounts(options: ContainerOptions, facts: MountFacts): Mount
   return [...defaults.filter((mount) => !taken.has(mount.destination)), ...wanted.toSorted(byDepth)]
 }
 
-function defaultMounts(options: ContainerOptions, { idMap }: MountFacts): Mount[] {
-  const { shmSize, ipc, privileged } = options
+function defaultMounts(options: ContainerOptions, { idMap, userNamespace }: MountFacts): Mount[] {
+  const { shmSize, ipc, network, privileged } = options
   const hasTtyGroup = idMap === undefined || outsideId(idMap.gids, TTY_GROUP) !== undefined
+  // A sysfs shows a network, and only who rules that one may mount it.
+  const isForeign = network === 'host' && userNamespace !== undefined
   return DEFAULT_MOUNTS.map((mount) => {
     if (mount.destination === '/dev/pts' && !hasTtyGroup) return withoutOption(mount, /^gid=/)
     if (mount.destination === '/dev/shm') {
       if (ipc === 'host') return bindMount('/dev/shm', '/dev/shm', [])
       if (shmSize !== undefined) return withOption(mount, /^size=/, `size=${shmSize}`)
     }
+    if (mount.destination === '/sys' && isForeign) return HOST_SYS
     const isKernels = ['/sys', '/sys/fs/cgroup'].includes(mount.destination)
     return privileged && isKernels ? withOption(mount, /^ro$/, 'rw') : mount
   })

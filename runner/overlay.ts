@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { DrayError, errorMessage } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import {
   errnoOf,
   type FsOptions,
@@ -81,7 +82,7 @@ function mountNamed(overlay: Overlay, lowers: readonly string[], names: PathName
 
 /**
  * Layers come from strangers: an xattr of theirs must not redirect a name elsewhere (`redirect_dir`, `metacopy`), and
- * several mounts share one lower directory (`index`).
+ * several mounts share one lower directory (`index`). Where this process is root over its own files only, so are overlay's marks.
  */
 function commonOptions(upper: string, work: string, volatile: boolean): FsOptions {
   return [
@@ -90,6 +91,7 @@ function commonOptions(upper: string, work: string, volatile: boolean): FsOption
     ['index', 'off'],
     ['metacopy', 'off'],
     ['redirect_dir', 'nofollow'],
+    ...(isInUserNamespace() ? [['userxattr', true] as const] : []),
     ...(volatile ? [['volatile', true] as const] : []),
   ]
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -60,6 +60,20 @@ export function hasWord(pid: number, word: string): boolean {
   } catch {
     return false
   }
+}
+
+/** The numbers of the processes that see the same processes as another one, which may be all. */
+export function processesBeside(pid: number): number[] {
+  const namespaceOf = (each: number) => {
+    try {
+      return readlinkSync(`/proc/${each}/ns/pid`)
+    } catch {
+      return undefined // it has ended, or is somebody else's
+    }
+  }
+  const own = namespaceOf(pid)
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((each) => own !== undefined && namespaceOf(each) === own)
 }
 
 /** Changes with every boot of the host. */

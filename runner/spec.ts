@@ -6,8 +6,8 @@ import { buildMounts, INIT_PATH } from './mounts.ts'
 import { type ContainerOptions, normalPath, type PlacedVolume } from './options.ts'
 import { capabilitiesOf } from './spec/capabilities.ts'
 import type { HostDevice } from './spec/devices.ts'
-import { buildLinux } from './spec/linux.ts'
 import { buildRlimits } from './spec/limits.ts'
+import { buildLinux } from './spec/linux.ts'
 import type { IdMap } from './userns/id-map.ts'
 import type { ContainerUser } from './user.ts'
 
@@ -37,6 +37,10 @@ export interface SpecFacts {
   readonly oomScoreAdj: number
   /** Directories in /sys that tell about the host's load, masked besides the fixed ones. */
   readonly thermalPaths: readonly string[]
+  /** Whether the container has a cgroup, which holds it to limits; default true. */
+  readonly hasCgroup?: boolean | undefined
+  /** Present where root is root over a part of the host's users only; the highest number of a group that there is. */
+  readonly userNamespace?: { readonly highestGroup: number } | undefined
   /** What `ALL` capabilities are here; default: all that there are. */
   readonly hostCapabilities?: readonly string[] | undefined
   /** Where the namespaces are that others share, by kind. */

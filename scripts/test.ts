@@ -18,6 +18,7 @@ const TIERS: Readonly<Record<string, Tier>> = {
     programs: {
       runc: 'runc',
       conmon: 'conmon',
+      newuidmap: 'uidmap',
       busybox: 'busybox-static',
       setfattr: 'attr',
       setfacl: 'acl',

@@ -1,5 +1,5 @@
 import { Argument, Command } from 'commander'
-import { completionScript, completionsOf, type Shell, SHELLS } from '../completion.ts'
+import { completionScript, completionsOf, SHELLS, type Shell } from '../completion.ts'
 import { print } from '../output/print.ts'
 import { withExamples } from './options.ts'
 

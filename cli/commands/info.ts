@@ -8,6 +8,7 @@ import { inflaterOf } from '../inflater.ts'
 import { formatTable } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { rootDir } from '../root-dir.ts'
+import { whyNoNamespaces } from '../rootless/enter.ts'
 import { version } from '../version.ts'
 import {
   type StoreOptions,
@@ -32,7 +33,7 @@ export function infoCommand(): Command {
 async function info(options: InfoOptions): Promise<void> {
   const { readHostInfo } = await import('#runner/index.ts')
   const { inflaterInUse } = await import('#puller/index.ts')
-  const host = await readHostInfo(process.env.PATH)
+  const host = await readHostInfo(process.env.PATH, await whyNoNamespaces(rootDir(options.root)))
   const facts = {
     version: version(),
     node: process.version,
@@ -100,8 +101,9 @@ function text({
         : `inflated by ${inflater}`,
     ],
     ['kernel', `${host.kernel} ${host.architecture}`],
-    ['user', host.isRoot ? 'root' : 'not root'],
+    ['user', userText(host)],
     ['cgroups', `${host.cgroups.mode}: ${host.cgroups.controllers.join(' ') || 'no controllers'}`],
+    ['limits', host.cgroups.obstacle === undefined ? 'yes' : `no: ${host.cgroups.obstacle}`],
     ...host.runtimes.map(({ name, path, version, obstacle }) => [
       name,
       path === undefined
@@ -126,6 +128,11 @@ function text({
     ],
   ]
   return formatTable(rows.map(([name = '', value = '']) => [name, value]))
+}
+
+function userText({ isRoot, isUserNamespace }: HostInfo): string {
+  if (isUserNamespace) return 'not root; root of a user namespace, for containers'
+  return isRoot ? 'root' : 'not root'
 }
 
 /** Versions say little of what distributions have fixed in them. */

@@ -1,5 +1,6 @@
 import { chmodSync } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { DEVICE_LIMIT, errnoOf } from '../sys.ts'
 import { printable, type TarEntry } from '../tar/entry.ts'
 import type { TarSink } from '../tar/reader.ts'
@@ -220,10 +221,18 @@ function translate(error: unknown, path: Buffer): unknown {
       detail: { entry: printable(path) },
     })
   }
+  if (errno === 'EINVAL' && isInUserNamespace() && /chown$/.test(callOf(error))) {
+    const message = `cannot unpack ${printable(path)}: its owner is beyond the range in /etc/subuid or /etc/subgid, which should have 65536 numbers or more`
+    return new DrayError('STORE_FAILED', message, { cause: error })
+  }
   const code = STORE_ERRNOS.has(errno) ? 'STORE_FAILED' : 'LAYER_INVALID'
   const call = error instanceof Error ? error.message : errno
   return new DrayError(code, `cannot unpack ${printable(path)}: ${call}`, {
     detail: { entry: printable(path), errno },
     cause: error,
   })
+}
+
+function callOf(error: unknown): string {
+  return error instanceof Error && 'syscall' in error ? String(error.syscall) : ''
 }

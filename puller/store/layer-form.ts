@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { getuid } from 'node:process'
 import { digestOf } from '#oci/digest.ts'
 import { errorMessage } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { type MountSource, mountLayerImage } from '../layers/erofs/mount.ts'
 import { createErofsExtractor } from '../layers/extract.ts'
 import { mountOverlay, unmountIdle } from '../mounting.ts'
-import { layerParts } from './layout.ts'
 import type { LayerFormName } from './layers.ts'
+import { layerParts } from './layout.ts'
 import type { Store } from './store.ts'
 
 /** The form that new layers get in a store. */
@@ -35,7 +36,8 @@ const choices = new WeakMap<Store, Promise<LayerFormChoice>>()
 
 async function choose(store: Store): Promise<LayerFormChoice> {
   if (store.layerStore !== 'auto') return { form: store.layerStore, reason: 'as asked for' }
-  if (getuid?.() !== 0) return { form: 'dir', reason: 'only root can mount layers' }
+  if (getuid?.() !== 0 || isInUserNamespace())
+    return { form: 'dir', reason: 'only root can mount layers' }
   const stage = await store.stage()
   try {
     mkdirSync(stage.dir, { mode: 0o700 })

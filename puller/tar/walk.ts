@@ -8,10 +8,11 @@ import {
   readlinkSync,
 } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { getXattr, listXattrs } from '../sys.ts'
 import { emptyFile, type EntryHead, NO_XATTRS } from './encode.ts'
 import { type Owner, printable, type TarEntryType, timeFromNs } from './entry.ts'
-import { isPortableXattr } from './xattr-names.ts'
+import { isPortableXattr, opaqueXattr } from './xattr-names.ts'
 
 /** A file of a tree on its way into an archive. */
 export interface WalkedFile {
@@ -114,7 +115,7 @@ function childPath({ path }: Spot, name: Buffer): Buffer {
 
 /** Whether an upper directory of overlay hides what is below it: it took the place of something, or was emptied. */
 function isOpaque({ source }: Spot): boolean {
-  return getXattr(source, 'trusted.overlay.opaque')?.toString('latin1') === 'y'
+  return getXattr(source, opaqueXattr(!isInUserNamespace()))?.toString('latin1') === 'y'
 }
 
 function opaqueMark(spot: Spot): WalkedFile {

@@ -12,3 +12,8 @@ const PORTABLE = /^(?:user|trusted)\.|^security\.capability$|^system\.posix_acl_
 export function isPortableXattr(name: string): boolean {
   return PORTABLE.test(name) && !isOverlayXattr(name)
 }
+
+/** overlay's mark of a directory that hides what is below it, made by root of the host or by anybody else. */
+export function opaqueXattr(byRoot: boolean): string {
+  return byRoot ? 'trusted.overlay.opaque' : 'user.overlay.opaque'
+}

@@ -3,18 +3,18 @@ import { join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import { type Cgroups, readCgroups } from '../cgroup.ts'
+import { removeContainer } from '../cleanup.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
 import { containersDir, DEFAULT_STATE_DIR } from '../layout.ts'
-import { checkOptions, type ContainerOptions } from '../options.ts'
+import { type ContainerOptions, checkOptions } from '../options.ts'
+import { readBootId } from '../processes.ts'
 import { type Claim, type ContainerRecord, claimNew, writeRecord } from '../record.ts'
 import { chooseRuntime, type OciRuntime } from '../runtime.ts'
-import { readBootId } from '../processes.ts'
+import { resolveVolumes } from '../volumes/resolve.ts'
 import { realContainersDir } from './find.ts'
 import { takeName } from './names.ts'
 import { resolveIds } from '../userns/resolve.ts'
-import { resolveVolumes } from '../volumes/resolve.ts'
-import { removeContainer } from '../cleanup.ts'
 
 /** A container's place on the host, ours until its claim is released. */
 export interface NewContainer {
@@ -38,6 +38,7 @@ export async function newContainer(
   checkOptions(wanted)
   requireRoot()
   const cgroups = await readCgroups()
+  warnOfLimits(wanted, cgroups, context)
   const runtime = await chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
   const runtimeRoot = join(resolve(context.stateDir ?? DEFAULT_STATE_DIR), runtime.name)
   await mkdir(runtimeRoot, { recursive: true, mode: 0o700 })
@@ -74,6 +75,26 @@ export async function newContainer(
     claim.release()
     throw error
   }
+}
+
+const LIMITS = [
+  'memory',
+  'memorySwap',
+  'memoryReservation',
+  'cpus',
+  'cpuShares',
+  'cpusetCpus',
+  'cpusetMems',
+  'pidsLimit',
+] as const satisfies readonly (keyof ContainerOptions)[]
+
+function warnOfLimits(
+  options: ContainerOptions,
+  { obstacle }: Cgroups,
+  { onWarning }: RunnerContext,
+): void {
+  if (obstacle === undefined || LIMITS.every((name) => options[name] === undefined)) return
+  onWarning?.(`nothing holds the container to limits of memory, CPUs and processes: ${obstacle}`)
 }
 
 /** @throws RUN_FAILED for anyone but root */

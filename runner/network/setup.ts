@@ -1,3 +1,5 @@
+import { DrayError } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { imagePorts } from '../containers/image.ts'
 import { findContainer } from '../containers/find.ts'
 import type { RunnerContext } from '../context.ts'
@@ -43,6 +45,9 @@ export async function setUpNetwork(
       path: `/proc/${requireRunning(other)}/ns/net`,
       around: { sameAs: other.paths.dir },
     }
+  }
+  if (isInUserNamespace()) {
+    throw new DrayError('NETWORK_FAILED', `network ${mode} is a bridge, which only root can make`)
   }
   const network = await findNetwork(root, mode)
   const reservation = await reservePorts(portsOf(record))

@@ -21,8 +21,10 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
       uidMappings: facts.idMap.uids,
       gidMappings: facts.idMap.gids,
     }),
-    cgroupsPath: cgroupsPathOf(facts.id, options),
-    resources: buildResources(options, facts.limitsSwap, devices),
+    ...(facts.hasCgroup !== false && {
+      cgroupsPath: cgroupsPathOf(facts.id, options),
+      resources: buildResources(options, facts.limitsSwap, devices),
+    }),
     ...(made.length > 0 && { devices: made.map(({ node }) => node) }),
     sysctl: { ...(hasOwnNetwork(options) && networkSysctls(facts)), ...options.sysctls },
     maskedPaths: isOpen ? [] : maskedPaths(facts.thermalPaths),
@@ -32,8 +34,9 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
 }
 
 /** docker's: in a network of one's own, low ports and ping are nobody's privilege. */
-function networkSysctls({ idMap }: SpecFacts): Record<string, string> {
-  const lastGroup = idMap === undefined ? 2 ** 31 - 1 : idsFromZero(idMap.gids) - 1
+function networkSysctls({ idMap, userNamespace }: SpecFacts): Record<string, string> {
+  const ofHost = userNamespace?.highestGroup ?? 2 ** 31 - 1
+  const lastGroup = idMap === undefined ? ofHost : idsFromZero(idMap.gids) - 1
   return {
     'net.ipv4.ip_unprivileged_port_start': '0',
     'net.ipv4.ping_group_range': `0 ${lastGroup}`,

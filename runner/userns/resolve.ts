@@ -1,13 +1,19 @@
 import { DrayError } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import type { ContainerOptions } from '../options.ts'
 import type { ContainerUser } from '../user.ts'
 import { type IdMap, outsideId } from './id-map.ts'
 import { takeRange } from './ranges.ts'
 
-/** Finds the ids that a new container is to have. @throws RUN_FAILED when none are left */
+/** Finds the ids that a new container is to have. @throws RUN_FAILED when none are left, or this user has none to give */
 export function resolveIds(containerDir: string, options: ContainerOptions): ContainerOptions {
   const { userns } = options
   if (userns === undefined || 'uids' in userns) return options
+  if (isInUserNamespace()) {
+    const message =
+      'containers of an ordinary user are in its own user namespace: leave --userns out'
+    throw new DrayError('RUN_FAILED', message)
+  }
   return { ...options, userns: takeRange(userns.size, containerDir) }
 }
 

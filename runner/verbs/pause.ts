@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
+import { readCgroups } from '../cgroup.ts'
 import { type Container, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
 import { rootOf } from '../layout.ts'
@@ -13,6 +14,8 @@ const run = promisify(execFile)
 export async function pauseContainer(container: Container): Promise<void> {
   requireRunning(container)
   if (readState(container).status === 'paused') throw wrongState(container, 'paused already')
+  const { obstacle } = await readCgroups()
+  if (obstacle !== undefined) throw new DrayError('RUN_FAILED', `cannot freeze it: ${obstacle}`)
   await call(container, pauseArguments)
   recordEvent(rootOf(container.paths), container.record, 'pause')
 }

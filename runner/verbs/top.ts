@@ -4,6 +4,7 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import { processesOf } from '../cgroup.ts'
 import type { Container } from '../containers/state.ts'
 import { cgroupsPathOf } from '../layout.ts'
+import { processesBeside } from '../processes.ts'
 import { requireRunning } from './kill.ts'
 
 const run = promisify(execFile)
@@ -19,15 +20,14 @@ export async function containerProcesses(
   container: Container,
   options: readonly string[] = [],
 ): Promise<string[]> {
-  requireRunning(container)
+  const first = requireRunning(container)
   const { stdout } = await run('ps', options.length > 0 ? [...options] : ['-ef']).catch((cause) => {
     throw new DrayError('USAGE', `ps: ${errorMessage(cause)}`, { cause })
   })
   const [heading = '', ...lines] = stdout.trimEnd().split('\n')
   const column = heading.trim().split(/\s+/).indexOf('PID')
   if (column < 0) throw new DrayError('USAGE', 'ps shows no column PID with these options')
-  const pids = new Set(
-    processesOf(cgroupsPathOf(container.id, container.record.options)).map(String),
-  )
+  const inCgroup = processesOf(cgroupsPathOf(container.id, container.record.options))
+  const pids = new Set((inCgroup.length > 0 ? inCgroup : processesBeside(first)).map(String))
   return [heading, ...lines.filter((line) => pids.has(line.trim().split(/\s+/)[column] ?? ''))]
 }

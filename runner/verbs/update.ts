@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
-import { readCgroups, limitsSwap } from '../cgroup.ts'
+import { limitsSwap, readCgroups } from '../cgroup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
-import type { ContainerOptions } from '../options.ts'
 import { recordEvent } from '../events/record.ts'
+import type { ContainerOptions } from '../options.ts'
 import { writeRecord } from '../record.ts'
 import { buildResources } from '../spec/limits.ts'
 
@@ -34,7 +34,8 @@ export async function updateContainer(
   await changeContainer(root, container, async (claim, record) => {
     const wanted = Object.entries(changes).filter(([, value]) => value !== undefined)
     const options: ContainerOptions = { ...record.options, ...Object.fromEntries(wanted) }
-    if (isRunning(readState({ ...container, record }))) {
+    const changesLimits = wanted.some(([name]) => name !== 'restart')
+    if (changesLimits && isRunning(readState({ ...container, record }))) {
       await apply(record.runtime, record.runtimeRoot, record.id, options)
     }
     await writeRecord(claim.paths, { ...record, options })
@@ -48,7 +49,11 @@ async function apply(
   id: string,
   options: ContainerOptions,
 ): Promise<void> {
-  const { memory, cpu, pids } = buildResources(options, limitsSwap(await readCgroups()), [])
+  const cgroups = await readCgroups()
+  if (cgroups.obstacle !== undefined) {
+    throw new DrayError('RUN_FAILED', `cannot change the limits: ${cgroups.obstacle}`)
+  }
+  const { memory, cpu, pids } = buildResources(options, limitsSwap(cgroups), [])
   const flags: readonly (readonly [string, number | string | undefined])[] = [
     ['--memory', memory?.limit],
     ['--memory-swap', memory?.swap],

@@ -118,7 +118,7 @@ describe('the spec', () => {
 
   it('is confined by the seccomp profile and may use no device of the host', () => {
     assert.equal(build().linux.seccomp?.defaultAction, 'SCMP_ACT_ERRNO')
-    assert.deepEqual(build().linux.resources.devices, [{ allow: false, access: 'rwm' }])
+    assert.deepEqual(build().linux.resources?.devices, [{ allow: false, access: 'rwm' }])
   })
 
   it('is named after its id', () => {
@@ -138,12 +138,13 @@ describe('the spec', () => {
       devices: [{ allow: false, access: 'rwm' }],
       pids: { limit: 2048 },
     })
-    const { memory, cpu, pids } = build({ memory: 64, cpus: 1.5, pidsLimit: -1 }).linux.resources
+    const { memory, cpu, pids } =
+      build({ memory: 64, cpus: 1.5, pidsLimit: -1 }).linux.resources ?? {}
     assert.deepEqual(memory, { limit: 64, swap: 64 })
     assert.deepEqual(cpu, { quota: 150_000, period: 100_000 })
     assert.deepEqual(pids, { limit: -1 })
     const withoutSwap = build({ memory: 64 }, { limitsSwap: false })
-    assert.deepEqual(withoutSwap.linux.resources.memory, { limit: 64 })
+    assert.deepEqual(withoutSwap.linux.resources?.memory, { limit: 64 })
   })
 
   it('limits open files, never above what this process may have', () => {

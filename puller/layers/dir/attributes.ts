@@ -7,6 +7,7 @@ import {
   lutimesSync,
   readFileSync,
 } from 'node:fs'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { errnoOf, setTimes, setTimesOf, setXattr } from '../../sys.ts'
 import type { TarTime } from '../../tar/entry.ts'
 import { isOverlayXattr } from '../../tar/xattr-names.ts'
@@ -78,7 +79,8 @@ function trySetXattr(path: Buffer, name: string, value: Buffer, asRoot: boolean)
     const errno = errnoOf(error)
     // user.* is for files and directories only; the other namespaces are for root.
     if (errno === 'ENOTSUP') return false
-    if (errno === 'EPERM' && (!asRoot || name.startsWith('user.'))) return false
+    if (errno === 'EPERM' && (!asRoot || isInUserNamespace() || name.startsWith('user.')))
+      return false
     throw error
   }
 }

@@ -1,6 +1,8 @@
 import { linkSync, mkdirSync, symlinkSync, unlinkSync } from 'node:fs'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { FILE_TYPE, mknod, setXattr } from '../../sys.ts'
 import type { TarEntry } from '../../tar/entry.ts'
+import { opaqueXattr } from '../../tar/xattr-names.ts'
 import type { LayerForm } from '../form.ts'
 import { type DirectoryNode, IMPLIED, type LeafNode, type Place } from '../tree.ts'
 import { type AttributeWriter, createAttributeWriter } from './attributes.ts'
@@ -9,9 +11,10 @@ import { removeTree } from './remove.ts'
 
 /**
  * Keeps a layer as files in `dir`, an empty directory that is private to the process: whiteouts as character devices 0:0, opaque
- * directories marked by `trusted.overlay.opaque`, or `user.overlay.opaque` without root (mount with `userxattr`).
+ * directories marked by `trusted.overlay.opaque`, or `user.overlay.opaque` for whoever isn't root of the host (mount with
+ * `userxattr`).
  *
- * @param asRoot whether to set owners and make devices
+ * @param asRoot whether to set owners, and make devices where a process may
  */
 export function createDirForm(dir: Buffer, asRoot: boolean): LayerForm {
   return new DirForm(dir, asRoot)
@@ -21,15 +24,15 @@ const FILE = { kind: 'file' } as const
 
 class DirForm implements LayerForm {
   readonly #dir: Buffer
-  readonly #asRoot: boolean
   readonly #attributes: AttributeWriter
   readonly #files: FileWriter
   readonly #paths = new WeakMap<DirectoryNode, Buffer>()
+  readonly #rulesHost: boolean
   skippedDevices = 0
 
   constructor(dir: Buffer, asRoot: boolean) {
     this.#dir = dir
-    this.#asRoot = asRoot
+    this.#rulesHost = asRoot && !isInUserNamespace()
     this.#attributes = createAttributeWriter(asRoot)
     this.#files = createFileWriter(this.#attributes)
   }
@@ -50,7 +53,7 @@ class DirForm implements LayerForm {
       this.#files.begin(path, entry)
       return FILE
     }
-    if (entry.type !== 'fifo' && !this.#asRoot) {
+    if (entry.type !== 'fifo' && !this.#rulesHost) {
       this.skippedDevices++
       return undefined
     }
@@ -89,8 +92,7 @@ class DirForm implements LayerForm {
     }
     const path = this.#pathOf(directory)
     if (directory.opaque) {
-      const name = this.#asRoot ? 'trusted.overlay.opaque' : 'user.overlay.opaque'
-      setXattr(path, name, Buffer.from('y'))
+      setXattr(path, opaqueXattr(this.#rulesHost), Buffer.from('y'))
     }
     this.#attributes.toPath(path, directory.attributes ?? IMPLIED)
   }

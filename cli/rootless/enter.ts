@@ -1,0 +1,63 @@
+import { userInfo } from 'node:os'
+import { errorMessage, isDrayError } from '#oci/error.ts'
+import { findRuntime } from '#runner/runtime.ts'
+import { say } from '../output/print.ts'
+import { openNamespaces } from './make.ts'
+import type { Owner } from './sub-ids.ts'
+
+/** Commands that do without namespaces where there can be none: files then belong to the user, whoever owned them. */
+const DO_WITHOUT = new Set(
+  'import push pull copy images tag save load rmi image info system'.split(' '),
+)
+
+/** Starts the program in the place that it is in, whose path is the first word. */
+const IN_PLACE = 'cd "$0" && exec "$@"'
+
+/**
+ * Goes on in the namespaces of a store, where an ordinary user is root: this process becomes a new one, with the same words,
+ * input and output, and the store in its environment. Returns when the command is to go on here, without namespaces.
+ *
+ * @throws RUN_FAILED when a command can't do without them, and the host lacks something for them
+ */
+export async function enterNamespaces(root: string, command: string): Promise<void> {
+  const { env } = process
+  let holder: number
+  try {
+    holder = await openNamespaces(root, thisUser(), env.PATH)
+  } catch (error) {
+    if (!isDrayError(error) || !DO_WITHOUT.has(command)) throw error
+    if (command === 'pull' || command === 'import')
+      say(`dray: owners of files are not kept: ${error.message}`)
+    return
+  }
+  const nsenter = (await findRuntime('nsenter', env.PATH))?.path ?? 'nsenter'
+  const [script = '', ...words] = process.argv.slice(1)
+  const target = ['--target', String(holder), '--user', '--mount', '--preserve-credentials']
+  const program = [process.execPath, ...process.execArgv, script, ...words]
+  process.execve?.(
+    nsenter,
+    ['nsenter', ...target, '--', 'sh', '-c', IN_PLACE, process.cwd(), ...program],
+    { ...env, DRAY_ROOT: root },
+  )
+}
+
+/** Why an ordinary user has no namespaces here; undefined for root. */
+export async function whyNoNamespaces(root: string): Promise<string | undefined> {
+  if (process.getuid?.() === 0) return undefined
+  try {
+    await openNamespaces(root, thisUser(), process.env.PATH)
+    return undefined
+  } catch (error) {
+    return errorMessage(error)
+  }
+}
+
+function thisUser(): Owner {
+  const uid = process.getuid?.() ?? 0
+  const gid = process.getgid?.() ?? 0
+  try {
+    return { uid, gid, name: userInfo().username }
+  } catch {
+    return { uid, gid }
+  }
+}

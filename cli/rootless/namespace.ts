@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isSameProcess, killAndWait, readBootId, startTicks } from '#runner/processes.ts'
+
+/**
+ * The namespaces of an ordinary user's store: a user namespace, where the user is root, and a mount namespace, where its
+ * containers' file systems are mounted. They last as long as a process is in them. One that does nothing else holds them; when it
+ * was killed, any monitor of a container leads to them as well.
+ *
+ *     <root>/namespace.json    who holds them
+ *     <root>/namespace.lock    flock held while they are made
+ *     <root>/run/              a tmpfs in them: what OCI runtimes know of containers goes when they go
+ */
+export interface Namespaces {
+  /** The process that holds them, and when it was started, in ticks since the boot. */
+  readonly pid: number
+  readonly ticks: string
+  /** Which boot of the host all these numbers belong to. */
+  readonly bootId: string
+  /** What the kernel calls them: `user:[4026532201]`. */
+  readonly user: string
+  readonly mount: string
+}
+
+/** What a store has beside the namespaces. */
+export function namespacePaths(root: string) {
+  return {
+    record: join(root, 'namespace.json'),
+    lock: join(root, 'namespace.lock'),
+    run: join(root, 'run'),
+  } as const
+}
+
+/** A process that is in the namespaces of a store; undefined when there are none now. */
+export function findHolder(root: string): number | undefined {
+  const known = readNamespaces(root)
+  if (known === undefined || known.bootId !== readBootId()) return undefined
+  if (isSameProcess(known.pid, known.ticks)) return known.pid
+  return processesIn(known.user).find((pid) => namespaceOf(pid, 'mnt') === known.mount)
+}
+
+/**
+ * Kills what is left of the containers of namespaces that nobody can enter any more: their file systems are in no namespace that
+ * a command could see.
+ */
+export async function killForsaken(root: string): Promise<void> {
+  const known = readNamespaces(root)
+  if (known === undefined || known.bootId !== readBootId()) return
+  await Promise.all(processesIn(known.user).map(killAndWait))
+}
+
+function processesIn(userNamespace: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => namespaceOf(pid, 'user') === userNamespace)
+}
+
+/** Writes down who holds the namespaces of a store. */
+export function writeHolder(root: string, pid: number): void {
+  const { record } = namespacePaths(root)
+  const namespaces: Namespaces = {
+    pid,
+    ticks: startTicks(pid) ?? '',
+    bootId: readBootId(),
+    user: namespaceOf(pid, 'user') ?? '',
+    mount: namespaceOf(pid, 'mnt') ?? '',
+  }
+  writeFileSync(`${record}.new`, `${JSON.stringify(namespaces, undefined, 2)}\n`, { mode: 0o600 })
+  renameSync(`${record}.new`, record)
+}
+
+function readNamespaces(root: string): Namespaces | undefined {
+  try {
+    return JSON.parse(readFileSync(namespacePaths(root).record, 'utf8')) as Namespaces
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined for processes of others. */
+function namespaceOf(pid: number, kind: 'user' | 'mnt'): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/${kind}`)
+  } catch {
+    return undefined
+  }
+}
