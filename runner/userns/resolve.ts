@@ -8,7 +8,13 @@ import { takeRange } from './ranges.ts'
 /** Finds the ids that a new container is to have. @throws RUN_FAILED when none are left, or this user has none to give */
 export function resolveIds(containerDir: string, options: ContainerOptions): ContainerOptions {
   const { userns } = options
-  if (userns === undefined || 'uids' in userns) return options
+  if (userns === undefined) return options
+  if (isInUserNamespace()) {
+    const message =
+      'containers of an ordinary user are in its own user namespace: leave --userns out'
+    throw new DrayError('RUN_FAILED', message)
+  }
+  if ('uids' in userns) return options
   if (isInUserNamespace()) {
     const message =
       'containers of an ordinary user are in its own user namespace: leave --userns out'
