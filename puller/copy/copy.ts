@@ -8,7 +8,7 @@ import type { OnProgress } from '../progress.ts'
 import { accessOf, type RegistryAccess } from '../registry/access.ts'
 import { openPlaces } from '../registry/places.ts'
 import { chooseMounts, type HeldElsewhere } from './mounts.ts'
-import { readReferrers } from './referrers.ts'
+import { type Referrer, readReferrers } from './referrers.ts'
 import type { ImageSource } from './source.ts'
 import { sendToRegistry } from './to-registry.ts'
 import { blobsOf, type ImageTree, readImageTree } from './tree.ts'
@@ -87,7 +87,7 @@ export async function copyToRegistry(
 /** What a copy takes along. */
 export interface WhatToCopy {
   readonly image: ImageTree
-  readonly referrers: readonly ImageTree[]
+  readonly referrers: readonly Referrer[]
 }
 
 export async function readWhatToCopy(

@@ -3,7 +3,9 @@ import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { parseManifest } from '#oci/manifest.ts'
+import type { Tag } from '#oci/reference.ts'
 import { referrersTag } from '#oci/referrers-tag.ts'
+import type { Document } from '../image/resolve.ts'
 import { type BlobSource, readManifest } from '../store/blobs.ts'
 import { readImageIndex } from '../store/image-index.ts'
 import type { ImageSource } from './source.ts'
@@ -33,8 +35,20 @@ export async function layoutSource(
       }
       yield* createReadStream(source.pathOf(blob), { start, highWaterMark: MiB })
     },
+    readTagged: (tag) => findTagged(source, tag),
     listReferrers: (subject) => findReferrers(source, subject),
   }
+}
+
+async function findTagged(source: BlobSource, tag: Tag): Promise<Document | undefined> {
+  const images = await readImageIndex(source.dir)
+  const descriptor = images.find(({ name = '' }) => isTag(name, tag))?.descriptor
+  if (descriptor === undefined || !(await source.has(descriptor))) return undefined
+  return { descriptor, bytes: await source.readSmall(descriptor) }
+}
+
+function isTag(name: string, tag: Tag): boolean {
+  return name === tag || name.endsWith(`:${tag}`)
 }
 
 /** A layout has no list of referrers: they are among its images, or in an index named like the tag of the spec. */
@@ -45,7 +59,7 @@ async function findReferrers(source: BlobSource, subject: Digest): Promise<Descr
     if (!(await source.has(descriptor))) continue
     const manifest = await readManifest(source, descriptor)
     if (manifest.subject?.digest === subject) found.set(descriptor.digest, descriptor)
-    const isList = (name === tag || name.endsWith(`:${tag}`)) && manifest.kind === 'index'
+    const isList = isTag(name, tag) && manifest.kind === 'index'
     for (const child of isList ? manifest.manifests : []) found.set(child.digest, child)
   }
   return [...found.values()]

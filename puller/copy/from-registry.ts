@@ -55,6 +55,10 @@ export function clientSource(
       return found === undefined ? undefined : checkDocument(descriptor, found.bytes)
     },
     readBlob: (blob, start, stop) => readThrough(client, blob, start, stop),
+    async readTagged(tag, stop) {
+      const found = await ifKnown(get(tag, stop))
+      return found && topDocument(found.bytes, found.digest, found.contentType)
+    },
     async listReferrers(subject, stop) {
       const listed = await withRetries(() => client.getReferrers(subject, stop), { signal: stop })
       if (listed !== undefined) return listed

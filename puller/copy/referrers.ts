@@ -1,6 +1,9 @@
+import pLimit from 'p-limit'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import type { Manifest } from '#oci/manifest.ts'
+import type { Tag } from '#oci/reference.ts'
+import { cosignTags } from '#oci/referrers-tag.ts'
 import { settleAll } from '../transfer/settle.ts'
 import type { ImageSource } from './source.ts'
 import { type ImageTree, manifestsOf, readImageTree } from './tree.ts'
@@ -8,8 +11,17 @@ import { type ImageTree, manifestsOf, readImageTree } from './tree.ts'
 /** Artifacts that refer to artifacts, such as the signature of an SBOM, are followed this far. */
 const DEEPEST_REFERRER = 4
 
+/** Subjects that are asked about at once. */
+const AT_ONCE = 8
+
+/** An artifact that refers to an image. */
+export interface Referrer extends ImageTree {
+  /** The tag of cosign's that says so, where no subject does. */
+  readonly tag?: Tag | undefined
+}
+
 /**
- * Reads what refers to an image, to any of its manifests, and to what refers to those in turn.
+ * Reads what refers to an image, to any of its manifests, and to what refers to those in turn: by subject, or by cosign's tags.
  *
  * @throws what {@link readImageTree} and the source throw
  */
@@ -17,25 +29,33 @@ export async function readReferrers(
   source: ImageSource,
   image: ImageTree,
   signal: AbortSignal,
-): Promise<ImageTree[]> {
-  const found = new Map<Digest, ImageTree>()
-  let subjects = manifestsOf([image])
+): Promise<Referrer[]> {
+  const found = new Map<string, Referrer>()
+  const limit = pLimit(AT_ONCE)
+  let subjects: readonly ImageTree[] = manifestsOf([image])
   for (let depth = 0; depth < DEEPEST_REFERRER && subjects.length > 0; depth++) {
-    const fresh = await settleAll(signal, (inner) =>
-      subjects.map(({ descriptor }) => readReferrersOf(source, descriptor.digest, inner)),
+    const read = await settleAll(signal, (inner) =>
+      subjects.map(({ descriptor: { digest } }) =>
+        limit(async () => [
+          ...(await readListed(source, digest, inner)),
+          ...(await readTagged(source, digest, inner)),
+        ]),
+      ),
     )
-    subjects = fresh.flat().filter(({ descriptor }) => !found.has(descriptor.digest))
-    for (const tree of subjects) found.set(tree.descriptor.digest, tree)
+    const key = ({ tag, descriptor }: Referrer) => `${tag ?? ''} ${descriptor.digest}`
+    const fresh = read.flat().filter((referrer) => !found.has(key(referrer)))
+    for (const referrer of fresh) found.set(key(referrer), referrer)
+    subjects = fresh
   }
   return [...found.values()]
 }
 
-async function readReferrersOf(
+async function readListed(
   source: ImageSource,
   subject: Digest,
   signal: AbortSignal,
-): Promise<ImageTree[]> {
-  const trees: ImageTree[] = []
+): Promise<Referrer[]> {
+  const trees: Referrer[] = []
   for (const { mediaType, digest, size } of await source.listReferrers(subject, signal)) {
     const descriptor: Descriptor = { mediaType, digest, size }
     const bytes = await source.readManifest(descriptor, signal)
@@ -43,6 +63,20 @@ async function readReferrersOf(
     const tree = await readImageTree(source, { descriptor, bytes }, { signal })
     // Lists can be written by anyone; what a manifest says of itself counts.
     if (tree.manifest.subject?.digest === subject) trees.push(tree)
+  }
+  return trees
+}
+
+async function readTagged(
+  source: ImageSource,
+  subject: Digest,
+  signal: AbortSignal,
+): Promise<Referrer[]> {
+  const trees: Referrer[] = []
+  for (const tag of cosignTags(subject)) {
+    const document = await source.readTagged(tag, signal)
+    if (document !== undefined)
+      trees.push({ ...(await readImageTree(source, document, { signal })), tag })
   }
   return trees
 }

@@ -1,5 +1,6 @@
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
+import type { Tag } from '#oci/reference.ts'
 import type { Document } from '../image/resolve.ts'
 import type { FindProxy } from '../proxy/find-proxy.ts'
 import type { RepositoryClient } from '../registry/client.ts'
@@ -16,6 +17,8 @@ export interface ImageSource {
   readBlob(blob: Descriptor, start: number, signal: AbortSignal): AsyncIterable<Buffer>
   /** What is known to refer to a manifest: signatures, SBOMs and other artifacts. */
   listReferrers(subject: Digest, signal: AbortSignal): Promise<readonly Descriptor[]>
+  /** What has this tag, beside the image. Undefined when there is nothing. */
+  readTagged(tag: Tag, signal: AbortSignal): Promise<Document | undefined>
   /** The registry that it is in, for those who can read from it faster. */
   readonly client?: RepositoryClient | undefined
   /** The proxies by which its host is reached. */

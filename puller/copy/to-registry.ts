@@ -7,6 +7,7 @@ import { withRetries } from '../transfer/retry.ts'
 import { settleAll } from '../transfer/settle.ts'
 import { createVerifiedReader } from '../transfer/verified-reader.ts'
 import { listInReferrersTag } from './referrers-tag.ts'
+import type { Referrer } from './referrers.ts'
 import type { ImageSource } from './source.ts'
 import { blobsOf, type ImageTree, manifestsOf, type TreeBlob } from './tree.ts'
 
@@ -40,7 +41,7 @@ export interface ToRegistryOptions {
 export async function sendToRegistry(
   source: ImageSource,
   image: ImageTree,
-  referrers: readonly ImageTree[],
+  referrers: readonly Referrer[],
   options: ToRegistryOptions,
 ): Promise<number> {
   const { client, selector, signal } = options
@@ -50,15 +51,15 @@ export async function sendToRegistry(
       limit(() => sendBlob(source, blob, { ...options, signal: inner })),
     ),
   )
+  const put = (name: string, { bytes, manifest }: ImageTree) =>
+    withRetries(() => client.putManifest(name, bytes, manifest.mediaType, signal), { signal })
   for (const tree of manifestsOf([image, ...referrers])) {
-    const put = (name: string) =>
-      withRetries(() => client.putManifest(name, tree.bytes, tree.manifest.mediaType, signal), {
-        signal,
-      })
-    const { isListed } = await put(tree === image ? selector : tree.descriptor.digest)
+    const { isListed } = await put(tree === image ? selector : tree.descriptor.digest, tree)
     if (tree.manifest.subject !== undefined && !isListed)
       await listInReferrersTag(client, tree.manifest.subject, tree, signal)
   }
+  for (const referrer of referrers)
+    if (referrer.tag !== undefined) await put(referrer.tag, referrer)
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 

@@ -14,7 +14,7 @@ import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { createVerifiedReader } from '../transfer/verified-reader.ts'
 import { type CopyOptions, type CopyResult, readWhatToCopy } from './copy.ts'
-import { referrerDescriptor } from './referrers.ts'
+import { type Referrer, referrerDescriptor } from './referrers.ts'
 import { referrersIndex } from './referrers-tag.ts'
 import type { ImageSource } from './source.ts'
 import { blobsOf, type ImageTree, manifestsOf, type TreeBlob } from './tree.ts'
@@ -109,12 +109,15 @@ export async function storeTrees(
   return transferred
 }
 
-/** Gives artifacts names in a store, by lists like those of the referrers tag of the spec, beside what they refer to. */
+/** Gives artifacts names in a store, beside what they refer to: cosign's tags, or lists like those of the spec's referrers tag. */
 export async function nameReferrers(
   { store, nameOfReferrers }: Pick<StoreTarget, 'store' | 'nameOfReferrers'>,
-  referrers: readonly ImageTree[],
+  referrers: readonly Referrer[],
   lease: Lease,
 ): Promise<void> {
+  for (const { tag, descriptor } of referrers)
+    if (tag !== undefined)
+      await replaceImage(store, { name: nameOfReferrers(tag), descriptor: plain(descriptor) })
   const bySubject = Map.groupBy(referrers, ({ manifest }) => manifest.subject?.digest)
   for (const [subject, trees] of bySubject) {
     if (subject === undefined) continue

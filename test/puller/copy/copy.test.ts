@@ -7,6 +7,7 @@ import { parseReference, parseRepositoryName } from '#oci/reference.ts'
 import { type CopyOptions, copyImage, openStore, parseLocation, pullImage } from '#puller/index.ts'
 import { openRepository } from '#puller/registry/client.ts'
 import { type Meddler, startOpenRegistry } from '../../support/open-registry.ts'
+import { smallImage, tarOf } from '../../support/small-image.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import {
   AMD64,
@@ -23,6 +24,33 @@ const SIGNATURE = artifactOn(BOTH.top, 'application/vnd.example.signature')
 const SBOM = artifactOn(AMD64.manifest, 'application/vnd.example.sbom')
 const SIGNED_SBOM = artifactOn(SBOM.top, 'application/vnd.example.signature')
 const ARTIFACTS = [SIGNATURE, SBOM, SIGNED_SBOM]
+
+/** What cosign signs, and what it says of that, by tags; a signature of an SBOM, too. */
+const COSIGN_SBOM = setOf(smallImage([tarOf({ sbom: '{}' })]))
+const COSIGN: readonly (readonly [string, ImageSet])[] = [
+  [cosignTag(BOTH.top.digest, 'sig'), setOf(smallImage([tarOf({ signature: 'index' })]))],
+  [cosignTag(AMD64.manifest.digest, 'att'), setOf(smallImage([tarOf({ attestation: 'amd64' })]))],
+  [cosignTag(AMD64.manifest.digest, 'sbom'), COSIGN_SBOM],
+  [cosignTag(COSIGN_SBOM.top.digest, 'sig'), setOf(smallImage([tarOf({ signature: 'sbom' })]))],
+]
+
+function cosignTag(digest: string, kind: string): string {
+  return `${digest.replace(':', '-')}.${kind}`
+}
+
+async function seedSigned(host: string): Promise<void> {
+  await seed(host, 'app', BOTH, '1')
+  for (const [tag, set] of COSIGN) await seed(host, 'app', set, tag)
+}
+
+async function assertSigned(host: string): Promise<void> {
+  const repository = parseRepositoryName('app')
+  const client = await openRepository({ registry: host, repository, access: 'pull' })
+  for (const [tag, set] of COSIGN) {
+    assert.equal((await client.getManifest(tag)).digest, set.top.digest)
+    await assertHas(host, 'app', set)
+  }
+}
 
 const noStore = async () => assert.fail('the local store was opened')
 
@@ -108,6 +136,15 @@ describe('copyImage from registry to registry', () => {
     assert.equal(referrers, ARTIFACTS.length)
   })
 
+  it('takes along what cosign keeps under tags of its own', async (t) => {
+    const [from, to] = [await startOpenRegistry(t), await startOpenRegistry(t)]
+    await seedSigned(from.host)
+    const options = { withReferrers: true }
+    const { referrers } = await copy(`${from.host}/app:1`, `${to.host}/app:1`, options)
+    assert.equal(referrers, COSIGN.length)
+    await assertSigned(to.host)
+  })
+
   const WRONG: Readonly<Record<string, readonly [string, string, string]>> = {
     'an image that is not there': ['nothing:1', 'app:1', 'IMAGE_UNKNOWN'],
     'a digest that the image has not': [
@@ -139,6 +176,17 @@ describe('copyImage to and from a layout on disk', () => {
     assert.equal(back.digest, BOTH.top.digest)
     assert.equal(back.referrers, ARTIFACTS.length)
     for (const set of [BOTH, ...ARTIFACTS]) await assertHas(to.host, 'app', set)
+  })
+
+  it("holds cosign's tags, too", async (t) => {
+    const [from, to] = [await startOpenRegistry(t), await startOpenRegistry(t)]
+    const dir = join(tempDir(t), 'layout')
+    await seedSigned(from.host)
+    const options = { withReferrers: true }
+    await copy(`${from.host}/app:1`, `oci:${dir}:1`, options)
+    assertLayout(dir, [BOTH, ...COSIGN.map(([, set]) => set)])
+    await copy(`oci:${dir}`, `${to.host}/app:1`, options)
+    await assertSigned(to.host)
   })
 
   it('copies one layout to another, beside what is there', async (t) => {
@@ -195,6 +243,7 @@ describe('copyImage to and from a layout on disk', () => {
     const [from, to] = [await startOpenRegistry(t), await startOpenRegistry(t)]
     const store = await openStore(tempDir(t), { layerStore: 'dir' })
     await seed(from.host, 'app', BOTH, '1')
+    await seedSigned(from.host)
     for (const artifact of ARTIFACTS) await seed(from.host, 'app', artifact)
     const name = `${from.host}/app:1`
     const options = { platform: parsePlatform('linux/amd64'), unpack: false }
@@ -211,8 +260,9 @@ describe('copyImage to and from a layout on disk', () => {
       },
       { allPlatforms: true, withReferrers: true },
     )
-    assert.equal(referrers, ARTIFACTS.length)
+    assert.equal(referrers, ARTIFACTS.length + COSIGN.length)
     for (const set of [BOTH, ...ARTIFACTS]) await assertHas(to.host, 'app', set)
+    await assertSigned(to.host)
   })
 })
 
