@@ -1,6 +1,6 @@
-import { isDrayError } from '#oci/error.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
 import type { Platform } from '#oci/platform.ts'
-import { parseReference } from '#oci/reference.ts'
+import { isImageId, parseReference } from '#oci/reference.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { Lease, Store } from '#puller/index.ts'
 import type { TransferOptions } from './commands/options.ts'
@@ -23,12 +23,11 @@ export async function withRootfs<T>(
   options: ImageOptions,
   work: (rootfs: Rootfs) => Promise<T>,
 ): Promise<T> {
-  const reference = parseReference(image)
   const store = await openLocalStore(options)
   const lease = await store.lease()
   try {
     const rootfs = await interruptible((signal) =>
-      prepare(store, reference, { ...options, lease, signal }),
+      prepare(store, image, { ...options, lease, signal }),
     )
     return await work(rootfs)
   } finally {
@@ -38,18 +37,26 @@ export async function withRootfs<T>(
 
 async function prepare(
   store: Store,
-  reference: ReturnType<typeof parseReference>,
+  image: string,
   options: ImageOptions & { readonly lease: Lease; readonly signal: AbortSignal },
 ): Promise<Rootfs> {
   const { prepareRootfs } = await import('#puller/image/rootfs.ts')
-  const { platform, pull = 'missing', lease, signal } = options
+  const { platform, lease, signal } = options
+  const pull = options.pull ?? 'missing'
+  const isId = isImageId(image)
+  if (isId && pull === 'always')
+    throw new DrayError(
+      'USAGE',
+      'an id can be pulled from nowhere: name the image, or leave out --pull',
+    )
   if (pull !== 'always') {
     try {
-      return await prepareRootfs(store, reference, { platform, lease, signal })
+      return await prepareRootfs(store, image, { platform, lease, signal })
     } catch (error) {
-      if (pull === 'never' || !isDrayError(error, 'IMAGE_UNKNOWN')) throw error
+      if (pull === 'never' || isId || !isDrayError(error, 'IMAGE_UNKNOWN')) throw error
     }
   }
+  const reference = parseReference(image)
   const { pullImage } = await import('#puller/index.ts')
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const access = await registryAccess(options, reference.registry)
@@ -59,5 +66,5 @@ async function prepare(
     onProgress: view.show,
     signal,
   }).finally(view.end)
-  return await prepareRootfs(store, reference, { platform, lease, signal })
+  return await prepareRootfs(store, image, { platform, lease, signal })
 }

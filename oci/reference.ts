@@ -1,4 +1,4 @@
-import { type Digest, parseDigest } from './digest.ts'
+import { type Digest, isDigest, parseDigest } from './digest.ts'
 import { DrayError, errorMessage, isDrayError } from './error.ts'
 
 /** A checked repository name, such as `library/debian` (distribution-spec, "Pulling manifests"). */
@@ -125,6 +125,11 @@ export function formatReference(reference: Reference): string {
   const tag = reference.tag === undefined ? '' : `:${reference.tag}`
   const digest = reference.digest === undefined ? '' : `@${reference.digest}`
   return `${reference.registry}/${reference.repository}${tag}${digest}`
+}
+
+/** Whether people mean an image by this digest, with or without its algorithm, and so nothing that could be pulled. */
+export function isImageId(text: string): boolean {
+  return isDigest(text) || isDigest(`sha256:${text}`)
 }
 
 /** The full form of what people type, with a tag; undefined for what is no reference. */

@@ -29,7 +29,7 @@ export interface RemovedImage {
  * Takes a name from an image of the local store, and the image out of it when it was the last one; by its digest, all names.
  * Its blobs and layers are garbage then ({@link removeGarbage}), but for the layers that a container uses.
  *
- * @param text its name, its digest, or the first digits of that
+ * @param text what {@link findLocal} finds it by
  * @throws IMAGE_UNKNOWN; IMAGE_IN_USE when a container uses it; USAGE
  */
 export async function removeImage(
@@ -39,7 +39,7 @@ export async function removeImage(
 ): Promise<RemovedImage> {
   let removed: RemovedImage | undefined
   await store.change(async (images) => {
-    const image = findLocal(images, text)
+    const image = await findLocal(store, images, text)
     const isLast = image.name === undefined || image.names.length === 1
     if (!options.force) {
       if (image.name === undefined) checkRepositories(image, text)

@@ -43,10 +43,9 @@ export async function saveImages(
     const local = await store.images()
     const wanted: WholeImage[] = []
     for (const text of images) {
-      const { name, descriptor } = findLocal(local, text)
-      await keepImage(store, lease, descriptor)
-      const saved =
-        platform === undefined ? descriptor : await manifestFor(store, descriptor, platform)
+      const { name, descriptor, manifest = descriptor } = await findLocal(store, local, text)
+      await keepImage(store, lease, manifest)
+      const saved = platform === undefined ? manifest : await manifestFor(store, manifest, platform)
       wanted.push(await readWhole(store, { name, descriptor: saved }))
     }
     if (format === 'oci-dir') await saveLayout(store, distinct(wanted), String(target), signal)

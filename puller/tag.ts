@@ -7,7 +7,7 @@ import type { Store } from './store/store.ts'
 /**
  * Gives an image of the local store one more name.
  *
- * @param image its name, its digest, or the first digits of that
+ * @param image what {@link findLocal} finds it by
  * @throws IMAGE_UNKNOWN, USAGE
  */
 export async function tagImage(store: Store, image: string, target: Reference): Promise<void> {
@@ -16,7 +16,7 @@ export async function tagImage(store: Store, image: string, target: Reference): 
   }
   const name = formatReference(withDefaultTag(target))
   await store.change(async (images) => {
-    const { descriptor } = findLocal(images, image)
+    const { descriptor } = await findLocal(store, images, image)
     return withImage(images, { name, descriptor })
   })
 }

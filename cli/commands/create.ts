@@ -10,7 +10,10 @@ import { withExamples, withImageOptions } from './options.ts'
 export function createCommand(): Command {
   const command = new Command('create')
     .description('Make a container to be started later, and print its id')
-    .argument('<image>', '[registry/]name[:tag][@digest]; pulled when it is not in the local store')
+    .argument(
+      '<image>',
+      '[registry/]name[:tag][@digest], pulled when it is not in the local store; or the id of one that is',
+    )
     .argument('[command...]', 'command and arguments instead of those of the image')
     .passThroughOptions()
   return withExamples(withImageOptions(withContainerFlags(command)), [

@@ -13,7 +13,7 @@ interface InspectOptions extends StoreOptions {
 export function inspectCommand(): Command {
   const command = new Command('inspect')
     .description('Show all that is known of containers and images')
-    .argument('<thing...>', 'names or ids of containers, or else names or digests of images')
+    .argument('<thing...>', 'names or ids of containers, or else names, digests or ids of images')
     .option('-f, --format <template>', 'a Go template over each; default: a JSON list')
     .addOption(new Option('--type <type>', 'look for these only').choices(['container', 'image']))
   return withExamples(withStoreOptions(command), [

@@ -14,7 +14,10 @@ interface RmiOptions extends StoreOptions {
 export function rmiCommand(): Command {
   const command = new Command('rmi')
     .description('Remove images from the local store, and at once what no other image needs')
-    .argument('<image...>', 'names take just the name away; digests, or their first digits, all')
+    .argument(
+      '<image...>',
+      'names take just the name away; digests and ids, or their first digits, all',
+    )
     .option(
       '-f, --force',
       'also what containers use (they keep their layers); no error for images that are not there',

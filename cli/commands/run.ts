@@ -20,7 +20,10 @@ interface RunOptions extends ContainerFlags, ImageOptions {
 export function runCommand(): Command {
   const command = new Command('run')
     .description('Run a command in a new container')
-    .argument('<image>', '[registry/]name[:tag][@digest]; pulled when it is not in the local store')
+    .argument(
+      '<image>',
+      '[registry/]name[:tag][@digest], pulled when it is not in the local store; or the id of one that is',
+    )
     .argument('[command...]', 'command and arguments instead of those of the image')
     .passThroughOptions()
     .option('-d, --detach', 'in the background; print its id')

@@ -6,7 +6,7 @@ import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 export function tagCommand(): Command {
   const command = new Command('tag')
     .description('Give an image of the local store one more name')
-    .argument('<image>', 'its name, its digest, or the first digits of that')
+    .argument('<image>', 'its name, digest or id, or the first digits of one')
     .argument('<name>', '[registry/]name[:tag]')
   return withExamples(withStoreOptions(command), [
     ['dray tag app:1.2 registry.example/team/app:1.2', 'then: dray push ...'],

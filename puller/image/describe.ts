@@ -16,9 +16,9 @@ interface Variant {
 
 /**
  * All that is known of an image of the local store, in the words of docker's `inspect`: of an index, the manifest that fits the
- * platform best.
+ * platform best, unless one was asked for by its config.
  *
- * @param text its name, its digest, or the first digits of that
+ * @param text what {@link findLocal} finds it by
  * @throws IMAGE_UNKNOWN, USAGE, LAYOUT_INVALID, CONTENT_MISMATCH
  */
 export async function describeImage(
@@ -26,9 +26,10 @@ export async function describeImage(
   text: string,
   platform: Platform = hostPlatform(),
 ) {
-  const { descriptor, names } = findLocal(await store.images(), text)
+  const { descriptor, names, manifest } = await findLocal(store, await store.images(), text)
   const variants = await readVariants(store, descriptor)
-  const chosen = choose(variants, platform)
+  const asked = variants.find((each) => each.descriptor.digest === manifest?.digest)
+  const chosen = asked ?? choose(variants, platform)
   const config = chosen?.config
   const { digest, mediaType, size } = descriptor
   return {

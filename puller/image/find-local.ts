@@ -1,8 +1,10 @@
 import type { Descriptor } from '#oci/descriptor.ts'
-import { type Digest, digestHex, isDigest } from '#oci/digest.ts'
-import { DrayError } from '#oci/error.ts'
-import { formatReference, tryParseReference, withDefaultTag } from '#oci/reference.ts'
+import { digestHex, isDigest } from '#oci/digest.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
+import { formatReference, isImageId, tryParseReference, withDefaultTag } from '#oci/reference.ts'
+import type { BlobSource } from '../store/blobs.ts'
 import type { NamedImage } from '../store/image-index.ts'
+import { walkImage } from './walk.ts'
 
 /** An image of the local store, as it was asked for. */
 export interface FoundImage {
@@ -11,16 +13,23 @@ export interface FoundImage {
   readonly name: string | undefined
   /** All its names. */
   readonly names: readonly string[]
+  /** The manifest whose config was asked for: that of one platform, where the image has several. */
+  readonly manifest: Descriptor | undefined
 }
 
 /**
- * Finds an image by its name, its digest (also after a name, and without `sha256:`), or the first digits of the digest, in this
- * order.
+ * Finds an image by its name; by its digest or that of a config (which docker and podman call the image's id), whole, also without
+ * `sha256:`, or after a name; or by the first digits of one of the two, in this order.
  *
- * @throws IMAGE_UNKNOWN; USAGE when several digests begin so
+ * @throws IMAGE_UNKNOWN; USAGE when several images fit
  */
-export function findLocal(images: readonly NamedImage[], text: string): FoundImage {
-  const found = lookUp(images, text)
+export async function findLocal(
+  source: BlobSource,
+  images: readonly NamedImage[],
+  text: string,
+): Promise<FoundImage> {
+  const named = isImageId(text) ? undefined : byReference(images, text)
+  const found = named ?? (await byDigits(source, images, text))
   if (found === undefined) {
     throw new DrayError(
       'IMAGE_UNKNOWN',
@@ -29,13 +38,8 @@ export function findLocal(images: readonly NamedImage[], text: string): FoundIma
   }
   const { digest } = found.descriptor
   const same = images.filter(({ descriptor }) => descriptor.digest === digest)
-  return { ...found, names: same.flatMap(({ name }) => (name === undefined ? [] : [name])) }
-}
-
-function lookUp(images: readonly NamedImage[], text: string): NamedImage | undefined {
-  const whole = /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : text
-  if (isDigest(whole)) return nameless(images.find(hasDigest(whole)))
-  return byReference(images, text) ?? byPrefix(images, text)
+  const names = same.flatMap(({ name }) => (name === undefined ? [] : [name]))
+  return { manifest: undefined, ...found, names }
 }
 
 function byReference(images: readonly NamedImage[], text: string): NamedImage | undefined {
@@ -46,21 +50,52 @@ function byReference(images: readonly NamedImage[], text: string): NamedImage | 
   const named = images.find((image) => image.name === name)
   if (named !== undefined || digest === undefined) return named
   const full = formatReference({ registry, repository })
-  return nameless(
-    images.filter(hasDigest(digest)).find((image) => repositoryOf(image.name) === full),
+  const same = images.filter(({ descriptor }) => descriptor.digest === digest)
+  return nameless(same.find((image) => repositoryOf(image.name) === full))
+}
+
+type Fit = Pick<FoundImage, 'descriptor' | 'name' | 'manifest'>
+
+async function byDigits(
+  source: BlobSource,
+  images: readonly NamedImage[],
+  text: string,
+): Promise<Fit | undefined> {
+  const start = isDigest(text) ? text : `sha256:${text.replace(/^sha256:/, '')}`
+  if (!isDigest(start) && !/^sha256:[0-9a-f]+$/.test(start)) return undefined
+  const fits: Fit[] = []
+  const distinct = new Map(images.map((image) => [image.descriptor.digest, image.descriptor]))
+  for (const descriptor of distinct.values()) {
+    if (descriptor.digest === start) return { descriptor, name: undefined, manifest: undefined }
+    const [config, ...others] = await configsThatBegin(source, descriptor, start)
+    const manifest = others.length === 0 ? config : undefined
+    if (descriptor.digest.startsWith(start) || config !== undefined)
+      fits.push({ descriptor, name: undefined, manifest })
+  }
+  if (fits.length < 2) return fits[0]
+  const digests = fits.map(({ descriptor }) => digestHex(descriptor.digest).slice(0, 12))
+  throw new DrayError(
+    'USAGE',
+    `${fits.length} images have digests or ids that begin with ${text} (${digests.slice(0, 5).join(', ')}): ` +
+      'give more digits, or a name',
   )
 }
 
-function byPrefix(images: readonly NamedImage[], text: string): NamedImage | undefined {
-  const [, prefix] = /^(?:sha256:)?([0-9a-f]{1,63})$/.exec(text) ?? []
-  if (prefix === undefined) return undefined
-  const fits = images.filter(({ descriptor }) => digestHex(descriptor.digest).startsWith(prefix))
-  const digests = new Set(fits.map(({ descriptor }) => descriptor.digest))
-  if (digests.size < 2) return nameless(fits[0])
-  throw new DrayError(
-    'USAGE',
-    `${digests.size} images have digests that begin with ${prefix}: give more digits`,
-  )
+/** The manifests of an image whose configs fit; none of an image that is damaged. */
+async function configsThatBegin(
+  source: BlobSource,
+  top: Descriptor,
+  start: string,
+): Promise<Descriptor[]> {
+  const found: Descriptor[] = []
+  try {
+    for await (const { descriptor, manifest } of walkImage(source, top))
+      if (manifest.kind === 'image' && manifest.config.digest.startsWith(start))
+        found.push(descriptor)
+  } catch (error) {
+    if (!isDrayError(error)) throw error
+  }
+  return found
 }
 
 /** `registry/name` of a full name, without its tag or digest. */
@@ -71,10 +106,6 @@ export function repositoryOf(name: string | undefined): string | undefined {
   return formatReference({ registry, repository })
 }
 
-function hasDigest(digest: Digest): (image: NamedImage) => boolean {
-  return ({ descriptor }) => descriptor.digest === digest
-}
-
 function nameless(image: NamedImage | undefined): NamedImage | undefined {
-  return image === undefined ? undefined : { ...image, name: undefined }
+  return image && { ...image, name: undefined }
 }

@@ -68,7 +68,7 @@ async function openStored(store: Store, text: string): Promise<OpenedImage> {
   const lease = await store.lease()
   const close = async () => lease.close()
   try {
-    const { descriptor } = findLocal(await store.images(), text)
+    const { descriptor } = await findLocal(store, await store.images(), text)
     await keepImage(store, lease, descriptor)
     return { image: { source: store, descriptor }, close }
   } catch (error) {

@@ -4,11 +4,12 @@ import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { hostPlatform, type Platform } from '#oci/platform.ts'
-import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
+import { formatReference, type Reference } from '#oci/reference.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import { exists } from '../store/files.ts'
 import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
+import { findLocal } from './find-local.ts'
 import { visibleLayers } from './fixup.ts'
 import { isReady, keepImage } from './keep-image.ts'
 import { resolveImage } from './resolve.ts'
@@ -24,17 +25,19 @@ export interface PrepareOptions {
 /**
  * Makes an image of the local store ready to run: unpacks what isn't unpacked yet.
  *
+ * @param image a reference, or what {@link findLocal} finds it by
  * @returns what to stack, and how to run it. Lower directories may have to be mounted: {@link holdLayers} does that.
  * @throws IMAGE_UNKNOWN, PLATFORM_UNKNOWN, LAYOUT_INVALID, CONTENT_MISMATCH, and what unpacking throws
  */
 export async function prepareRootfs(
   store: Store,
-  reference: Reference,
+  image: Reference | string,
   options: PrepareOptions = {},
 ): Promise<Rootfs> {
   const lease = options.lease ?? (await store.lease())
   try {
-    return await prepareLeased(store, reference, { ...options, lease })
+    const text = typeof image === 'string' ? image : formatReference(image)
+    return await prepareLeased(store, text, { ...options, lease })
   } finally {
     if (options.lease === undefined) lease.close()
   }
@@ -42,12 +45,12 @@ export async function prepareRootfs(
 
 async function prepareLeased(
   store: Store,
-  reference: Reference,
+  text: string,
   options: PrepareOptions & { readonly lease: Lease },
 ): Promise<Rootfs> {
   const { lease, platform = hostPlatform(), signal = new AbortController().signal } = options
-  const name = formatReference(withDefaultTag(reference))
-  const { descriptor } = await store.find(name)
+  const found = await findLocal(store, await store.images(), text)
+  const descriptor = found.manifest ?? found.descriptor
   const read = async (wanted: Descriptor) => {
     await lease.keep({ blobs: [wanted.digest] })
     return await store.readSmall(wanted)
@@ -57,7 +60,7 @@ async function prepareLeased(
   if (image.config === undefined) {
     throw new DrayError(
       'IMAGE_CONFIG_INVALID',
-      `${name} is an artifact of type ${image.manifest.config.mediaType}: it can't be run`,
+      `${text} is an artifact of type ${image.manifest.config.mediaType}: it can't be run`,
     )
   }
   await keepImage(lease, image)

@@ -26,6 +26,25 @@ describe('images and containers', () => {
   })
 })
 
+describe('an image without being named', () => {
+  it('is run, made a container of, tagged, inspected and removed by its id', async () => {
+    const id = await ok('inspect', '-f', '{{.ConfigDigest}}', 'busybox:1')
+    const short = id.slice('sha256:'.length, 19)
+    for (const each of [id, short]) {
+      assert.equal(await ok('run', '--rm', '--network', 'none', each, 'echo', 'by id'), 'by id')
+      assert.equal(await ok('inspect', '-f', '{{.ConfigDigest}}', each), id)
+    }
+    const container = await ok('create', '--network', 'none', short, 'true')
+    await ok('rm', container)
+    await ok('tag', short, 'named:1')
+    assert.equal(await ok('rmi', 'named:1'), 'Untagged: docker.io/library/named:1')
+    const pulled = await store.dray('run', '--rm', '--pull', 'always', id)
+    assert.deepEqual([pulled.code, /an id/.test(pulled.stderr)], [125, true])
+    const other = await store.dray('run', '--rm', `sha256:${'0'.repeat(64)}`)
+    assert.match(other.stderr, /no image .* in the local store/)
+  })
+})
+
 describe('a store with damaged layers', () => {
   it('is found out by system check, and mended from its blobs when that is wanted', async () => {
     assert.equal(await ok('run', '--rm', '--network', 'none', 'busybox:1', 'echo', 'in'), 'in')

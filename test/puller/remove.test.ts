@@ -4,7 +4,6 @@ import { describe, it, type TestContext } from 'node:test'
 import { describe as describeBytes } from '#oci/descriptor.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { parseReference } from '#oci/reference.ts'
-import { findLocal } from '#puller/image/find-local.ts'
 import { openStore, removeImage, tagImage } from '#puller/index.ts'
 import { placeImage } from '../support/placed-image.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
@@ -68,21 +67,6 @@ describe('tagImage', () => {
       `sha256:${'0'.repeat(64)}`,
     ])
       await assert.rejects(tag(image, 'new:1'), { code: 'IMAGE_UNKNOWN' })
-  })
-})
-
-describe('findLocal', () => {
-  it('asks for more digits when several digests begin alike', () => {
-    const images = Array.from({ length: 17 }, (_, number) => ({
-      name: undefined,
-      descriptor: describeBytes(MEDIA_TYPE.ociManifest, Buffer.from(String(number))),
-    }))
-    const find = (digits: string) => findLocal(images, digits).descriptor.digest
-    const first = images.map(({ descriptor }) => descriptor.digest['sha256:'.length] ?? '')
-    const shared = first.find((digit, at) => first.indexOf(digit) < at) ?? ''
-    assert.throws(() => find(shared), { code: 'USAGE', message: /more digits/ })
-    for (const { descriptor } of images)
-      assert.equal(find(descriptor.digest.slice('sha256:'.length, 30)), descriptor.digest)
   })
 })
 
