@@ -31,7 +31,8 @@ export interface ContainerFlags extends HealthFlags {
   readonly readOnly?: true
   readonly device: readonly string[]
   readonly gpus?: string
-  readonly network?: string
+  readonly network: readonly string[]
+  readonly ip?: string
   readonly networkAlias: readonly string[]
   readonly publish: readonly string[]
   readonly publishAll?: true
@@ -115,11 +116,12 @@ export const FLAGS: readonly Option[] = [
   ),
   one('--gpus <gpus>', 'all, a number, or device=0,1: the same as --device nvidia.com/gpu=...'),
 
-  one(
+  many(
     '--network <network>',
-    'bridge, none, host, container:NAME, or a network by its name (default: bridge where the host can, else none)',
+    'bridge, none, host, container:NAME, or a network: NAME or NAME:ip=ADDRESS,alias=NAME (default: bridge where the host can, else none)',
   ),
-  many('--network-alias <name>', 'one more name on its network'),
+  many('--network-alias <name>', 'one more name on its networks'),
+  one('--ip <address>', 'its address on its network (default: one that is free)'),
   many('-p, --publish <[[ip:]host:]port[/udp]>', 'a port of the host that leads to one inside'),
   one('-P, --publish-all', 'publish what the image exposes, at ports that are free'),
   many('--expose <port[/udp]>', 'a port that -P publishes, too'),

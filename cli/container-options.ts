@@ -33,8 +33,10 @@ export async function containerOptions(
     groups: flags.groupAdd,
     init: flags.init,
     hostname: flags.hostname,
-    network: flags.network ?? (await parse.defaultNetwork(process.env.PATH)),
-    networkAliases: flags.networkAlias,
+    ...parse.parseNetworks(
+      flags.network.length > 0 ? flags.network : [await parse.defaultNetwork(process.env.PATH)],
+      { ip: flags.ip, aliases: flags.networkAlias },
+    ),
     ports: flags.publish.flatMap(parse.parsePort),
     publishAll: flags.publishAll,
     exposedPorts: flags.expose.map((port) => (port.includes('/') ? port : `${port}/tcp`)),

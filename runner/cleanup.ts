@@ -142,7 +142,7 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
 async function takeOffNetwork({ id, paths }: Claim): Promise<void> {
   if (!existsSync(paths.network)) return
   const { disconnect } = await import('./network/connect.ts')
-  await disconnect(rootOf(paths), id, paths)
+  await disconnect({ root: rootOf(paths), id, paths, searchPath: undefined })
 }
 
 async function unmountUnder(claim: Claim): Promise<void> {

@@ -4,7 +4,7 @@ import type { Healthcheck } from '#oci/image-config.ts'
 import type { Seccomp } from '#oci/runtime-spec.ts'
 import { checkUserNamespace } from './userns/check.ts'
 import type { IdMap, WantedIds } from './userns/id-map.ts'
-import type { PortMapping } from './network/model.ts'
+import type { Attachment, PortMapping } from './network/model.ts'
 
 /** A directory or file of the host that is seen inside. */
 export interface Volume {
@@ -93,8 +93,8 @@ export interface ContainerOptions {
    * container's. Anything else is the name of a network, `bridge` for the default one.
    */
   readonly network?: string | undefined
-  /** More names that containers of the network find it by. */
-  readonly networkAliases?: readonly string[] | undefined
+  /** All networks, when {@link network} is the name of one: it is the first of them. Default: that one alone. */
+  readonly networks?: readonly Attachment[] | undefined
   readonly ports?: readonly PortMapping[] | undefined
   /** `80/tcp`, besides those of the image. */
   readonly exposedPorts?: readonly string[] | undefined

@@ -5,6 +5,7 @@ import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
+import { networkConnectCommand, networkDisconnectCommand } from './network-guests.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface CreateOptions extends StoreOptions {
@@ -16,7 +17,9 @@ interface CreateOptions extends StoreOptions {
 }
 
 export function networkCommand(): Command {
-  const command = new Command('network').description('Make, list and remove networks of containers')
+  const command = new Command('network').description(
+    'Make, list and remove networks, and put containers on them',
+  )
   command.addCommand(
     withExamples(
       withStoreOptions(
@@ -71,6 +74,8 @@ export function networkCommand(): Command {
       [['dray network prune', 'all but those that a container is to be on']],
     ).action(prune),
   )
+  command.addCommand(networkConnectCommand())
+  command.addCommand(networkDisconnectCommand())
   return command
 }
 
@@ -108,8 +113,12 @@ async function inspect(
   options: StoreOptions & { readonly format?: string },
 ): Promise<void> {
   const { findNetwork } = await import('#runner/network/store.ts')
+  const { describeGuests } = await import('#runner/network/describe.ts')
   const { root } = runnerContext(options)
-  await inspectEach(names, options.format, async (name) => facts(await findNetwork(root, name)))
+  await inspectEach(names, options.format, async (name) => {
+    const network = await findNetwork(root, name)
+    return { ...facts(network), Containers: describeGuests(root, network) }
+  })
 }
 
 async function remove(names: readonly string[], options: StoreOptions): Promise<void> {

@@ -1,3 +1,4 @@
+import { attachmentsOf } from '#runner/network/attachments.ts'
 import { labelsOf, type Seen } from '#runner/containers/filter.ts'
 import type { ContainerState } from '#runner/containers/state.ts'
 import { commandLine } from '#runner/spec.ts'
@@ -32,7 +33,11 @@ export function containerRow(
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
     Mounts: (record.options.volumes ?? []).map(({ hostPath }) => hostPath).join(','),
-    Networks: record.options.network ?? 'none',
+    Networks:
+      attachmentsOf(record.options)
+        .map(({ name }) => name)
+        .join(',') ||
+      (record.options.network ?? 'none'),
     Pid: state.pid ?? 0,
   }
 }

@@ -29,12 +29,11 @@ export function overlaps(a: string, b: string): boolean {
 
 /** The host's address on a subnet: the one that is given, or the first. @throws USAGE */
 export function gatewayOf(subnet: string, gateway: string | undefined): string {
-  const { first, size, bits, text } = parseSubnet(subnet)
+  const { first, bits, text } = parseSubnet(subnet)
   if (bits < 8 || bits > 30)
     throw new DrayError('USAGE', `a subnet of /${bits} has no use: take /8 to /30`)
   if (gateway === undefined) return toAddress(first + 1)
-  const number = isIPv4(gateway) ? toNumber(gateway) : -1
-  if (number > first && number < first + size - 1) return gateway
+  if (isHostAddress(subnet, gateway)) return gateway
   throw new DrayError('USAGE', `the gateway ${gateway} is no address of ${text}`)
 }
 
@@ -42,6 +41,13 @@ export function gatewayOf(subnet: string, gateway: string | undefined): string {
 export function* hostAddresses(subnet: string): Generator<string> {
   const { first, size } = parseSubnet(subnet)
   for (let number = first + 1; number < first + size - 1; number++) yield toAddress(number)
+}
+
+/** Whether a container may have an address, as far as the subnet goes. */
+export function isHostAddress(subnet: string, address: string): boolean {
+  const { first, size } = parseSubnet(subnet)
+  const number = isIPv4(address) ? toNumber(address) : -1
+  return number > first && number < first + size - 1
 }
 
 function toNumber(address: string): number {

@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ContainerPaths, containerPaths, containersDir, isContainerId } from '../layout.ts'
-import type { Connection, NetworkRecord } from './model.ts'
+import type { Connection, Link, NetworkRecord } from './model.ts'
 
 /** Where ip(8) looks for network namespaces by name. */
 export const NAMESPACES = '/run/netns'
@@ -11,7 +11,7 @@ export function namespacePath({ namespace }: Pick<Connection, 'namespace'>): str
   return join(NAMESPACES, namespace)
 }
 
-/** What a container has on a network; undefined when it is on none. */
+/** What a container has on its networks; undefined when it has no network of its own. */
 export function readConnection(paths: ContainerPaths): Connection | undefined {
   try {
     return JSON.parse(readFileSync(paths.network, 'utf8')) as Connection
@@ -20,15 +20,22 @@ export function readConnection(paths: ContainerPaths): Connection | undefined {
   }
 }
 
+/** Writes down what a container has, at once or not at all. */
+export function writeConnection(paths: ContainerPaths, connection: Connection): void {
+  const temporary = `${paths.network}.new`
+  writeFileSync(temporary, JSON.stringify(connection), { mode: 0o600 })
+  renameSync(temporary, paths.network)
+}
+
 /** The containers that are on a network now, or were when they were cut off. */
 export function connectionsOn(
   root: string,
   network: NetworkRecord,
-): { readonly id: string; readonly connection: Connection }[] {
+): { readonly id: string; readonly link: Link }[] {
   const containers = containersDir(root)
   return idsIn(containers).flatMap((id) => {
-    const connection = readConnection(containerPaths(containers, id))
-    return connection?.network.id === network.id ? [{ id, connection }] : []
+    const links = readConnection(containerPaths(containers, id))?.links ?? []
+    return links.filter((link) => link.network.id === network.id).map((link) => ({ id, link }))
   })
 }
 

@@ -3,19 +3,37 @@ import { join } from 'node:path'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { exclusively } from '../file-lock.ts'
 import { containerPaths, containersDir } from '../layout.ts'
-import { hostAddresses } from './address.ts'
+import { hostAddresses, isHostAddress } from './address.ts'
 import type { NetworkRecord } from './model.ts'
 import { leasesDir } from './store.ts'
 
-/** Gives a container an address of a network, each to one: a symlink that names it. @throws RUN_FAILED when there is none */
-export function takeAddress(root: string, network: NetworkRecord, id: string): string {
-  const dir = leasesDir(root, network.name)
+/**
+ * Gives a container an address of a network, each to one: a symlink that names it.
+ *
+ * @param wanted default: the first that is free
+ * @throws RUN_FAILED when there is none, or it is taken; USAGE when it is none of the network
+ */
+export function takeAddress(
+  root: string,
+  network: NetworkRecord,
+  id: string,
+  wanted?: string,
+): string {
+  const { name, subnet, gateway } = network
+  if (wanted !== undefined && (wanted === gateway || !isHostAddress(subnet, wanted))) {
+    throw new DrayError(
+      'USAGE',
+      `${wanted} is no address for containers of network ${name} (${subnet})`,
+    )
+  }
+  const dir = leasesDir(root, name)
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   return exclusively(join(dir, '.lock'), () => {
-    for (const address of hostAddresses(network.subnet)) {
-      if (address !== network.gateway && take(root, join(dir, address), id)) return address
+    for (const address of wanted === undefined ? hostAddresses(subnet) : [wanted]) {
+      if (address !== gateway && take(root, join(dir, address), id)) return address
     }
-    throw new DrayError('RUN_FAILED', `all addresses of network ${network.name} are taken`)
+    const which = wanted === undefined ? 'all addresses' : `address ${wanted}`
+    throw new DrayError('RUN_FAILED', `${which} of network ${name} taken by other containers`)
   })
 }
 

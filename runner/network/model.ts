@@ -30,12 +30,31 @@ export interface PortMapping {
   readonly protocol: 'tcp' | 'udp'
 }
 
-/** What a container has on a network while it runs, written down before it is set up. */
+/** What a container is to have on a network. */
+export interface Attachment {
+  /** Of the network. */
+  readonly name: string
+  /** More names that containers of the network find it by. */
+  readonly aliases: readonly string[]
+  /** Default: one that is free. */
+  readonly ip?: string | undefined
+}
+
+/** What a container has on its networks while it runs, written down before it is set up. */
 export interface Connection {
   /** Name of the network namespace, in /run/netns. */
   readonly namespace: string
+  readonly links: readonly Link[]
+  readonly ports: readonly PortMapping[]
+}
+
+/** What a container has on one network. */
+export interface Link {
   readonly network: NetworkRecord
   readonly address: string
-  readonly ports: readonly PortMapping[]
+  /** The first is the container's own. */
   readonly names: readonly string[]
+  /** The interfaces, in the container and on the host. */
+  readonly inside: string
+  readonly outside: string
 }

@@ -4,15 +4,16 @@ import { imagePorts } from '../containers/image.ts'
 import { findContainer } from '../containers/find.ts'
 import type { RunnerContext } from '../context.ts'
 import type { Surroundings } from '../etc-files.ts'
-import type { ContainerOptions } from '../options.ts'
 import type { Claim, ContainerRecord } from '../record.ts'
 import { hostnameOf } from '../spec.ts'
 import { idMapOf } from '../userns/resolve.ts'
 import { requireRunning } from '../verbs/kill.ts'
+import { attachmentsOf } from './attachments.ts'
 import { connect } from './connect.ts'
 import { namespacePath } from './connections.ts'
 import { SEARCH_DOMAIN } from './dns.ts'
-import type { PortMapping } from './model.ts'
+import { mainLink } from './links.ts'
+import type { Connection, PortMapping } from './model.ts'
 import { type Reservation, reservePorts } from './reserve.ts'
 import { findNetwork } from './store.ts'
 
@@ -26,7 +27,7 @@ export interface NetworkSetup {
 }
 
 /**
- * Puts a container that is about to start on the network that its options name.
+ * Puts a container that is about to start on the networks that its options name.
  *
  * @throws NETWORK_UNKNOWN, NETWORK_FAILED, PORT_TAKEN, CONTAINER_UNKNOWN, CONTAINER_STATE
  */
@@ -35,7 +36,7 @@ export async function setUpNetwork(
   record: ContainerRecord,
   context: RunnerContext,
 ): Promise<NetworkSetup> {
-  const { network: mode = 'none', networkAliases = [] } = record.options
+  const { network: mode = 'none' } = record.options
   if (mode === 'none' || mode === 'host') return { around: {} }
   const { root } = context
   const searchPath = context.hostEnv.PATH
@@ -49,32 +50,47 @@ export async function setUpNetwork(
   if (isInUserNamespace()) {
     throw new DrayError('NETWORK_FAILED', `network ${mode} is a bridge, which only root can make`)
   }
-  const network = await findNetwork(root, mode)
+  const wanted = await Promise.all(
+    attachmentsOf(record.options).map(async (attachment) => ({
+      network: await findNetwork(root, attachment.name),
+      attachment,
+      names: namesOf(record),
+    })),
+  )
   const reservation = await reservePorts(portsOf(record))
   try {
-    const names = [record.name, record.id.slice(0, 12), ...networkAliases]
-    const { ports } = reservation
-    const connection = await connect({ id: claim.id, paths: claim.paths, names }, network, {
-      root,
-      ports,
-      searchPath,
+    const guest = { root, id: claim.id, paths: claim.paths, searchPath }
+    const connection = await connect(guest, wanted, {
+      ports: reservation.ports,
       userNamespace: idMapOf(record.options) && claim.paths.userNamespace,
     })
-    const hostname = hostnameOf(record.id, record.options)
-    return {
-      path: namespacePath(connection),
-      reservation,
-      around: {
-        addresses: [connection.address],
-        hostNames: hostname === record.name ? [hostname] : [hostname, record.name],
-        gateway: network.gateway,
-        isIsolated: true,
-        ...(network.hasNames && { nameservers: [network.gateway], searchDomains: [SEARCH_DOMAIN] }),
-      },
-    }
+    const path = namespacePath(connection)
+    return { path, reservation, around: aroundOf(record, connection) }
   } catch (error) {
     reservation.release()
     throw error
+  }
+}
+
+/** What a container is called on its networks, without aliases. */
+export function namesOf({ name, id }: ContainerRecord): string[] {
+  return [name, id.slice(0, 12)]
+}
+
+/** What a container's files in /etc say of its networks. */
+export function aroundOf(record: ContainerRecord, connection: Connection): Surroundings {
+  const hostname = hostnameOf(record.id, record.options)
+  const { links } = connection
+  const named = links.filter(({ network }) => network.hasNames)
+  return {
+    addresses: links.map(({ address }) => address),
+    hostNames: hostname === record.name ? [hostname] : [hostname, record.name],
+    gateway: mainLink(connection)?.network.gateway,
+    isIsolated: true,
+    ...(named.length > 0 && {
+      nameservers: named.map(({ network }) => network.gateway),
+      searchDomains: [SEARCH_DOMAIN],
+    }),
   }
 }
 
@@ -94,9 +110,4 @@ function exposedPort(text: string, named: readonly PortMapping[]): PortMapping[]
     (port) => port.containerPort === containerPort && port.protocol === protocol,
   )
   return match === null || isNamed ? [] : [{ hostPort: 0, containerPort, protocol }]
-}
-
-/** Whether an option names a network, and no way to have none of one's own. */
-export function isNetworkName(mode: ContainerOptions['network']): mode is string {
-  return mode !== undefined && mode !== 'none' && mode !== 'host' && !mode.startsWith('container:')
 }

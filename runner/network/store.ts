@@ -7,6 +7,7 @@ import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import { listContainers } from '../containers/find.ts'
+import { attachmentsOf } from './attachments.ts'
 import { gatewayOf, overlaps, parseSubnet } from './address.ts'
 import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
 
@@ -84,7 +85,9 @@ export async function listNetworks(root: string): Promise<NetworkRecord[]> {
 export async function removeNetwork(root: string, name: string): Promise<NetworkRecord> {
   const network = await findNetwork(root, name)
   if (name === DEFAULT_NETWORK) throw new DrayError('USAGE', 'the default network always exists')
-  const users = (await listContainers(root)).filter(({ record }) => record.options.network === name)
+  const users = (await listContainers(root)).filter(({ record }) =>
+    attachmentsOf(record.options).some((attachment) => attachment.name === name),
+  )
   if (users.length > 0) {
     const names = users.map(({ record }) => record.name).join(', ')
     throw new DrayError(

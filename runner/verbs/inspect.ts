@@ -5,6 +5,7 @@ import { type Container, type ContainerState, isRunning, readState } from '../co
 import { mergedHealthcheck } from '../health/check.ts'
 import type { Health } from '../health/health.ts'
 import { DEFAULT_LOG } from '../monitor/conmon.ts'
+import { describeConnection } from '../network/describe.ts'
 import { commandLine, hostnameOf } from '../spec.ts'
 import type { ContainerOptions, Volume } from '../options.ts'
 import { idMapOf } from '../userns/resolve.ts'
@@ -67,6 +68,7 @@ export function describeContainer(
       ExposedPorts: Object.fromEntries(imagePorts(config).map((port) => [port, {}])),
     },
     HostConfig: describeHostConfig(options),
+    NetworkSettings: describeConnection(paths),
   }
 }
 

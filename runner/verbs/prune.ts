@@ -1,5 +1,6 @@
 import { errorMessage } from '#oci/error.ts'
 import { readState } from '../containers/state.ts'
+import { attachmentsOf } from '../network/attachments.ts'
 import { takeDownUnused } from '../network/bridge.ts'
 import { listNetworks, removeNetwork, DEFAULT_NETWORK } from '../network/store.ts'
 import { listVolumes, removeVolume, volumesInUse } from '../volumes/store.ts'
@@ -33,7 +34,9 @@ export async function pruneContainers(root: string, onTrouble: OnTrouble): Promi
 /** Removes networks that no container is to be on. */
 export async function pruneNetworks(root: string, onTrouble: OnTrouble): Promise<string[]> {
   const used = new Set(
-    (await listSeen(root, { all: true })).map(({ container }) => container.record.options.network),
+    (await listSeen(root, { all: true })).flatMap(({ container }) =>
+      attachmentsOf(container.record.options).map(({ name }) => name),
+    ),
   )
   const unused = (await listNetworks(root)).filter(({ name }) => !used.has(name))
   const removed = await removeEach(unused, onTrouble, async (network) => {

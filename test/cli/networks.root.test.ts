@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { containerStore } from '../support/container-store.ts'
 
 const store = containerStore()
@@ -10,8 +11,98 @@ const bridgeOf = (network: string) => ok('network', 'inspect', '-f', '{{.Interfa
 const isThere = (bridge: string) => existsSync(`/sys/class/net/${bridge}`)
 
 /** As C libraries do: aardvark-dns doesn't listen for a moment whenever a container comes or goes. */
-const PATIENT_LOOK_UP =
-  'for i in 1 2 3 4 5; do busybox nslookup all && exit; sleep 0.2; done; exit 1'
+const lookUp = (name: string) =>
+  `for i in 1 2 3 4 5 6 7 8; do busybox nslookup ${name} && exit; sleep 0.3; done; exit 1`
+
+/** As soon as somebody answers. */
+async function fetchText(url: string): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await (await fetch(url, { headers: { connection: 'close' } })).text()
+    } catch (error) {
+      if (attempt === 100) throw error
+      await delay(50)
+    }
+  }
+}
+
+describe('a container on several networks', () => {
+  it('has an address on each, by the names it has there, and the ports by the first', async () => {
+    await ok('network', 'create', '--subnet', '10.203.1.0/24', 'front')
+    await ok('network', 'create', '--subnet', '10.203.2.0/24', '--internal', 'back')
+    const front = [
+      '--network',
+      'front:ip=10.203.1.50,alias=site',
+      '--network',
+      'name=back,alias=api',
+    ] as const
+    const serve = 'mkdir /www; echo hello >/www/index.html; exec busybox httpd -f -p 80 -h /www'
+    await ok(
+      'run',
+      '-d',
+      '--name',
+      'web',
+      ...front,
+      '-p',
+      '127.0.0.1::80',
+      'busybox:1',
+      'sh',
+      '-c',
+      serve,
+    )
+    assert.equal(await store.inspect('web', '{{.NetworkSettings.IPAddress}}'), '10.203.1.50')
+    const look = (network: string, name: string) =>
+      ok('run', '--rm', '--network', network, 'busybox:1', 'sh', '-c', lookUp(name))
+    assert.match(await look('front', 'site'), /10\.203\.1\.50/)
+    assert.match(await look('back', 'api'), /10\.203\.2\.2/)
+    await ok('run', '-d', '--name', 'store', '--network', 'back', 'busybox:1', 'sleep', '1000')
+    assert.match(await ok('exec', 'web', 'sh', '-c', lookUp('store')), /10\.203\.2\./)
+    await ok('rm', '-f', 'store')
+    const port = (await ok('port', 'web', '80')).split(':')[1]
+    assert.equal(await fetchText(`http://127.0.0.1:${port}/`), 'hello\n')
+    const [guest] = Object.values(
+      JSON.parse(await ok('network', 'inspect', '-f', '{{json .Containers}}', 'back')),
+    )
+    assert.equal((guest as { Name: string }).Name, 'web')
+  })
+
+  it('comes to one and leaves one while it runs, and its ports go with it', async () => {
+    const port = (await ok('port', 'web', '80')).split(':')[1]
+    await ok('network', 'create', '--subnet', '10.203.3.0/24', 'later')
+    await ok('network', 'connect', '--ip', '10.203.3.7', '--alias', 'late', 'later', 'web')
+    const look = `${lookUp('late')}`
+    assert.match(
+      await ok('run', '--rm', '--network', 'later', 'busybox:1', 'sh', '-c', look),
+      /10\.203\.3\.7/,
+    )
+    await ok('network', 'disconnect', 'front', 'web')
+    assert.equal(isThere(await bridgeOf('front')), false)
+    const routes = await ok('exec', 'web', 'ip', 'route')
+    assert.match(routes, /^default via 10\.203\.3\.1 dev eth2/m)
+    assert.doesNotMatch(routes, /10\.203\.1\./)
+    assert.equal(await fetchText(`http://127.0.0.1:${port}/`), 'hello\n')
+    assert.match(await ok('exec', 'web', 'cat', '/etc/hosts'), /^10\.203\.3\.7\t/m)
+    await ok('restart', '-t', '0', 'web')
+    assert.equal(
+      await store.inspect('web', '{{.NetworkSettings.Networks.later.IPAddress}}'),
+      '10.203.3.7',
+    )
+    assert.equal((await store.dray('network', 'rm', 'later')).code, 1)
+    await ok('rm', '-f', 'web')
+    await ok('network', 'rm', 'front', 'back', 'later')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  it('gets no address that another has, or that the network lacks', async () => {
+    await ok('network', 'create', '--subnet', '10.203.4.0/24', 'one')
+    await ok('create', '--name', 'waits', '--network', 'one', '--ip', '10.203.4.1', 'busybox:1')
+    const { code, stderr } = await store.dray('start', 'waits')
+    assert.equal(code, 1)
+    assert.match(stderr, /10\.203\.4\.1 is no address for containers/)
+    await ok('rm', 'waits')
+    await ok('network', 'rm', 'one')
+  })
+})
 
 describe('what the host has of a network', () => {
   it('is there as long as a container is on it', async () => {
@@ -35,7 +126,7 @@ describe('what the host has of a network', () => {
     const args = ['--rm', '--network', 'busy', '--network-alias', 'all', 'busybox:1']
     const rounds = Array.from({ length: 3 }, async () => {
       for (let round = 0; round < 2; round++) {
-        await ok('run', ...args, 'sh', '-c', PATIENT_LOOK_UP)
+        await ok('run', ...args, 'sh', '-c', lookUp('all'))
       }
     })
     await Promise.all(rounds)

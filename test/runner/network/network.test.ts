@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { hostsText, resolverText } from '#runner/etc-files.ts'
 import { gatewayOf, hostAddresses, overlaps, parseSubnet } from '#runner/network/address.ts'
 import { takeAddress, dropAddress } from '#runner/network/leases.ts'
+import { parseNetworks } from '#runner/network/attachments.ts'
 import { formatPort, parsePort } from '#runner/network/ports.ts'
 import { reservePorts } from '#runner/network/reserve.ts'
 import { createNetwork, findNetwork, listNetworks, removeNetwork } from '#runner/network/store.ts'
@@ -36,6 +37,45 @@ describe('a port', () => {
     assert.ok((first.ports[0]?.hostPort ?? 0) > 0)
     await assert.rejects(reservePorts(first.ports), { code: 'PORT_TAKEN' })
     first.release()
+  })
+})
+
+describe('what is typed of networks', () => {
+  const parse = (texts: string[], beside = {}) => parseNetworks(texts, beside)
+
+  it('is a mode, a name, or names with addresses and aliases', () => {
+    assert.deepEqual(parse(['host']), { network: 'host' })
+    assert.deepEqual(parse(['container:x']), { network: 'container:x' })
+    const web = { name: 'web', ip: '10.1.2.3', aliases: ['a', 'b'] }
+    for (const text of [
+      'web:ip=10.1.2.3,alias=a,alias=b',
+      'name=web,alias=a,ip=10.1.2.3,alias=b',
+    ]) {
+      assert.deepEqual(parse([text]), { network: 'web', networks: [web] })
+    }
+    const beside = { ip: '10.1.2.3', aliases: ['a', 'b'] }
+    assert.deepEqual(parse(['web'], beside), { network: 'web', networks: [web] })
+    assert.deepEqual(
+      parse(['web', 'db']).networks?.map(({ name }) => name),
+      ['web', 'db'],
+    )
+  })
+
+  for (const texts of [
+    ['host', 'web'],
+    ['web', 'web'],
+    ['web:ip=x'],
+    ['web:x=y'],
+    ['web:ip=::1'],
+  ]) {
+    it(`is refused as ${texts.join(' ')}`, () => {
+      assert.throws(() => parse(texts), { code: 'USAGE' })
+    })
+  }
+
+  it('has one address for one network', () => {
+    assert.throws(() => parse(['a', 'b'], { ip: '10.1.2.3' }), { code: 'USAGE' })
+    assert.throws(() => parse(['none'], { ip: '10.1.2.3' }), { code: 'USAGE' })
   })
 })
 

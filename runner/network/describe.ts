@@ -1,0 +1,54 @@
+import type { ContainerPaths } from '../layout.ts'
+import { parseSubnet } from './address.ts'
+import { connectionsOn, readConnection } from './connections.ts'
+import { mainLink } from './links.ts'
+import type { Connection, Link, NetworkRecord } from './model.ts'
+
+/** What a container has on its networks now, in the words of docker's `inspect`. */
+export function describeConnection(paths: ContainerPaths) {
+  const connection = readConnection(paths)
+  const main = connection && mainLink(connection)
+  return {
+    SandboxKey: connection === undefined ? '' : `/run/netns/${connection.namespace}`,
+    IPAddress: main?.address ?? '',
+    Gateway: main?.network.gateway ?? '',
+    Ports: portsOf(connection),
+    Networks: Object.fromEntries(
+      (connection?.links ?? []).map((link) => [link.network.name, describeLink(link)]),
+    ),
+  }
+}
+
+function describeLink({ network, address, names, inside }: Link) {
+  return {
+    NetworkID: network.id,
+    Aliases: names,
+    IPAddress: address,
+    IPPrefixLen: parseSubnet(network.subnet).bits,
+    Gateway: network.gateway,
+    Interface: inside,
+  }
+}
+
+function portsOf(connection: Connection | undefined) {
+  const ports: Record<string, { HostIp: string; HostPort: string }[]> = {}
+  for (const { hostIp, hostPort, containerPort, protocol } of connection?.ports ?? []) {
+    const key = `${containerPort}/${protocol}`
+    ports[key] = [...(ports[key] ?? []), { HostIp: hostIp ?? '0.0.0.0', HostPort: `${hostPort}` }]
+  }
+  return ports
+}
+
+/** The containers that are on a network now, by id. */
+export function describeGuests(root: string, network: NetworkRecord) {
+  return Object.fromEntries(
+    connectionsOn(root, network).map(({ id, link: { names, address } }) => [
+      id,
+      {
+        Name: names[0],
+        IPv4Address: `${address}/${parseSubnet(network.subnet).bits}`,
+        Aliases: names.slice(1),
+      },
+    ]),
+  )
+}

@@ -1,0 +1,113 @@
+import { parseSubnet } from './address.ts'
+import { enterNetwork, leaveNetwork } from './bridge.ts'
+import { writeConnection } from './connections.ts'
+import { dropAddress, takeAddress } from './leases.ts'
+import type { Attachment, Connection, Link, NetworkRecord } from './model.ts'
+import { portRules } from './rules.ts'
+import { ip, nft } from './tools.ts'
+import type { ContainerPaths } from '../layout.ts'
+
+/** A container that comes to a network, or leaves it. */
+export interface Guest {
+  readonly root: string
+  readonly id: string
+  readonly paths: ContainerPaths
+  readonly searchPath: string | undefined
+}
+
+/** A network and what a container is to have on it. */
+export interface Wanted {
+  readonly network: NetworkRecord
+  readonly attachment: Attachment
+  /** The container's own names; the first is its name. */
+  readonly names: readonly string[]
+}
+
+/**
+ * Gives a container an address on a network, written down before anything is done, and puts the network up.
+ *
+ * @returns its connection with the new link, which has no interface yet: {@link plug}
+ * @throws NETWORK_FAILED
+ */
+export async function enter(
+  guest: Guest,
+  connection: Connection,
+  { network, attachment, names }: Wanted,
+): Promise<Connection> {
+  const { root, id, paths, searchPath } = guest
+  const slot = freeSlot(connection)
+  const link: Link = {
+    network,
+    address: takeAddress(root, network, id, attachment.ip),
+    names: [...names, ...attachment.aliases],
+    inside: `eth${slot}`,
+    // An interface's name has 15 characters at most.
+    outside: `ve${id.slice(0, 11)}${slot.toString(36)}`,
+  }
+  const next = { ...connection, links: [...connection.links, link] }
+  await enterNetwork(root, network, searchPath, async () => writeConnection(paths, next))
+  return next
+}
+
+/** Makes the pair of interfaces of a link, one end on the bridge and one in the namespace. @throws NETWORK_FAILED */
+export async function plug(guest: Guest, namespace: string, link: Link): Promise<void> {
+  const { network, inside, outside, address } = link
+  await ip(
+    guest.searchPath,
+    [],
+    [
+      `link add ${outside} type veth peer name ${inside} netns ${namespace}`,
+      `link set ${outside} master ${network.interface} up`,
+    ],
+  )
+  await ip(
+    guest.searchPath,
+    ['-n', namespace],
+    [
+      'link set lo up',
+      `address add ${address}/${parseSubnet(network.subnet).bits} dev ${inside}`,
+      `link set ${inside} up`,
+    ],
+  )
+}
+
+/** Takes a container off a network. What is gone already is no error. @returns its connection without the link */
+export async function leave(guest: Guest, connection: Connection, link: Link): Promise<Connection> {
+  const { root, id, paths } = guest
+  // The kernel takes the interfaces away with the namespace, after a while; the name is wanted again at once.
+  await ip(undefined, [], [`link delete ${link.outside}`]).catch(() => undefined)
+  dropAddress(root, link.network, link.address, id)
+  const next = { ...connection, links: connection.links.filter((other) => other !== link) }
+  await leaveNetwork(root, link.network, id, async () => writeConnection(paths, next))
+  return next
+}
+
+/** The link that leads outside, and that ports of the host lead to: the first that can. */
+export function mainLink({ links }: Connection): Link | undefined {
+  return links.find(({ network }) => !network.isInternal) ?? links[0]
+}
+
+/** Has the way out, and the ports of the host, lead by the main link. @throws NETWORK_FAILED */
+export async function leadByMainLink(guest: Guest, connection: Connection): Promise<void> {
+  const link = mainLink(connection)
+  if (link === undefined) return
+  const { namespace, ports } = connection
+  if (!link.network.isInternal) {
+    const route = `route replace default via ${link.network.gateway}`
+    await ip(guest.searchPath, ['-n', namespace], [route])
+  }
+  if (ports.length > 0) await nft(guest.searchPath, portRules('add', ports, link.address))
+}
+
+/** Takes away what leads ports of the host to a container, if it is there. */
+export async function dropPorts({ ports }: Connection): Promise<void> {
+  for (const port of ports)
+    await nft(undefined, portRules('delete', [port], '')).catch(() => undefined)
+}
+
+function freeSlot({ links }: Connection): number {
+  const taken = links.map(({ inside }) => inside)
+  let slot = 0
+  while (taken.includes(`eth${slot}`)) slot++
+  return slot
+}
