@@ -89,7 +89,8 @@ export function aroundOf(record: ContainerRecord, connection: Connection): Surro
     isIsolated: true,
     ...(named.length > 0 && {
       nameservers: named.map(({ network }) => network.gateway),
-      searchDomains: [SEARCH_DOMAIN],
+      // aardvark-dns 1.4 finds names of a second network only without its domain.
+      searchDomains: [links.length > 1 ? '.' : SEARCH_DOMAIN],
     }),
   }
 }
