@@ -2,6 +2,7 @@
  * Builds what users run, from the sources that tests and tools run: `node scripts/build.ts [OUT]`.
  *
  *     dist/cli/main.js                  the program; bin/dray starts it
+ *     dist/puller/library.js            `dray/puller` for other programs; scripts/declarations.ts writes its types
  *     dist/puller/worker.js             the thread that unpacks layers
  *     dist/registry/password-worker.js  the thread that checks passwords
  *     dist/chunks/*.js                  what they share, and what a command imports when it needs it
@@ -15,7 +16,12 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } f
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { build, type OutputFile, type Plugin } from 'esbuild'
 
-const ENTRY_POINTS = ['cli/main.ts', 'puller/worker.ts', 'registry/password-worker.ts']
+const ENTRY_POINTS = [
+  'cli/main.ts',
+  'puller/library.ts',
+  'puller/worker.ts',
+  'registry/password-worker.ts',
+]
 
 /** Native code can't be bundled. */
 const EXTERNAL = ['koffi']
