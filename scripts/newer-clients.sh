@@ -13,12 +13,11 @@ echo "installing newer Debian packages:$missing"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
-mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
-  sed -nE 's/^(URIs:|deb( \[[^]]*\])?)[[:space:]]+(https?:[^[:space:]]+).*/\3/p' | head -1)
+mirror=$(sh "$(dirname "$0")/debian-mirror.sh")
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
 # A mirror may be a copy whose lists have expired; their signatures are checked all the same.
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no]" \
-  "${mirror:-http://deb.debian.org/debian} forky main" >"$work/sources.list"
+  "$mirror forky main" >"$work/sources.list"
 cat >"$work/apt.conf" <<CONF
 Dir::Etc::SourceList "$work/sources.list";
 Dir::Etc::SourceParts "/dev/null";

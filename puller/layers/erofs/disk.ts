@@ -1,5 +1,3 @@
-import { crc32c } from './crc32c.ts'
-
 /**
  * The parts of EROFS's on-disk format that layers use (Linux, Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h). All
  * numbers are little-endian.
@@ -38,7 +36,6 @@ export const TYPES = {
 export type InodeType = keyof typeof TYPES
 
 const MAGIC = 0xe0f5e1e2
-const COMPAT_CHECKSUM = 0x1
 const COMPAT_MTIME = 0x2
 const INCOMPAT_CHUNKED_FILE = 0x4
 const INCOMPAT_DEVICE_TABLE = 0x8
@@ -59,11 +56,11 @@ export interface ImageHeader {
   readonly tarHash: Buffer
 }
 
-/** The bytes from SUPER_OFFSET to HEADER_END. */
+/** The bytes from SUPER_OFFSET to HEADER_END. They have no checksum: fsck.erofs 1.8 crashes on one of so small a block. */
 export function encodeHeader(header: ImageHeader): Buffer {
   const block = Buffer.alloc(BLOCK_SIZE)
   block.writeUInt32LE(MAGIC, 0)
-  block.writeUInt32LE(COMPAT_CHECKSUM | COMPAT_MTIME, 8)
+  block.writeUInt32LE(COMPAT_MTIME, 8)
   block.writeUInt8(BLOCK_BITS, 12)
   block.writeUInt16LE(header.rootNid, 14)
   block.writeBigUInt64LE(BigInt(header.inodes), 16)
@@ -76,7 +73,6 @@ export function encodeHeader(header: ImageHeader): Buffer {
   block.writeUInt16LE((SUPER_OFFSET + SUPER_SIZE) / DEVICE_SLOT_SIZE, 88)
   block.write(header.tarHash.toString('hex'), SUPER_SIZE, 64, 'latin1')
   block.writeUInt32LE(header.tarBlocks, SUPER_SIZE + 64)
-  block.writeUInt32LE(crc32c(block), 4)
   return block
 }
 

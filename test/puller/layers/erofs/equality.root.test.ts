@@ -8,7 +8,7 @@ import { compareTrees, describeTree, type TreeNode } from '../../../support/tree
 import { archive } from '../../tar/archive.ts'
 import { extractInto, scratch } from '../extraction.ts'
 import { randomLayer } from '../random-layer.ts'
-import { indexTar, withMounted } from './image.ts'
+import { checkImage, indexTar, whyNoFsck, withMounted } from './image.ts'
 
 /** Overlay looks at a whiteout's type and device number only, and at none of a directory's link counts. */
 function comparable(nodes: readonly TreeNode[]): TreeNode[] {
@@ -31,6 +31,7 @@ describe('a random layer', () => {
   it('makes the same tree as an EROFS image over its tar and as files, or is refused for both', (t) => {
     const parent = scratch(t)
     const seen = { made: 0, refused: 0 }
+    const hasFsck = whyNoFsck() === false
     fc.assert(
       fc.property(randomLayer, (parts) => {
         const tar = archive(...parts)
@@ -46,6 +47,7 @@ describe('a random layer', () => {
           const expected = comparable(describeTree(join(dir, 'files')))
           const actual = withMounted(indexed.layer, (mounted) => comparable(describeTree(mounted)))
           assert.deepEqual(compareTrees(actual, expected), [])
+          if (hasFsck && seen.made % 8 === 0) checkImage(indexed.layer)
         }
         rmSync(dir, { recursive: true })
       }),

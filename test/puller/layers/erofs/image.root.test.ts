@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import {
   closeSync,
   lstatSync,
@@ -27,7 +26,7 @@ import {
 } from '../../tar/archive.ts'
 import { scratch } from '../extraction.ts'
 import { sparseFile } from '../random-layer.ts'
-import { indexTar, withMounted } from './image.ts'
+import { checkImage, indexTar, whyNoFsck, withMounted } from './image.ts'
 
 function mounted<T>(t: TestContext, parts: readonly Buffer[], work: (dir: string) => T): T {
   return withMounted(indexTar(join(scratch(t), 'layer'), archive(...parts)).layer, work)
@@ -185,15 +184,6 @@ describe('an EROFS image over a tar', () => {
         header({ name: 'null', type: '3', major: 1, minor: 3 }),
       ),
     )
-    execFileSync('fsck.erofs', ['--extract', `--device=${layer.tar}`, layer.image])
+    checkImage(layer)
   })
 })
-
-function whyNoFsck(): string | false {
-  try {
-    const version = execFileSync('fsck.erofs', ['--version'], { encoding: 'utf8', stdio: 'pipe' })
-    return Number(/1\.(\d+)/.exec(version)?.[1]) >= 7 ? false : 'erofs-utils is older than 1.7'
-  } catch {
-    return 'erofs-utils is not installed'
-  }
-}

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -42,5 +43,20 @@ export function withMounted<T>(
     return work(layer.target)
   } finally {
     assert.ok(unmountIdle(layer.target))
+  }
+}
+
+/** Has fsck.erofs read all of an image. */
+export function checkImage({ image, tar }: LayerImage): void {
+  execFileSync('fsck.erofs', ['--extract', `--device=${tar}`, image], { stdio: 'pipe' })
+}
+
+/** False where it can. */
+export function whyNoFsck(): string | false {
+  try {
+    const version = execFileSync('fsck.erofs', ['--version'], { encoding: 'utf8', stdio: 'pipe' })
+    return Number(/1\.(\d+)/.exec(version)?.[1]) >= 7 ? false : 'erofs-utils is older than 1.7'
+  } catch {
+    return 'erofs-utils is not installed'
   }
 }
