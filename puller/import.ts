@@ -9,6 +9,7 @@ import type { LayerCompression } from './image/compression.ts'
 import { composeConfig, storeComposed } from './image/compose.ts'
 import { writeLayer } from './image/write-layer.ts'
 import { decompress } from './layers/decompress.ts'
+import { withRoom } from './store/no-room.ts'
 import type { Store } from './store/store.ts'
 import { checkedTar } from './tar/check.ts'
 import { writeTar } from './tar/writer.ts'
@@ -55,6 +56,15 @@ export async function importImage(
       'an imported image gets its digest from its content: name it by a tag',
     )
   }
+  return await withRoom(store.layout.root, () => importAs(store, source, target, options))
+}
+
+async function importAs(
+  store: Store,
+  source: ImportSource,
+  target: Reference,
+  options: ImportOptions,
+): Promise<ImportResult> {
   const { execution = {}, platform = hostPlatform(), created, compression, signal } = options
   const stage = await store.stage()
   const lease = await store.lease()

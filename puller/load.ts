@@ -11,6 +11,7 @@ import { storeImage } from './image/store-image.ts'
 import type { OnProgress } from './progress.ts'
 import { publish } from './store/files.ts'
 import type { Lease } from './store/lease.ts'
+import { withRoom } from './store/no-room.ts'
 import type { Store } from './store/store.ts'
 import { syncFileSystem } from './sys.ts'
 
@@ -42,6 +43,14 @@ export async function loadImages(
   store: Store,
   from: string | AsyncIterable<Buffer>,
   options: LoadOptions = {},
+): Promise<LoadedImage[]> {
+  return await withRoom(store.layout.root, () => loadInto(store, from, options))
+}
+
+async function loadInto(
+  store: Store,
+  from: string | AsyncIterable<Buffer>,
+  options: LoadOptions,
 ): Promise<LoadedImage[]> {
   const stage = await store.stage()
   const lease = await store.lease()

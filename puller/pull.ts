@@ -24,6 +24,7 @@ import type { RepositoryClient } from './registry/client.ts'
 import { readBody } from './registry/http.ts'
 import { openPlaces } from './registry/places.ts'
 import type { Lease } from './store/lease.ts'
+import { withRoom } from './store/no-room.ts'
 import type { Store } from './store/store.ts'
 import type { ConnectionOptions } from './transfer/connections.ts'
 import { type RetryOptions, withRetries } from './transfer/retry.ts'
@@ -71,6 +72,14 @@ export async function pullImage(
   store: Store,
   reference: Reference,
   options: PullOptions = {},
+): Promise<PullResult> {
+  return await withRoom(store.layout.root, () => pullInto(store, reference, options))
+}
+
+async function pullInto(
+  store: Store,
+  reference: Reference,
+  options: PullOptions,
 ): Promise<PullResult> {
   const lease = await store.lease()
   try {

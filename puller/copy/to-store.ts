@@ -11,6 +11,7 @@ import { readManifest } from '../store/blobs.ts'
 import { publish } from '../store/files.ts'
 import type { NamedImage } from '../store/image-index.ts'
 import type { Lease } from '../store/lease.ts'
+import { withRoom } from '../store/no-room.ts'
 import type { Store } from '../store/store.ts'
 import { createVerifiedReader } from '../transfer/verified-reader.ts'
 import { type CopyOptions, type CopyResult, readWhatToCopy } from './copy.ts'
@@ -41,12 +42,15 @@ export async function copyToStore(
   target: StoreTarget,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
-  const lease = await target.store.lease()
-  try {
-    return await copyLeased(source, target, lease, options)
-  } finally {
-    lease.close()
-  }
+  const { store } = target
+  return await withRoom(store.layout.content, async () => {
+    const lease = await store.lease()
+    try {
+      return await copyLeased(source, target, lease, options)
+    } finally {
+      lease.close()
+    }
+  })
 }
 
 async function copyLeased(

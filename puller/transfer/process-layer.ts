@@ -4,6 +4,7 @@ import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
 import type { Gunzip } from '../layers/decompress.ts'
 import { type UnpackResult, type UnpackTarget, unpackLayer } from '../layers/unpack.ts'
+import { errnoOf } from '../sys.ts'
 import { type Prefix, waitBeyond } from './prefix.ts'
 
 const CHUNK_SIZE = 1024 * 1024
@@ -80,7 +81,8 @@ export async function processLayer(
 
 /** What goes wrong with a file, as the rest of the puller knows it. */
 export function asStoreFailure(error: unknown): DrayError {
-  return isDrayError(error) ? error : new DrayError('STORE_FAILED', String(error))
+  if (isDrayError(error)) return error
+  return new DrayError('STORE_FAILED', String(error), { detail: { errno: errnoOf(error) } })
 }
 
 type NextChunk = () => Promise<Buffer | undefined>

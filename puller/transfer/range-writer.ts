@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
+import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import type { OnBytes } from '../registry/direct.ts'
 import { type ByteRange, gapsIn } from './ranges.ts'
 
@@ -80,14 +80,9 @@ function writeChunk(fd: number, chunk: Buffer, position: number): void {
       done += writeSync(fd, chunk, done, chunk.length - done, position + done)
     }
   } catch (error) {
-    const advice = isErrno(error, 'ENOSPC', 'EDQUOT')
-      ? ': make room; the next pull goes on from here'
-      : ''
-    throw new DrayError(
-      'STORE_FAILED',
-      `cannot write to the local store: ${errorMessage(error)}${advice}`,
-      { cause: error },
-    )
+    throw new DrayError('STORE_FAILED', `cannot write to the local store: ${errorMessage(error)}`, {
+      cause: error,
+    })
   }
 }
 

@@ -1,0 +1,26 @@
+import { DrayError, isDrayError } from '#oci/error.ts'
+import { errnoOf } from '../sys.ts'
+
+const FULL = new Set(['ENOSPC', 'EDQUOT'])
+
+/** Does work that writes to a store. @throws STORE_FAILED that says what to do when there is no room left for it */
+export async function withRoom<T>(root: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isFull(error)) throw error
+    throw new DrayError(
+      'STORE_FAILED',
+      `no room is left for ${root}: make some (dray system df tells what takes it, dray system prune removes what nobody uses), and try again`,
+      { cause: error },
+    )
+  }
+}
+
+/** A system call said so, here, or in a thread that told which. */
+function isFull(error: unknown): boolean {
+  if (FULL.has(errnoOf(error) ?? '')) return true
+  if (!isDrayError(error)) return false
+  const { errno } = (error.detail ?? {}) as { readonly errno?: string }
+  return FULL.has(errno ?? '') || isFull(error.cause)
+}
