@@ -33,6 +33,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly gpus?: string
   readonly network: readonly string[]
   readonly ip?: string
+  readonly ip6?: string
   readonly networkAlias: readonly string[]
   readonly publish: readonly string[]
   readonly publishAll?: true
@@ -122,6 +123,7 @@ export const FLAGS: readonly Option[] = [
   ),
   many('--network-alias <name>', 'one more name on its networks'),
   one('--ip <address>', 'its address on its network (default: one that is free)'),
+  one('--ip6 <address>', 'its address of IPv6 there, if the network has it'),
   many('-p, --publish <[[ip:]host:]port[/udp]>', 'a port of the host that leads to one inside'),
   one('-P, --publish-all', 'publish what the image exposes, at ports that are free'),
   many('--expose <port[/udp]>', 'a port that -P publishes, too'),

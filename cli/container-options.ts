@@ -35,7 +35,7 @@ export async function containerOptions(
     hostname: flags.hostname,
     ...parse.parseNetworks(
       flags.network.length > 0 ? flags.network : [await parse.defaultNetwork(process.env.PATH)],
-      { ip: flags.ip, aliases: flags.networkAlias },
+      { ip: flags.ip, ip6: flags.ip6, aliases: flags.networkAlias },
     ),
     ports: flags.publish.flatMap(parse.parsePort),
     publishAll: flags.publishAll,

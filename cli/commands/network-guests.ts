@@ -5,6 +5,7 @@ import { collect, type StoreOptions, withExamples, withStoreOptions } from './op
 interface ConnectOptions extends StoreOptions {
   readonly alias: readonly string[]
   readonly ip?: string
+  readonly ip6?: string
 }
 
 export function networkConnectCommand(): Command {
@@ -14,6 +15,7 @@ export function networkConnectCommand(): Command {
     .argument('<container>', 'name or id')
     .option('--alias <name>', 'one more name on the network (repeatable)', collect, [])
     .option('--ip <address>', 'its address (default: one that is free)')
+    .option('--ip6 <address>', 'its address of IPv6, if the network has it')
   return withExamples(withStoreOptions(command), [
     ['dray network connect --alias db app postgres', 'others of app find it as postgres and as db'],
   ]).action(connect)
@@ -31,10 +33,14 @@ export function networkDisconnectCommand(): Command {
 
 async function connect(network: string, reference: string, options: ConnectOptions): Promise<void> {
   const { joinNetwork } = await import('#runner/network/live.ts')
-  const { parseAddress } = await import('#runner/network/attachments.ts')
+  const { parseAddress, parseAddress6 } = await import('#runner/network/attachments.ts')
   const context = runnerContext(options)
-  const { alias: aliases, ip } = options
-  const attachment = { name: network, aliases, ip: ip === undefined ? ip : parseAddress(ip) }
+  const attachment = {
+    name: network,
+    aliases: options.alias,
+    ip: options.ip === undefined ? undefined : parseAddress(options.ip),
+    ip6: options.ip6 === undefined ? undefined : parseAddress6(options.ip6),
+  }
   await joinNetwork(await openContainer(context.root, reference), attachment, context)
 }
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { DrayError } from '#oci/error.ts'
 import type { NetworkRecord } from '#runner/network/model.ts'
 import { forEachName, runnerContext } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
@@ -9,8 +10,9 @@ import { networkConnectCommand, networkDisconnectCommand } from './network-guest
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface CreateOptions extends StoreOptions {
-  readonly subnet?: string
-  readonly gateway?: string
+  readonly subnet: readonly string[]
+  readonly gateway: readonly string[]
+  readonly ipv6?: true
   readonly internal?: true
   readonly disableDns?: true
   readonly label: readonly string[]
@@ -28,14 +30,20 @@ export function networkCommand(): Command {
           .argument('<name>')
           .option(
             '--subnet <subnet>',
-            'its addresses, such as 10.89.7.0/24 (default: some that are free)',
+            'its addresses, such as 10.89.7.0/24 or fd00:7::/64; one of each family (default: some that are free)',
+            collect,
+            [],
           )
-          .option('--gateway <address>', "the host's address (default: the first)")
+          .option('--gateway <address>', "the host's address (default: the first)", collect, [])
+          .option('--ipv6', 'addresses of IPv6 too')
           .option('--internal', 'nothing outside can be reached from it')
           .option('--disable-dns', 'without names')
           .option('-l, --label <K=V>', 'label (repeatable)', collect, []),
       ),
-      [['dray network create app', 'then: dray run --network app --name db ...']],
+      [
+        ['dray network create app', 'then: dray run --network app --name db ...'],
+        ['dray network create --ipv6 --subnet 10.20.0.0/24 both', 'IPv4 and IPv6'],
+      ],
     ).action(create),
   )
   command.addCommand(
@@ -82,14 +90,30 @@ export function networkCommand(): Command {
 async function create(name: string, options: CreateOptions): Promise<void> {
   const { createNetwork } = await import('#runner/network/store.ts')
   const { subnet, gateway } = options
+  const [subnet4, subnet6] = byFamily('subnet', subnet)
+  const [gateway4, gateway6] = byFamily('gateway', gateway)
   const network = await createNetwork(runnerContext(options).root, name, {
-    subnet,
-    gateway,
+    subnet: subnet4,
+    gateway: gateway4,
+    subnet6,
+    gateway6,
+    hasIpv6: options.ipv6,
     isInternal: options.internal,
     hasNames: !options.disableDns,
     labels: keyValues('label', options.label),
   })
   print(network.name)
+}
+
+/** @returns that of IPv4 and that of IPv6 */
+function byFamily(
+  what: string,
+  texts: readonly string[],
+): [string | undefined, string | undefined] {
+  const [of6, of4] = [true, false].map((is6) => texts.filter((text) => text.includes(':') === is6))
+  const extra = of4?.[1] ?? of6?.[1]
+  if (extra !== undefined) throw new DrayError('USAGE', `--${what} ${extra} is one too many`)
+  return [of4?.[0], of6?.[0]]
 }
 
 async function list(
@@ -146,6 +170,9 @@ function facts(network: NetworkRecord) {
     Created: network.createdAt,
     Subnet: network.subnet,
     Gateway: network.gateway,
+    EnableIPv6: network.subnet6 !== undefined,
+    Subnet6: network.subnet6 ?? '',
+    Gateway6: network.gateway6 ?? '',
     Interface: network.interface,
     Internal: network.isInternal,
     DNS: network.hasNames,

@@ -27,7 +27,7 @@ async function port(
   const inside = wanted === undefined || wanted.includes('/') ? wanted : `${wanted}/tcp`
   const lines = ports.map(({ hostIp = '0.0.0.0', hostPort, containerPort, protocol }) => ({
     inside: `${containerPort}/${protocol}`,
-    outside: `${hostIp}:${hostPort}`,
+    outside: `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`,
   }))
   if (inside === undefined) {
     for (const line of lines) print(`${line.inside} -> ${line.outside}`)

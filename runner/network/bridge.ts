@@ -1,13 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exclusivelyAsync } from '../file-lock.ts'
 import { DEFAULT_STATE_DIR } from '../layout.ts'
+import { parseSubnet6 } from './address6.ts'
 import { parseSubnet } from './address.ts'
 import { connectionsOn } from './connections.ts'
 import { publishNames } from './dns.ts'
 import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
-import { baseRules, networkRules, NO_RULES } from './rules.ts'
+import { baseRules, networkRules, noRules } from './rules.ts'
 import { ip, nft } from './tools.ts'
 
 /**
@@ -16,6 +17,8 @@ import { ip, nft } from './tools.ts'
  */
 const LOCK = join(DEFAULT_STATE_DIR, 'networks.lock')
 const INTERFACES = '/sys/class/net'
+/** Missing when the host has no IPv6. */
+const IPV6 = '/proc/sys/net/ipv6/conf'
 const IFF_UP = 1
 
 /**
@@ -70,19 +73,24 @@ async function alone(work: () => Promise<void>): Promise<void> {
 
 /** The bridge is up last, by which a half is told from a whole. */
 async function putUp(network: NetworkRecord, searchPath: string | undefined): Promise<void> {
-  const { interface: bridge, gateway, subnet, isInternal } = network
+  const { interface: bridge, gateway, subnet, gateway6, subnet6, isInternal } = network
   if (isThere(network)) await ip(searchPath, [], [`link delete ${bridge}`])
-  await nft(searchPath, baseRules() + networkRules('add', network))
+  const base = baseRules('ip') + (subnet6 === undefined ? '' : baseRules('ip6'))
+  await nft(searchPath, base + networkRules('add', network))
   await ip(
     searchPath,
     [],
     [
       `link add ${bridge} type bridge`,
       `address add ${gateway}/${parseSubnet(subnet).bits} dev ${bridge}`,
+      ...(gateway6 && subnet6
+        ? [`address add ${gateway6}/${parseSubnet6(subnet6).bits} dev ${bridge} nodad`]
+        : []),
     ],
   )
   if (!isInternal) {
     await writeFile('/proc/sys/net/ipv4/ip_forward', '1')
+    if (subnet6 !== undefined) await forward6()
     // So that 127.0.0.1:PORT of the host leads to a container too.
     await writeFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, '1')
   }
@@ -94,7 +102,20 @@ async function takeDown(network: NetworkRecord): Promise<void> {
   if (isThere(network)) await ip(undefined, [], [`link delete ${network.interface}`])
   const isLast = !readdirSync(INTERFACES).some((name) => name.startsWith(BRIDGE_PREFIX))
   // They are gone already when the host's rules were flushed.
-  await nft(undefined, isLast ? NO_RULES : networkRules('delete', network)).catch(() => undefined)
+  await nft(undefined, isLast ? allGone() : networkRules('delete', network)).catch(() => undefined)
+}
+
+function allGone(): string {
+  return noRules('ip') + (existsSync(IPV6) ? noRules('ip6') : '')
+}
+
+/** A host that forwards no longer listens to routers, by which it may have its own way out, unless it is told to. */
+async function forward6(): Promise<void> {
+  for (const name of await readdir(IPV6)) {
+    const path = join(IPV6, name, 'accept_ra')
+    if ((await readFile(path, 'latin1').catch(() => '')).trim() === '1') await writeFile(path, '2')
+  }
+  await writeFile(join(IPV6, 'all/forwarding'), '1')
 }
 
 function isThere(network: NetworkRecord): boolean {

@@ -1,4 +1,5 @@
 import type { ContainerPaths } from '../layout.ts'
+import { parseSubnet6 } from './address6.ts'
 import { parseSubnet } from './address.ts'
 import { connectionsOn, readConnection } from './connections.ts'
 import { mainLink } from './links.ts'
@@ -11,6 +12,7 @@ export function describeConnection(paths: ContainerPaths) {
   return {
     SandboxKey: connection === undefined ? '' : `/run/netns/${connection.namespace}`,
     IPAddress: main?.address ?? '',
+    GlobalIPv6Address: main?.address6 ?? '',
     Gateway: main?.network.gateway ?? '',
     Ports: portsOf(connection),
     Networks: Object.fromEntries(
@@ -19,13 +21,15 @@ export function describeConnection(paths: ContainerPaths) {
   }
 }
 
-function describeLink({ network, address, names, inside }: Link) {
+function describeLink({ network, address, address6, names, inside }: Link) {
   return {
     NetworkID: network.id,
     Aliases: names,
     IPAddress: address,
     IPPrefixLen: parseSubnet(network.subnet).bits,
     Gateway: network.gateway,
+    GlobalIPv6Address: address6 ?? '',
+    IPv6Gateway: network.gateway6 ?? '',
     Interface: inside,
   }
 }
@@ -42,11 +46,13 @@ function portsOf(connection: Connection | undefined) {
 /** The containers that are on a network now, by id. */
 export function describeGuests(root: string, network: NetworkRecord) {
   return Object.fromEntries(
-    connectionsOn(root, network).map(({ id, link: { names, address } }) => [
+    connectionsOn(root, network).map(({ id, link: { names, address, address6 } }) => [
       id,
       {
         Name: names[0],
         IPv4Address: `${address}/${parseSubnet(network.subnet).bits}`,
+        IPv6Address:
+          address6 && network.subnet6 ? `${address6}/${parseSubnet6(network.subnet6).bits}` : '',
         Aliases: names.slice(1),
       },
     ]),

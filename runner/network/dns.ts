@@ -32,7 +32,7 @@ export async function publishNames(
   if (!network.hasNames) return
   mkdirSync(DIR, { recursive: true, mode: 0o700 })
   const lines = connectionsOn(root, network).map(
-    ({ id, link }) => `${id} ${link.address}  ${link.names.join(',')}`,
+    ({ id, link }) => `${id} ${link.address} ${link.address6 ?? ''} ${link.names.join(',')}`,
   )
   const path = join(DIR, network.interface)
   if (lines.length === 0) rmSync(path, { force: true })

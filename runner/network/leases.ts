@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { exclusively } from '../file-lock.ts'
 import { containerPaths, containersDir } from '../layout.ts'
+import { canonical6, hostAddresses6, isHostAddress6 } from './address6.ts'
 import { hostAddresses, isHostAddress } from './address.ts'
 import type { NetworkRecord } from './model.ts'
 import { leasesDir } from './store.ts'
@@ -19,22 +20,53 @@ export function takeAddress(
   id: string,
   wanted?: string,
 ): string {
-  const { name, subnet, gateway } = network
+  const { subnet, gateway } = network
   if (wanted !== undefined && (wanted === gateway || !isHostAddress(subnet, wanted))) {
-    throw new DrayError(
-      'USAGE',
-      `${wanted} is no address for containers of network ${name} (${subnet})`,
-    )
+    throw outside(network, wanted)
   }
+  return takeOf(root, network, id, wanted === undefined ? hostAddresses(subnet) : [wanted])
+}
+
+/** {@link takeAddress} in IPv6; undefined when the network has none. */
+export function takeAddress6(
+  root: string,
+  network: NetworkRecord,
+  id: string,
+  wanted?: string,
+): string | undefined {
+  const { subnet6, gateway6 } = network
+  if (wanted === undefined) {
+    return subnet6 && takeOf(root, network, id, hostAddresses6(subnet6))
+  }
+  const address = canonical6(wanted)
+  if (subnet6 === undefined || address === gateway6 || !isHostAddress6(subnet6, address)) {
+    throw outside(network, address)
+  }
+  return takeOf(root, network, id, [address])
+}
+
+function takeOf(
+  root: string,
+  { name, gateway, gateway6 }: NetworkRecord,
+  id: string,
+  addresses: Iterable<string>,
+): string {
   const dir = leasesDir(root, name)
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   return exclusively(join(dir, '.lock'), () => {
-    for (const address of wanted === undefined ? hostAddresses(subnet) : [wanted]) {
-      if (address !== gateway && take(root, join(dir, address), id)) return address
+    for (const address of addresses) {
+      const isHosts = address === gateway || address === gateway6
+      if (!isHosts && take(root, join(dir, address), id)) return address
     }
-    const which = wanted === undefined ? 'all addresses' : `address ${wanted}`
-    throw new DrayError('RUN_FAILED', `${which} of network ${name} taken by other containers`)
+    const which = Array.isArray(addresses) ? `address ${addresses[0]} of` : 'all addresses of'
+    throw new DrayError('RUN_FAILED', `other containers have ${which} network ${name}`)
   })
+}
+
+function outside({ name, subnet, subnet6 }: NetworkRecord, address: string): DrayError {
+  const subnets = [subnet, subnet6].filter(Boolean).join(', ')
+  const message = `${address} is no address for containers of network ${name} (${subnets})`
+  return new DrayError('USAGE', message)
 }
 
 /** Gives an address back, if it is this container's. */

@@ -1,7 +1,8 @@
 import { parseSubnet } from './address.ts'
+import { parseSubnet6 } from './address6.ts'
 import { enterNetwork, leaveNetwork } from './bridge.ts'
 import { writeConnection } from './connections.ts'
-import { dropAddress, takeAddress } from './leases.ts'
+import { dropAddress, takeAddress, takeAddress6 } from './leases.ts'
 import type { Attachment, Connection, Link, NetworkRecord } from './model.ts'
 import { portRules } from './rules.ts'
 import { ip, nft } from './tools.ts'
@@ -39,6 +40,7 @@ export async function enter(
   const link: Link = {
     network,
     address: takeAddress(root, network, id, attachment.ip),
+    address6: takeAddress6(root, network, id, attachment.ip6),
     names: [...names, ...attachment.aliases],
     inside: `eth${slot}`,
     // An interface's name has 15 characters at most.
@@ -51,7 +53,8 @@ export async function enter(
 
 /** Makes the pair of interfaces of a link, one end on the bridge and one in the namespace. @throws NETWORK_FAILED */
 export async function plug(guest: Guest, namespace: string, link: Link): Promise<void> {
-  const { network, inside, outside, address } = link
+  const { network, inside, outside, address, address6 } = link
+  const { subnet, subnet6 } = network
   await ip(
     guest.searchPath,
     [],
@@ -65,7 +68,10 @@ export async function plug(guest: Guest, namespace: string, link: Link): Promise
     ['-n', namespace],
     [
       'link set lo up',
-      `address add ${address}/${parseSubnet(network.subnet).bits} dev ${inside}`,
+      `address add ${address}/${parseSubnet(subnet).bits} dev ${inside}`,
+      ...(address6 && subnet6
+        ? [`address add ${address6}/${parseSubnet6(subnet6).bits} dev ${inside} nodad`]
+        : []),
       `link set ${inside} up`,
     ],
   )
@@ -76,7 +82,9 @@ export async function leave(guest: Guest, connection: Connection, link: Link): P
   const { root, id, paths } = guest
   // The kernel takes the interfaces away with the namespace, after a while; the name is wanted again at once.
   await ip(undefined, [], [`link delete ${link.outside}`]).catch(() => undefined)
-  dropAddress(root, link.network, link.address, id)
+  for (const address of [link.address, link.address6]) {
+    if (address !== undefined) dropAddress(root, link.network, address, id)
+  }
   const next = { ...connection, links: connection.links.filter((other) => other !== link) }
   await leaveNetwork(root, link.network, id, async () => writeConnection(paths, next))
   return next
@@ -93,16 +101,20 @@ export async function leadByMainLink(guest: Guest, connection: Connection): Prom
   if (link === undefined) return
   const { namespace, ports } = connection
   if (!link.network.isInternal) {
-    const route = `route replace default via ${link.network.gateway}`
-    await ip(guest.searchPath, ['-n', namespace], [route])
+    const { gateway, gateway6 } = link.network
+    const ways = [gateway, ...(gateway6 === undefined ? [] : [gateway6])]
+    const routes = ways.map((way) => `route replace default via ${way}`)
+    await ip(guest.searchPath, ['-n', namespace], routes)
   }
-  if (ports.length > 0) await nft(guest.searchPath, portRules('add', ports, link.address))
+  if (ports.length > 0) await nft(guest.searchPath, portRules('add', ports, link))
 }
 
 /** Takes away what leads ports of the host to a container, if it is there. */
-export async function dropPorts({ ports }: Connection): Promise<void> {
-  for (const port of ports)
-    await nft(undefined, portRules('delete', [port], '')).catch(() => undefined)
+export async function dropPorts(connection: Connection): Promise<void> {
+  const link = mainLink(connection)
+  if (link === undefined) return
+  for (const port of connection.ports)
+    await nft(undefined, portRules('delete', [port], link)).catch(() => undefined)
 }
 
 function freeSlot({ links }: Connection): number {

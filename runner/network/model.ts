@@ -13,6 +13,9 @@ export interface NetworkRecord {
   readonly subnet: string
   /** The host's address on it. */
   readonly gateway: string
+  /** The same in IPv6, if it is on the network. */
+  readonly subnet6?: string | undefined
+  readonly gateway6?: string | undefined
   /** Whether nothing outside can be reached from it. */
   readonly isInternal: boolean
   /** Whether containers find one another by name. */
@@ -22,7 +25,7 @@ export interface NetworkRecord {
 
 /** A port of the host that leads to one of a container. */
 export interface PortMapping {
-  /** Absent: all addresses of the host. */
+  /** Absent: all addresses of the host, of IPv6 too when the container has it. */
   readonly hostIp?: string | undefined
   /** 0 for one that is free. */
   readonly hostPort: number
@@ -38,6 +41,7 @@ export interface Attachment {
   readonly aliases: readonly string[]
   /** Default: one that is free. */
   readonly ip?: string | undefined
+  readonly ip6?: string | undefined
 }
 
 /** What a container has on its networks while it runs, written down before it is set up. */
@@ -52,6 +56,7 @@ export interface Connection {
 export interface Link {
   readonly network: NetworkRecord
   readonly address: string
+  readonly address6?: string | undefined
   /** The first is the container's own. */
   readonly names: readonly string[]
   /** The interfaces, in the container and on the host. */

@@ -1,22 +1,27 @@
-import { isIPv4 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { DrayError } from '#oci/error.ts'
 import type { PortMapping } from './model.ts'
 
+/** All addresses of the host. */
+const ANY = ['0.0.0.0', '::']
 const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?$/
 
-/** Parses `[IP:][HOST]:CONTAINER[/PROTOCOL]` or `CONTAINER` of `-p`, ports or ranges of one length. @throws USAGE */
+/** Parses `[IP:][HOST]:CONTAINER[/PROTOCOL]` or `CONTAINER` of `-p`, ports or ranges of one length; `[IP]` of IPv6. @throws USAGE */
 export function parsePort(text: string): PortMapping[] {
   const [ports = '', protocol = 'tcp', ...rest] = text.split('/')
-  const parts = ports.split(':')
-  const [container = '', host = '', hostIp] = parts.toReversed()
+  const of6 = /^\[([\d:a-fA-F.]+)\]:([^:]*):([^:]*)$/.exec(ports)
+  const parts = of6 === null ? ports.split(':').toReversed() : of6.slice(1).toReversed()
+  const [container = '', host = '', hostIp] = parts
   const isRight =
     rest.length === 0 && parts.length <= 3 && (protocol === 'tcp' || protocol === 'udp')
   const inside = numbers(container)
   const outside = host === '' ? inside?.map(() => 0) : numbers(host)
-  const isAddress = hostIp === undefined || hostIp === '' || isIPv4(hostIp)
+  const isAddress = of6 === null ? !hostIp || isIPv4(hostIp) : isIPv6(hostIp ?? '')
   if (!isRight || !isAddress || !inside || outside?.length !== inside.length) throw usage(text)
+  if (hostIp === '::1')
+    throw new DrayError('USAGE', '::1 of the host leads to nobody else: publish at 127.0.0.1')
   return inside.map((containerPort, at) => ({
-    ...(hostIp && hostIp !== '0.0.0.0' && { hostIp }),
+    ...(hostIp && !ANY.includes(hostIp) && { hostIp }),
     hostPort: outside[at] ?? 0,
     containerPort,
     protocol: protocol as PortMapping['protocol'],
@@ -25,7 +30,8 @@ export function parsePort(text: string): PortMapping[] {
 
 /** `0.0.0.0:8080->80/tcp`, as docker has it. */
 export function formatPort({ hostIp, hostPort, containerPort, protocol }: PortMapping): string {
-  return `${hostIp ?? '0.0.0.0'}:${hostPort}->${containerPort}/${protocol}`
+  const address = hostIp?.includes(':') ? `[${hostIp}]` : (hostIp ?? '0.0.0.0')
+  return `${address}:${hostPort}->${containerPort}/${protocol}`
 }
 
 function numbers(text: string): number[] | undefined {

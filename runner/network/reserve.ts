@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer, isIPv6 } from 'node:net'
 import { DrayError } from '#oci/error.ts'
 import type { PortMapping } from './model.ts'
 
@@ -19,15 +19,26 @@ interface Held {
   close(): void
 }
 
-/** Takes ports of the host. @throws PORT_TAKEN */
-export async function reservePorts(wanted: readonly PortMapping[]): Promise<Reservation> {
+/**
+ * Takes ports of the host.
+ *
+ * @param options.has6 whether all addresses are those of IPv6 too
+ * @throws PORT_TAKEN; USAGE for an address of IPv6 without it
+ */
+export async function reservePorts(
+  wanted: readonly PortMapping[],
+  { has6 = false } = {},
+): Promise<Reservation> {
   const held: Held[] = []
   const ports: PortMapping[] = []
   try {
     for (const mapping of wanted) {
-      const one = mapping.protocol === 'tcp' ? await holdTcp(mapping) : await holdUdp(mapping)
+      if (!has6 && isIPv6(mapping.hostIp ?? '')) throw no6(mapping)
+      const one = await hold(mapping)
       held.push(one)
-      ports.push({ ...mapping, hostPort: one.port })
+      const port = { ...mapping, hostPort: one.port }
+      if (has6 && mapping.hostIp === undefined) held.push(await hold({ ...port, hostIp: '::' }))
+      ports.push(port)
     }
   } catch (error) {
     for (const { close } of held) close()
@@ -42,21 +53,36 @@ export async function reservePorts(wanted: readonly PortMapping[]): Promise<Rese
   }
 }
 
+async function hold(mapping: PortMapping): Promise<Held> {
+  return mapping.protocol === 'tcp' ? await holdTcp(mapping) : await holdUdp(mapping)
+}
+
+function no6({ hostIp }: PortMapping): DrayError {
+  const advice = 'make one with dray network create --ipv6'
+  return new DrayError(
+    'USAGE',
+    `${hostIp} is of IPv6, which no network of the container has: ${advice}`,
+  )
+}
+
 async function holdTcp(mapping: PortMapping): Promise<Held> {
   const server = createServer((socket) => socket.destroy())
   const listening = once(server, 'listening')
-  server.listen({ port: mapping.hostPort, host: mapping.hostIp ?? '0.0.0.0', exclusive: true })
+  const { hostPort: port, hostIp: host = '0.0.0.0' } = mapping
+  server.listen({ port, host, exclusive: true, ipv6Only: true })
   await listening.catch((cause) => {
     throw taken(mapping, cause)
   })
   server.unref()
   const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : mapping.hostPort
-  return { port, fd: descriptorOf(server), close: () => server.close() }
+  const held = typeof address === 'object' && address !== null ? address.port : port
+  return { port: held, fd: descriptorOf(server), close: () => server.close() }
 }
 
 async function holdUdp(mapping: PortMapping): Promise<Held> {
-  const socket = createSocket('udp4')
+  const socket = createSocket(
+    isIPv6(mapping.hostIp ?? '') ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' },
+  )
   const listening = once(socket, 'listening')
   socket.bind({ port: mapping.hostPort, address: mapping.hostIp ?? '0.0.0.0', exclusive: true })
   await listening.catch((cause) => {

@@ -1,13 +1,22 @@
-import type { NetworkRecord, PortMapping } from './model.ts'
+import { isIPv6 } from 'node:net'
+import type { Link, NetworkRecord, PortMapping } from './model.ts'
 
 /**
- * The table of packet rules (nft(8)) that all networks share. Each script is one transaction of the kernel, and may be run
- * again. The table is our own: rules of others are never changed, and what they drop stays dropped.
+ * The tables of packet rules (nft(8)) that all networks share, one for each family of addresses. Each script is one transaction of the kernel, and may be run
+ * again. The tables are our own: rules of others are never changed, and what they drop stays dropped.
  */
-const TABLE = 'ip dray'
+const TABLES = {
+  ip: { table: 'ip dray', address: 'ipv4_addr' },
+  ip6: { table: 'ip6 dray', address: 'ipv6_addr' },
+} as const
 
-/** Takes the table away, with all that is in it. */
-export const NO_RULES = `delete table ${TABLE}\n`
+type Family = keyof typeof TABLES
+
+/** Takes the table away, with all that is in it, if it is there. */
+export function noRules(family: Family): string {
+  const { table } = TABLES[family]
+  return `add table ${table}\ndelete table ${table}\n`
+}
 
 /**
  * The rules, which look up in sets what they are about:
@@ -17,19 +26,21 @@ export const NO_RULES = `delete table ${TABLE}\n`
  * - that whoever calls a published port from the host, or from a container beside it, gets the answer by the way it came;
  * - that networks don't lead to one another, and internal ones nowhere.
  */
-export function baseRules(): string {
-  const [port, end] = ['inet_proto . inet_service', 'ipv4_addr . inet_service']
+export function baseRules(family: Family): string {
+  const { table, address } = TABLES[family]
+  const [port, end] = ['inet_proto . inet_service', `${address} . inet_service`]
   const rules = {
     lead: [
-      'dnat ip to ip daddr . ip protocol . th dport map @own_ports',
-      'dnat ip to ip protocol . th dport map @ports',
+      `dnat ${family} to ${family} daddr . meta l4proto . th dport map @own_ports`,
+      `dnat ${family} to meta l4proto . th dport map @ports`,
     ],
     prerouting: ['meta l4proto { tcp, udp } fib daddr type local jump lead'],
     output: ['meta l4proto { tcp, udp } fib daddr type local jump lead'],
     postrouting: [
-      'oifname @bridges ip saddr 127.0.0.0/8 masquerade',
-      'oifname @bridges ip saddr @subnets ct status dnat masquerade',
-      'ip saddr @outgoing oifname != @bridges masquerade',
+      // What the host calls itself by in IPv6, ::1, leads nowhere else.
+      ...(family === 'ip' ? ['oifname @bridges ip saddr 127.0.0.0/8 masquerade'] : []),
+      `oifname @bridges ${family} saddr @subnets ct status dnat masquerade`,
+      `${family} saddr @outgoing oifname != @bridges masquerade`,
     ],
     forward: [
       'iifname . oifname @loops accept',
@@ -39,31 +50,39 @@ export function baseRules(): string {
     ],
   }
   return `
-add table ${TABLE}
-add map ${TABLE} ports { type ${port} : ${end} ; }
-add map ${TABLE} own_ports { type ipv4_addr . ${port} : ${end} ; }
-add set ${TABLE} bridges { type ifname ; }
-add set ${TABLE} loops { type ifname . ifname ; }
-add set ${TABLE} internal { type ifname ; }
-add set ${TABLE} subnets { type ipv4_addr ; flags interval ; }
-add set ${TABLE} outgoing { type ipv4_addr ; flags interval ; }
-add chain ${TABLE} lead
-add chain ${TABLE} prerouting { type nat hook prerouting priority dstnat ; }
-add chain ${TABLE} output { type nat hook output priority -100 ; }
-add chain ${TABLE} postrouting { type nat hook postrouting priority srcnat ; }
-add chain ${TABLE} forward { type filter hook forward priority filter ; }
-flush table ${TABLE}
+add table ${table}
+add map ${table} ports { type ${port} : ${end} ; }
+add map ${table} own_ports { type ${address} . ${port} : ${end} ; }
+add set ${table} bridges { type ifname ; }
+add set ${table} loops { type ifname . ifname ; }
+add set ${table} internal { type ifname ; }
+add set ${table} subnets { type ${address} ; flags interval ; }
+add set ${table} outgoing { type ${address} ; flags interval ; }
+add chain ${table} lead
+add chain ${table} prerouting { type nat hook prerouting priority dstnat ; }
+add chain ${table} output { type nat hook output priority -100 ; }
+add chain ${table} postrouting { type nat hook postrouting priority srcnat ; }
+add chain ${table} forward { type filter hook forward priority filter ; }
+flush table ${table}
 ${Object.entries(rules)
-  .flatMap(([chain, lines]) => lines.map((line) => `add rule ${TABLE} ${chain} ${line}`))
+  .flatMap(([chain, lines]) => lines.map((line) => `add rule ${table} ${chain} ${line}`))
   .join('\n')}
 `
 }
 
 /** A network's place in the sets. */
-export function networkRules(
+export function networkRules(verb: 'add' | 'delete', network: NetworkRecord): string {
+  const { subnet, subnet6 } = network
+  return familyRules(verb, network, 'ip', subnet) + familyRules(verb, network, 'ip6', subnet6)
+}
+
+function familyRules(
   verb: 'add' | 'delete',
-  { interface: bridge, subnet, isInternal }: NetworkRecord,
+  { interface: bridge, isInternal }: NetworkRecord,
+  family: Family,
+  subnet: string | undefined,
 ): string {
+  if (subnet === undefined) return ''
   const elements = {
     bridges: `"${bridge}"`,
     loops: `"${bridge}" . "${bridge}"`,
@@ -71,7 +90,7 @@ export function networkRules(
     ...(isInternal ? { internal: `"${bridge}"` } : { outgoing: subnet }),
   }
   return Object.entries(elements)
-    .map(([set, element]) => `${verb} element ${TABLE} ${set} { ${element} }\n`)
+    .map(([set, element]) => `${verb} element ${TABLES[family].table} ${set} { ${element} }\n`)
     .join('')
 }
 
@@ -79,16 +98,30 @@ export function networkRules(
 export function portRules(
   verb: 'add' | 'delete',
   ports: readonly PortMapping[],
-  address: string,
+  { address, address6 }: Pick<Link, 'address' | 'address6'>,
 ): string {
   return ports
-    .map(({ hostIp, hostPort, containerPort, protocol }) => {
-      const [map, key] =
-        hostIp === undefined
-          ? ['ports', `${protocol} . ${hostPort}`]
-          : ['own_ports', `${hostIp} . ${protocol} . ${hostPort}`]
-      const value = verb === 'add' ? ` : ${address} . ${containerPort}` : ''
-      return `${verb} element ${TABLE} ${map} { ${key}${value} }\n`
+    .map((port) => {
+      const isOf6 = isIPv6(port.hostIp ?? '')
+      return (
+        (isOf6 ? '' : portRule(verb, port, 'ip', address)) +
+        (isOf6 || port.hostIp === undefined ? portRule(verb, port, 'ip6', address6) : '')
+      )
     })
     .join('')
+}
+
+function portRule(
+  verb: 'add' | 'delete',
+  { hostIp, hostPort, containerPort, protocol }: PortMapping,
+  family: Family,
+  address: string | undefined,
+): string {
+  if (address === undefined) return ''
+  const [map, key] =
+    hostIp === undefined
+      ? ['ports', `${protocol} . ${hostPort}`]
+      : ['own_ports', `${hostIp} . ${protocol} . ${hostPort}`]
+  const value = verb === 'add' ? ` : ${address} . ${containerPort}` : ''
+  return `${verb} element ${TABLES[family].table} ${map} { ${key}${value} }\n`
 }

@@ -57,7 +57,8 @@ export async function setUpNetwork(
       names: namesOf(record),
     })),
   )
-  const reservation = await reservePorts(portsOf(record))
+  const has6 = wanted.some(({ network }) => network.subnet6 !== undefined)
+  const reservation = await reservePorts(portsOf(record), { has6 })
   try {
     const guest = { root, id: claim.id, paths: claim.paths, searchPath }
     const connection = await connect(guest, wanted, {
@@ -83,7 +84,9 @@ export function aroundOf(record: ContainerRecord, connection: Connection): Surro
   const { links } = connection
   const named = links.filter(({ network }) => network.hasNames)
   return {
-    addresses: links.map(({ address }) => address),
+    addresses: links.flatMap(({ address, address6 }) =>
+      address6 ? [address, address6] : [address],
+    ),
     hostNames: hostname === record.name ? [hostname] : [hostname, record.name],
     gateway: mainLink(connection)?.network.gateway,
     isIsolated: true,

@@ -8,6 +8,7 @@ import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import { listContainers } from '../containers/find.ts'
 import { attachmentsOf } from './attachments.ts'
+import { gateway6Of, parseSubnet6, randomSubnet6 } from './address6.ts'
 import { gatewayOf, overlaps, parseSubnet } from './address.ts'
 import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
 
@@ -29,6 +30,8 @@ const schema = z.object({
   interface: z.string(),
   subnet: z.string(),
   gateway: z.string(),
+  subnet6: z.string().optional(),
+  gateway6: z.string().optional(),
   isInternal: z.boolean(),
   hasNames: z.boolean(),
   labels: z.record(z.string(), z.string()),
@@ -38,6 +41,10 @@ export interface NewNetwork {
   /** Default: one that is free. */
   readonly subnet?: string | undefined
   readonly gateway?: string | undefined
+  /** Default: some, if {@link hasIpv6}. */
+  readonly subnet6?: string | undefined
+  readonly gateway6?: string | undefined
+  readonly hasIpv6?: boolean | undefined
   readonly isInternal?: boolean | undefined
   /** Default true. */
   readonly hasNames?: boolean | undefined
@@ -107,6 +114,7 @@ export function leasesDir(root: string, name: string): string {
 
 async function newRecord(root: string, name: string, options: NewNetwork): Promise<NetworkRecord> {
   const subnet = options.subnet ?? (await freeSubnet(root))
+  const subnet6 = options.subnet6 ?? (options.hasIpv6 ? randomSubnet6() : undefined)
   const id = randomBytes(32).toString('hex')
   const isDefault = name === DEFAULT_NETWORK
   return {
@@ -116,6 +124,10 @@ async function newRecord(root: string, name: string, options: NewNetwork): Promi
     interface: BRIDGE_PREFIX + id.slice(0, 8),
     subnet: parseSubnet(subnet).text,
     gateway: gatewayOf(subnet, options.gateway),
+    ...(subnet6 !== undefined && {
+      subnet6: parseSubnet6(subnet6).text,
+      gateway6: gateway6Of(subnet6, options.gateway6),
+    }),
     isInternal: options.isInternal ?? false,
     hasNames: !isDefault && (options.hasNames ?? true),
     labels: options.labels ?? {},

@@ -104,6 +104,43 @@ describe('a container on several networks', () => {
   })
 })
 
+describe('a network with IPv6', () => {
+  it('gives addresses, names and ways of it, and leads its ports', async () => {
+    const subnets = ['--subnet', '10.203.5.0/24', '--subnet', 'fd00:d7a5::/64'] as const
+    await ok('network', 'create', ...subnets, 'both')
+    const serve =
+      'mkdir /www; echo hello >/www/index.html; exec busybox httpd -f -p [::]:80 -h /www'
+    const args = ['--network', 'both', '--ip6', 'fd00:d7a5::50', '-p', '80'] as const
+    await ok('run', '-d', '--name', 'six', ...args, 'busybox:1', 'sh', '-c', serve)
+    const port = (await ok('port', 'six', '80')).split(':').at(-1)
+    for (const host of ['[fd00:d7a5::1]', '10.203.5.1', '127.0.0.1']) {
+      assert.equal(await fetchText(`http://${host}:${port}/`), 'hello\n')
+    }
+    const look = `${lookUp('six').replace('nslookup', 'nslookup -type=aaaa')}`
+    const inside = (script: string) =>
+      ok('run', '--rm', '--network', 'both', 'busybox:1', 'sh', '-c', script)
+    assert.match(await inside(look), /fd00:d7a5::50/)
+    const fetched = await inside('busybox wget -qO- http://[fd00:d7a5::50]/; ip -6 route')
+    assert.match(fetched, /^hello\n(?:.*\n)*default via fd00:d7a5::1 dev eth0/)
+    assert.equal(
+      await store.inspect('six', '{{.NetworkSettings.GlobalIPv6Address}}'),
+      'fd00:d7a5::50',
+    )
+    const taken = await store.dray(
+      'run',
+      '--rm',
+      '--network',
+      'both:ip6=fd00:d7a5::50',
+      'busybox:1',
+      'true',
+    )
+    assert.match(taken.stderr, /other containers have address fd00:d7a5::50/)
+    await ok('rm', '-f', 'six')
+    await ok('network', 'rm', 'both')
+    assert.deepEqual(store.leftovers(), [])
+  })
+})
+
 describe('what the host has of a network', () => {
   it('is there as long as a container is on it', async () => {
     await ok('run', '-d', '--name', 'one', 'busybox:1', 'sleep', '1000')

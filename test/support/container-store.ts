@@ -83,7 +83,11 @@ function leftovers(root: string): string[] {
 /** What the host has of a network. */
 function leftOfNetwork(record: string): string[] {
   const bridge = String(JSON.parse(readFileSync(record, 'utf8')).interface)
-  const rules = spawnSync('nft', ['list', 'table', 'ip', 'dray'], { encoding: 'utf8' }).stdout
+  const rules = ['ip', 'ip6']
+    .map(
+      (family) => spawnSync('nft', ['list', 'table', family, 'dray'], { encoding: 'utf8' }).stdout,
+    )
+    .join('')
   return [
     ...(existsSync(`/sys/class/net/${bridge}`) ? [`interface ${bridge}`] : []),
     ...(existsSync(`/run/dray/dns/${bridge}`) ? [`names of ${bridge}`] : []),

@@ -2,6 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { hostsText, resolverText } from '#runner/etc-files.ts'
 import { gatewayOf, hostAddresses, overlaps, parseSubnet } from '#runner/network/address.ts'
+import {
+  gateway6Of,
+  hostAddresses6,
+  isHostAddress6,
+  parseSubnet6,
+  randomSubnet6,
+} from '#runner/network/address6.ts'
 import { takeAddress, dropAddress } from '#runner/network/leases.ts'
 import { parseNetworks } from '#runner/network/attachments.ts'
 import { formatPort, parsePort } from '#runner/network/ports.ts'
@@ -19,12 +26,29 @@ describe('a port', () => {
     ['127.0.0.1:53:53/udp', ['127.0.0.1:53->53/udp']],
     ['127.0.0.1::80', ['127.0.0.1:0->80/tcp']],
     ['0.0.0.0:8080:80', ['0.0.0.0:8080->80/tcp']],
+    ['[fd00::1]:8080:80', ['[fd00::1]:8080->80/tcp']],
+    ['[::]:8080:80', ['0.0.0.0:8080->80/tcp']],
+    ['[fd00::1]::80/udp', ['[fd00::1]:0->80/udp']],
     ['8000-8001:80-81', ['0.0.0.0:8000->80/tcp', '0.0.0.0:8001->81/tcp']],
   ] as const) {
     it(`is read from ${text}`, () => assert.deepEqual(parsePort(text).map(formatPort), ports))
   }
 
-  for (const text of ['', '0', '65536', 'a', '1:2:3', '1-3:4-5', '80/sctp', '80/tcp/x', '3-1']) {
+  for (const text of [
+    '',
+    '0',
+    '65536',
+    'a',
+    '1:2:3',
+    '1-3:4-5',
+    '80/sctp',
+    '80/tcp/x',
+    '3-1',
+    '[fd00::1]:80',
+    '[::1]:80:80',
+    '[x]:1:2',
+    '::1:1:2',
+  ]) {
     it(`is not read from ${JSON.stringify(text)}`, () => {
       assert.throws(() => parsePort(text), { code: 'USAGE' })
     })
@@ -98,6 +122,28 @@ describe('a subnet', () => {
     assert.throws(() => gatewayOf('10.1.2.0/24', '10.1.3.1'), { code: 'USAGE' })
     assert.throws(() => gatewayOf('10.1.2.0/31', undefined), { code: 'USAGE' })
   })
+})
+
+describe('a subnet of IPv6', () => {
+  it('is a range of addresses', () => {
+    assert.equal(parseSubnet6('fd00:1:0:0::7/64').text, 'fd00:1::/64')
+    assert.equal(gateway6Of('fd00:1::/64', undefined), 'fd00:1::1')
+    assert.equal(gateway6Of('fd00:1::/64', 'fd00:1:0:0:0:0:0:9'), 'fd00:1::9')
+    const addresses = hostAddresses6('fd00:1::fffe:0/112')
+    assert.deepEqual(
+      [addresses.next().value, addresses.next().value],
+      ['fd00:1::fffe:1', 'fd00:1::fffe:2'],
+    )
+    assert.equal(isHostAddress6('fd00:1::/64', 'fd00:1::'), false)
+    assert.equal(isHostAddress6('fd00:1::/64', 'fd00:2::1'), false)
+    assert.match(randomSubnet6(), /^fd[0-9a-f:]+::\/64$/)
+  })
+
+  for (const text of ['', 'fd00::', 'fd00::/129', 'fd00::/8', '10.0.0.0/24', 'x::/64']) {
+    it(`is not ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parseSubnet6(text), { code: 'USAGE' })
+    })
+  }
 })
 
 describe('a network', () => {
