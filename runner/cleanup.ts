@@ -11,6 +11,7 @@ import { recordEvent } from './events/record.ts'
 import { endWatch } from './health/health.ts'
 import { cgroupsPathOf, isContainerId, rootOf } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
+import { disconnectUserMode } from './network/user-mode/connect.ts'
 import { findPrograms, killAndWait } from './processes.ts'
 import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
 import { deleteArguments, KNOWN_RUNTIMES, resumeArguments } from './runtime.ts'
@@ -115,6 +116,7 @@ export async function takeDown(
     throw left(claim, trouble ?? 'its processes do not end')
   }
   await takeOffNetwork(claim)
+  await disconnectUserMode(claim.paths)
   await unmountUnder(claim)
 }
 

@@ -7,6 +7,7 @@ import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { type Advisory, advisoriesOf } from './advisories.ts'
 import { type Cgroups, readCgroups } from './cgroup.ts'
 import { isKernelAtLeast } from './host-facts.ts'
+import { defaultNetwork } from './network/default.ts'
 import { takesLayersOneByOne } from './overlay.ts'
 import { findRuntime, KNOWN_RUNTIMES, obstacleOf } from './runtime.ts'
 
@@ -46,6 +47,8 @@ export interface HostInfo {
     /** Whether layers are stacked one option each, up to 500. Undefined when not root: it can't be tried. */
     readonly layersOneByOne: boolean | undefined
   }
+  /** The network that containers get when nothing is said. */
+  readonly network: Awaited<ReturnType<typeof defaultNetwork>>
   readonly seccomp: boolean
   readonly userNamespaces: boolean
   /** `plain` mounts images on block devices; `file` also on plain files (Linux 6.12). */
@@ -87,6 +90,7 @@ export async function readHostInfo(searchPath?: string, notRoot?: string): Promi
     runtimes,
     runtime: runtimes.find((runtime) => runtime.obstacle === undefined)?.name,
     overlay: overlayOf(fileSystems, isRoot),
+    network: await defaultNetwork(searchPath),
     seccomp: /^Seccomp:/m.test(status),
     userNamespaces: Number(namespaces) > 0,
     erofs: erofsOf(fileSystems),

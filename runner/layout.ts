@@ -16,6 +16,8 @@ import { type ContainerOptions, normalPath } from './options.ts'
  *       exit oom                  the exit code, and that memory ran out, as the monitor writes them
  *       health.json               what the last health checks said; health.watch: the process that makes them
  *       network.json              its namespace, address and ports, while it is on a network
+ *       user-network.json netns   the same without root: who makes its network, and where its namespace is mounted
+ *       network.log slirp.sock    what that program says, and where it takes ports
  *       monitor.pid attach ctl winsz   the monitor's: its pid, its socket and its pipes
  *       hosts hostname resolv.conf   mounted inside, in /etc
  *       userns mapped/            its user namespace, and what is mounted by the ids of that, while it runs
@@ -53,6 +55,8 @@ export interface ContainerPaths {
   readonly oom: string
   readonly monitorPid: string
   readonly network: string
+  readonly userNetwork: string
+  readonly netns: string
   readonly health: string
   readonly healthWatch: string
   readonly userNamespace: string
@@ -103,6 +107,8 @@ export function containerPaths(containers: string, id: string): ContainerPaths {
     oom: join(dir, 'oom'),
     monitorPid: join(dir, 'monitor.pid'),
     network: join(dir, 'network.json'),
+    userNetwork: join(dir, 'user-network.json'),
+    netns: join(dir, 'netns'),
     health: join(dir, 'health.json'),
     healthWatch: join(dir, 'health.watch'),
     userNamespace: join(dir, 'userns'),

@@ -19,6 +19,8 @@ const TIERS: Readonly<Record<string, Tier>> = {
       runc: 'runc',
       conmon: 'conmon',
       newuidmap: 'uidmap',
+      pasta: 'passt',
+      slirp4netns: 'slirp4netns',
       busybox: 'busybox-static',
       setfattr: 'attr',
       setfacl: 'acl',

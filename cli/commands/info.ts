@@ -112,6 +112,7 @@ function text({
     ]),
     ...host.runtimes.flatMap(advisoryRows),
     ['overlay', overlay(host)],
+    ['network', networkText(host)],
     ['seccomp', yes(host.seccomp)],
     ['user namespaces', yes(host.userNamespaces)],
     [
@@ -133,6 +134,12 @@ function text({
 function userText({ isRoot, isUserNamespace }: HostInfo): string {
   if (isUserNamespace) return 'not root; root of a user namespace, for containers'
   return isRoot ? 'root' : 'not root'
+}
+
+function networkText({ network, isRoot, isUserNamespace }: HostInfo): string {
+  if (network !== 'none') return `${network}, by default`
+  const advice = isRoot && !isUserNamespace ? 'iproute2 nftables' : 'passt (or slirp4netns)'
+  return `none: apt-get install ${advice}`
 }
 
 /** Versions say little of what distributions have fixed in them. */

@@ -21,9 +21,10 @@ async function port(
   options: StoreOptions,
 ): Promise<void> {
   const { readConnection } = await import('#runner/network/connections.ts')
+  const { readUserMode } = await import('#runner/network/user-mode/connect.ts')
   const { root } = runnerContext(options)
   const { paths, record } = await openContainer(root, reference)
-  const ports = readConnection(paths)?.ports ?? []
+  const ports = (readUserMode(paths) ?? readConnection(paths))?.ports ?? []
   const inside = wanted === undefined || wanted.includes('/') ? wanted : `${wanted}/tcp`
   const lines = ports.map(({ hostIp = '0.0.0.0', hostPort, containerPort, protocol }) => ({
     inside: `${containerPort}/${protocol}`,

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, isIPv6 } from 'node:net'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, isErrno } from '#oci/error.ts'
 import type { PortMapping } from './model.ts'
 
 /** Ports of the host that are ours: somebody else who wants one is told that it is taken. */
@@ -89,18 +90,41 @@ async function holdUdp(mapping: PortMapping): Promise<Held> {
     throw taken(mapping, cause)
   })
   socket.unref()
-  return { port: socket.address().port, fd: descriptorOf(socket), close: () => socket.close() }
+  return {
+    port: socket.address().port,
+    fd: datagramDescriptorOf(socket),
+    close: () => socket.close(),
+  }
 }
 
 /** Node has no public way to a socket's number. Without it, the port is ours until this process ends. */
 function descriptorOf(server: object): number {
-  const handle: unknown = Reflect.get(server, '_handle')
+  return descriptorIn(Reflect.get(server, '_handle'))
+}
+
+/** That of a datagram socket is in its state: asking for its `_handle` is warned of. */
+function datagramDescriptorOf(socket: object): number {
+  const key = Object.getOwnPropertySymbols(socket).find(
+    ({ description }) => description === 'state symbol',
+  )
+  const state: unknown = key && Reflect.get(socket, key)
+  return typeof state === 'object' && state !== null
+    ? descriptorIn(Reflect.get(state, 'handle'))
+    : -1
+}
+
+function descriptorIn(handle: unknown): number {
   const fd: unknown = typeof handle === 'object' && handle !== null && Reflect.get(handle, 'fd')
   return typeof fd === 'number' ? fd : -1
 }
 
 function taken({ hostIp, hostPort, protocol }: PortMapping, cause: unknown): DrayError {
   const port = `${protocol} port ${hostPort}${hostIp === undefined ? '' : ` of ${hostIp}`}`
+  if (isErrno(cause, 'EACCES')) {
+    const first = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'latin1').trim()
+    const message = `cannot publish ${port}: ports below ${first} are root's (sysctl net.ipv4.ip_unprivileged_port_start)`
+    return new DrayError('PORT_TAKEN', message, { cause })
+  }
   const message = `cannot publish ${port}: something else listens there (ss -lntup tells what)`
   return new DrayError('PORT_TAKEN', message, { cause })
 }

@@ -1,4 +1,3 @@
-import { DrayError } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { imagePorts } from '../containers/image.ts'
 import { findContainer } from '../containers/find.ts'
@@ -16,6 +15,7 @@ import { mainLink } from './links.ts'
 import type { Connection, PortMapping } from './model.ts'
 import { type Reservation, reservePorts } from './reserve.ts'
 import { findNetwork } from './store.ts'
+import { setUpUserMode } from './user-mode/setup.ts'
 
 /** What a container's start needs to know of its network. */
 export interface NetworkSetup {
@@ -47,11 +47,13 @@ export async function setUpNetwork(
       around: { sameAs: other.paths.dir },
     }
   }
+  const attachments = attachmentsOf(record.options)
   if (isInUserNamespace()) {
-    throw new DrayError('NETWORK_FAILED', `network ${mode} is a bridge, which only root can make`)
+    const names = attachments.map(({ name }) => name)
+    return await setUpUserMode(claim, portsOf(record), names, searchPath)
   }
   const wanted = await Promise.all(
-    attachmentsOf(record.options).map(async (attachment) => ({
+    attachments.map(async (attachment) => ({
       network: await findNetwork(root, attachment.name),
       attachment,
       names: namesOf(record),

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import {
   chownSync,
   existsSync,
@@ -10,10 +12,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { killAndWait } from '#runner/processes.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { findPrograms, killAndWait } from '#runner/processes.ts'
 import { makeBusyboxTree } from '../runner/support/busybox.ts'
 import { dray, type RunningRegistry, startRegistryProcess } from '../support/dray.ts'
 import { FIRST_SUB_ID, ordinaryUser } from '../support/ordinary-user.ts'
@@ -134,6 +137,90 @@ describe('an ordinary user with ranges of numbers', () => {
     await user.ok('rm', '-f', 'held')
   })
 })
+
+describe('a network of an ordinary user', () => {
+  for (const program of ['pasta', 'slirp4netns'] as const) {
+    it(`publishes ports by ${program}, reaches no loopback device of the host, and ends with the container`, async (t) => {
+      const ports = ['-p', '127.0.0.1::80', '-p', '5353/udp']
+      const words = ['run', '-d', '--name', program, '--network', program, ...ports, image]
+      const id = await user.ok(
+        ...words,
+        'sh',
+        '-c',
+        'echo served >/tmp/index; exec busybox httpd -f -p 80 -h /tmp',
+      )
+      const web = await user.ok('port', program, '80')
+      assert.equal(
+        await eventually(async () => (await fetch(`http://${web}/index`)).text()),
+        'served\n',
+      )
+      const echo = await user.ok('port', program, '5353/udp')
+      const server = echoInside(await user.ok('inspect', '-f', '{{.State.Pid}}', program))
+      t.after(() => server.kill())
+      assert.equal(await eventually(() => askByUdp(Number(echo.split(':')[1]), 'ping')), 'ping')
+      const reach = `busybox wget -T 2 -qO- http://10.0.2.2:${registry.host.split(':')[1]}/v2/`
+      const { code } = await user.dray('exec', program, 'sh', '-c', reach)
+      assert.notEqual(code, 0)
+      const netns = join(user.store, 'containers', id, 'netns')
+      assert.equal((await findPrograms([program], netns)).length, 1)
+      await user.ok('rm', '-f', program)
+      assert.deepEqual(await findPrograms([program], netns), [])
+    })
+  }
+
+  it('is the one of which info tells, and a bridge is refused with the others that there are', async () => {
+    assert.match(await user.ok('info'), /^network +pasta, by default$/m)
+    const { code, stderr } = await user.dray('run', '--rm', '--network', 'bridge', image, 'true')
+    assert.equal(code, 125)
+    assert.match(stderr, /only root can make: use --network pasta or slirp4netns, host or none/)
+  })
+
+  it('gives no port of root’s, nor one that is taken', async () => {
+    const low = await user.dray('run', '--rm', '-p', '80:80', image, 'true')
+    assert.match(low.stderr, /ports below 1024 are root's/)
+    const taken = registry.host.split(':')[1]
+    const other = await user.dray('run', '--rm', '-p', `127.0.0.1:${taken}:80`, image, 'true')
+    assert.match(other.stderr, /something else listens there/)
+    assert.equal(await user.ok('ps', '-aq'), '')
+  })
+})
+
+/** Until what was just started answers. */
+async function eventually<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === 20) throw error
+      await delay(100)
+    }
+  }
+}
+
+const ECHO =
+  "const s = require('dgram').createSocket('udp4'); s.on('message', (m, { port, address }) => s.send(m, port, address)); s.bind(5353)"
+
+/** A server in the network of a process. */
+function echoInside(pid: string) {
+  return spawn('nsenter', [`--net=/proc/${pid}/ns/net`, process.execPath, '-e', ECHO], {
+    stdio: 'ignore',
+  })
+}
+
+/** By an address that isn't the loopback device's, through which slirp4netns, and pasta of 2023, give no answers. */
+async function askByUdp(port: number, question: string): Promise<string> {
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
+  const host = addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+  const socket = createSocket('udp4')
+  try {
+    const answer = once(socket, 'message', { signal: AbortSignal.timeout(1000) })
+    socket.send(question, port, host)
+    const [message] = await answer
+    return String(message)
+  } finally {
+    socket.close()
+  }
+}
 
 describe('an ordinary user without ranges', () => {
   it('is told which file lacks one, and how to get it', async () => {
