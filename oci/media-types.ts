@@ -58,6 +58,19 @@ export function isImageConfigType(mediaType: string): boolean {
   return CONFIGS.has(bareMediaType(mediaType))
 }
 
+const LAYERS: ReadonlySet<string> = new Set([
+  MEDIA_TYPE.ociLayer,
+  MEDIA_TYPE.ociLayerGzip,
+  MEDIA_TYPE.ociLayerZstd,
+  MEDIA_TYPE.dockerLayer,
+  MEDIA_TYPE.dockerLayerGzip,
+])
+
+/** Whether this is the layer of a container image that anybody may have: a tar, and no attestation or the like. */
+export function isImageLayerType(mediaType: string): boolean {
+  return LAYERS.has(bareMediaType(mediaType))
+}
+
 /** Whether registries need not hold the content of this type (layers under a licence that forbids it). */
 export function isNonDistributable(mediaType: string): boolean {
   return (

@@ -7,7 +7,7 @@ import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { parseImageConfig } from '#oci/image-config.ts'
 import { MANIFEST_LIMIT, type ImageManifest, parseManifest } from '#oci/manifest.ts'
-import { isImageConfigType, isNonDistributable, ociMediaType } from '#oci/media-types.ts'
+import { isImageConfigType, isImageLayerType, ociMediaType } from '#oci/media-types.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { type BlobSource, openBlobs, writeSmallBlob } from '../store/blobs.ts'
@@ -20,6 +20,9 @@ import type { Document } from './resolve.ts'
 import { writeLayer } from './write-layer.ts'
 
 const MiB = 1024 * 1024
+
+/** How buildkit names, in an index, the manifest that an attestation is of. */
+const ATTESTED = 'vnd.docker.reference.digest'
 
 /** What annotations say of a layer's compressed bytes, and is wrong of others. */
 const OF_THE_BYTES = /^(?:io\.github\.containers\.zstd-chunked\.|containerd\.io\/snapshot\/)/
@@ -55,7 +58,10 @@ export async function recompressImage(
   const written = new Set<Digest>()
   try {
     const work = { ...options, source, stageDir: stage.dir, layoutDir, limit, written }
-    const made = await recompressManifest({ ...work, layers: new Map() }, descriptor)
+    const made = await recompressManifest(
+      { ...work, layers: new Map(), manifests: new Map() },
+      descriptor,
+    )
     const image = {
       source: over(openBlobs(layoutDir), written, source),
       descriptor: { ...descriptor, ...made },
@@ -74,6 +80,7 @@ interface Work extends RecompressOptions {
   readonly limit: LimitFunction
   /** By the digests of their blobs: manifests share layers. */
   readonly layers: Map<Digest, Promise<Made>>
+  readonly manifests: Map<Digest, Made>
   readonly written: Set<Digest>
 }
 
@@ -81,6 +88,12 @@ interface Work extends RecompressOptions {
 type Made = Pick<Descriptor, 'mediaType' | 'digest' | 'size'> | undefined
 
 async function recompressManifest(work: Work, descriptor: Descriptor): Promise<Made> {
+  const { digest } = descriptor
+  if (!work.manifests.has(digest)) work.manifests.set(digest, await makeManifest(work, descriptor))
+  return work.manifests.get(digest)
+}
+
+async function makeManifest(work: Work, descriptor: Descriptor): Promise<Made> {
   const bytes = await work.source.readSmall(descriptor)
   const manifest = parseManifest(bytes, descriptor.mediaType)
   const change =
@@ -116,8 +129,13 @@ async function changeIndex(
   for (const child of children)
     made.push((await work.source.has(child)) ? await recompressManifest(work, child) : undefined)
   if (made.every((child) => child === undefined)) return undefined
-  const replace = (raw: RawDescriptor, at: number) =>
-    made[at] === undefined ? raw : { ...raw, ...made[at], data: undefined }
+  const replace = (raw: RawDescriptor, at: number) => {
+    const attested = work.manifests.get(raw.annotations?.[ATTESTED] as Digest)?.digest
+    const annotations = attested && { annotations: { ...raw.annotations, [ATTESTED]: attested } }
+    return made[at]
+      ? { ...raw, ...annotations, ...made[at], data: undefined }
+      : { ...raw, ...annotations }
+  }
   return ({ manifests }) => ({ manifests: (manifests as RawDescriptor[]).map(replace) })
 }
 
@@ -127,7 +145,7 @@ async function changeImage(work: Work, manifest: ImageManifest): Promise<Change 
   const made = await settleAll(work.signal ?? new AbortController().signal, (signal) =>
     manifest.layers.map(async (layer, at) => {
       const diffId = rootfs.diff_ids[at]
-      if (diffId === undefined || isNonDistributable(layer.mediaType)) return undefined
+      if (diffId === undefined || !isImageLayerType(layer.mediaType)) return undefined
       const again = () => recompressLayer({ ...work, signal }, layer, diffId)
       const making = work.layers.get(layer.digest) ?? work.limit(again)
       work.layers.set(layer.digest, making)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, it, type TestContext } from 'node:test'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { describe as describeBytes } from '#oci/descriptor.ts'
 import { digestOf } from '#oci/digest.ts'
 import { parseManifest } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
@@ -22,7 +23,7 @@ import {
 import { placeImage } from '../support/placed-image.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { BOTH, writeLayoutOf } from './copy/images.ts'
+import { BOTH, indexOf, writeLayoutOf } from './copy/images.ts'
 
 const [BASE, TOP] = [tarOf({ base: 'b'.repeat(50_000) }), tarOf({ top: 't' })]
 const IMAGE = smallImage([BASE, TOP])
@@ -168,6 +169,34 @@ describe('recompressImage', () => {
     assert.equal(manifests[1].digest, arm64?.digest)
     await opened.close()
     assert.deepEqual(readdirSync(store.layout.staging), [])
+  })
+
+  it("keeps buildkit's attestations as they are, and has them name what they are of", async (t) => {
+    const statement = Buffer.from('{"_type":"https://in-toto.io/Statement/v0.1"}')
+    const layer = describeBytes('application/vnd.in-toto+json', statement)
+    const plain = smallImage([], {
+      config: { rootfs: { type: 'layers', diff_ids: [layer.digest] } },
+      manifest: { layers: [layer] },
+    })
+    const attestation = { ...plain, blobs: new Map(plain.blobs).set(layer.digest, statement) }
+    const set = indexOf([
+      [IMAGE, 'amd64'],
+      [attestation, 'unknown', { 'vnd.docker.reference.digest': IMAGE.manifest.digest }],
+    ])
+    const dir = tempDir(t)
+    writeLayoutOf(dir, set)
+    const store = await newStore(t)
+    const opened = await recompressImage(store, await openImage(store, `oci:${dir}`), {
+      compression: ZSTD,
+    })
+    t.after(() => opened.close())
+    const { source, descriptor } = opened.image
+    const { manifests } = JSON.parse((await source.readSmall(descriptor)).toString())
+    assert.notEqual(manifests[0].digest, IMAGE.manifest.digest)
+    assert.equal(manifests[1].digest, attestation.manifest.digest)
+    assert.deepEqual(manifests[1].annotations, {
+      'vnd.docker.reference.digest': manifests[0].digest,
+    })
   })
 
   it('leaves artifacts alone', async (t) => {

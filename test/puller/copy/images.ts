@@ -26,11 +26,14 @@ export const BOTH: ImageSet = indexOf([
 ])
 
 /** An image of several, in this order. */
-export function indexOf(images: readonly (readonly [SmallImage, string])[]): ImageSet {
+export function indexOf(
+  images: readonly (readonly [SmallImage, string, Readonly<Record<string, string>>?])[],
+): ImageSet {
   const mediaType = MEDIA_TYPE.ociIndex
-  const manifests = images.map(([{ manifest }, architecture]) => ({
+  const manifests = images.map(([{ manifest }, architecture, annotations]) => ({
     ...manifest,
     platform: { os: 'linux', architecture },
+    annotations,
   }))
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }))
   const top = describe(mediaType, bytes)
