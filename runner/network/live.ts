@@ -7,47 +7,36 @@ import { type Claim, type ContainerRecord, writeRecord } from '../record.ts'
 import { hostnameOf } from '../spec.ts'
 import { attachmentsOf, isNetworkName, optionsFor } from './attachments.ts'
 import { readConnection } from './connections.ts'
-import { dropPorts, enter, leadByMainLink, leave, plug } from './links.ts'
+import { dropPorts, enter, type Guest, leadByMainLink, leave, mainLink, plug } from './links.ts'
 import type { Attachment, Connection } from './model.ts'
 import { aroundOf, namesOf } from './setup.ts'
 import { findNetwork } from './store.ts'
 
-/** Puts a container on one more network: at once when it runs, and at every start. @throws CONTAINER_STATE, NETWORK_UNKNOWN, NETWORK_FAILED, USAGE */
+/**
+ * Puts a container on one more network: at once when it runs, and at every start.
+ *
+ * @throws CONTAINER_STATE, NETWORK_UNKNOWN, NETWORK_FAILED, USAGE
+ */
 export async function joinNetwork(
   container: Container,
   attachment: Attachment,
   context: RunnerContext,
 ): Promise<void> {
-  const { root } = context
-  const network = await findNetwork(root, attachment.name)
-  await changeContainer(root, container, async (claim, record) => {
-    const { options, name } = record
-    const networks = attachmentsOf(options)
-    if (networks.some((other) => other.name === network.name)) {
-      throw new DrayError(
-        'CONTAINER_STATE',
-        `container ${name} is on network ${network.name} already`,
-      )
-    }
-    if (
-      options.network !== 'none' &&
-      options.network !== undefined &&
-      !isNetworkName(options.network)
-    ) {
-      const message = `container ${name} has the network of others (--network ${options.network})`
-      throw new DrayError('CONTAINER_STATE', message)
-    }
-    const changed = { ...record, options: { ...options, ...optionsFor([...networks, attachment]) } }
-    const connection = connectionNow(container, claim, record)
-    if (connection !== undefined) {
-      const guest = { root, id: claim.id, paths: claim.paths, searchPath: context.hostEnv.PATH }
-      const wanted = { network, attachment, names: namesOf(record) }
-      const next = await enter(guest, connection, wanted)
+  const network = await findNetwork(context.root, attachment.name)
+  await changeContainer(context.root, container, async (claim, record) => {
+    const { options } = record
+    checkMayJoin(record, network.name)
+    const networks = [...attachmentsOf(options), attachment]
+    const changed = { ...record, options: { ...options, ...optionsFor(networks) } }
+    await relink({ container, claim, record: changed, context }, async (guest, connection) => {
+      // What somebody left who was cut off here.
+      const half = connection.links.find((link) => link.network.name === network.name)
+      const before = half === undefined ? connection : await leave(guest, connection, half)
+      const next = await enter(guest, before, { network, attachment, names: namesOf(record) })
       const link = next.links.at(-1)
       if (link !== undefined) await plug(guest, next.namespace, link)
-      await leadByMainLink(guest, next)
-      await tellFiles(claim, changed, next)
-    }
+      return next
+    })
     await writeRecord(claim.paths, changed)
   })
 }
@@ -58,43 +47,59 @@ export async function leaveNetworkOf(
   name: string,
   context: RunnerContext,
 ): Promise<void> {
-  const { root } = context
-  await changeContainer(root, container, async (claim, record) => {
-    const networks = attachmentsOf(record.options)
+  await changeContainer(context.root, container, async (claim, record) => {
+    const { options } = record
+    const networks = attachmentsOf(options)
     const others = networks.filter((other) => other.name !== name)
     if (others.length === networks.length) {
       const message = `container ${record.name} is not on network ${name}`
       throw new DrayError('CONTAINER_STATE', message)
     }
-    const changed = { ...record, options: { ...record.options, ...optionsFor(others) } }
-    const connection = connectionNow(container, claim, record)
-    const link = connection?.links.find(({ network }) => network.name === name)
-    if (connection !== undefined && link !== undefined) {
-      const guest = { root, id: claim.id, paths: claim.paths, searchPath: context.hostEnv.PATH }
-      await dropPorts(connection)
-      const next = await leave(guest, connection, link)
-      await leadByMainLink(guest, next)
-      await tellFiles(claim, changed, next)
-    }
+    const changed = { ...record, options: { ...options, ...optionsFor(others) } }
+    await relink({ container, claim, record: changed, context }, async (guest, connection) => {
+      const link = connection.links.find(({ network }) => network.name === name)
+      return link === undefined ? connection : await leave(guest, connection, link)
+    })
     await writeRecord(claim.paths, changed)
   })
 }
 
-/** Undefined when it doesn't run. */
-function connectionNow(
-  container: Container,
-  { paths }: Claim,
-  record: ContainerRecord,
-): Connection | undefined {
-  if (!isRunning(readState({ ...container, record }))) return undefined
-  const connection = readConnection(paths)
-  if (connection !== undefined) return connection
-  const message = `container ${record.name} was started without a network: stop it first`
-  throw new DrayError('CONTAINER_STATE', message)
+function checkMayJoin({ options, name }: ContainerRecord, network: string): void {
+  if (attachmentsOf(options).some((other) => other.name === network)) {
+    throw new DrayError('CONTAINER_STATE', `container ${name} is on network ${network} already`)
+  }
+  const { network: mode = 'none' } = options
+  if (mode === 'none' || isNetworkName(mode)) return
+  throw new DrayError('CONTAINER_STATE', `container ${name} has the network of others (${mode})`)
 }
 
-/** Its /etc/hosts and /etc/resolv.conf, which are mounted: written in place. */
-async function tellFiles({ paths }: Claim, record: ContainerRecord, connection: Connection) {
-  const hostname = hostnameOf(record.id, record.options)
-  await writeEtcFiles(paths.dir, hostname, record.options, aroundOf(record, connection))
+interface Change {
+  readonly container: Container
+  readonly claim: Claim
+  /** As it will be. */
+  readonly record: ContainerRecord
+  readonly context: RunnerContext
+}
+
+/** Changes what a container has on its networks, if it runs: its way out, its ports and its files go with it. */
+async function relink(
+  { container, claim, record, context }: Change,
+  change: (guest: Guest, connection: Connection) => Promise<Connection>,
+): Promise<void> {
+  const { id, paths } = claim
+  if (!isRunning(readState({ ...container, record }))) return
+  const connection = readConnection(paths)
+  if (connection === undefined) {
+    const message = `container ${record.name} was started without a network: stop it first`
+    throw new DrayError('CONTAINER_STATE', message)
+  }
+  const guest = { root: context.root, id, paths, searchPath: context.hostEnv.PATH }
+  const next = await change(guest, connection)
+  if (mainLink(next) !== mainLink(connection)) {
+    await dropPorts(connection)
+    await leadByMainLink(guest, next)
+  }
+  const hostname = hostnameOf(id, record.options)
+  // They are mounted: written in place.
+  await writeEtcFiles(paths.dir, hostname, record.options, aroundOf(record, next))
 }

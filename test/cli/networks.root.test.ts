@@ -93,6 +93,29 @@ describe('a container on several networks', () => {
     assert.deepEqual(store.leftovers(), [])
   })
 
+  it('that was on internal ones only leads outside by the first that can', async () => {
+    await ok('network', 'create', '--internal', 'within')
+    const serve = 'mkdir /www; echo hello >/www/index.html; exec busybox httpd -f -p 80 -h /www'
+    const args = [
+      '--network',
+      'within',
+      '-p',
+      '127.0.0.1::80',
+      'busybox:1',
+      'sh',
+      '-c',
+      serve,
+    ] as const
+    await ok('run', '-d', '--name', 'web', ...args)
+    const port = (await ok('port', 'web', '80')).split(':')[1]
+    await ok('network', 'connect', 'bridge', 'web')
+    assert.match(await ok('exec', 'web', 'ip', 'route'), /^default via .* dev eth1/m)
+    assert.equal(await fetchText(`http://127.0.0.1:${port}/`), 'hello\n')
+    await ok('rm', '-f', 'web')
+    await ok('network', 'rm', 'within')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
   it('gets no address that another has, or that the network lacks', async () => {
     await ok('network', 'create', '--subnet', '10.203.4.0/24', 'one')
     await ok('create', '--name', 'waits', '--network', 'one', '--ip', '10.203.4.1', 'busybox:1')
