@@ -32,7 +32,7 @@ const NO_CONTROLLER = /^(?:rw|ro|none|xattr|noprefix|clone_children|release_agen
 export async function readCgroups(): Promise<Cgroups> {
   const cgroups = await describeCgroups(await readMounts(), readControllers)
   if (!isInUserNamespace()) return cgroups
-  return { ...cgroups, obstacle: 'cgroups are not delegated to this user' }
+  return { ...cgroups, obstacle: 'containers of an ordinary user get no cgroup' }
 }
 
 /** {@link readCgroups} of given mounts. `readV2` gives the controllers of a v2 hierarchy mounted at a path. */

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { runnerContext } from '../containers.ts'
 import { measureAll } from '../disk-usage.ts'
 import { interruptible } from '../interrupt.ts'
@@ -154,5 +155,6 @@ async function boot(options: StoreOptions): Promise<void> {
 async function unit(options: StoreOptions): Promise<void> {
   const { systemdUnit } = await import('#runner/verbs/boot.ts')
   const { root } = runnerContext(options)
-  print(systemdUnit([process.execPath, process.argv[1] ?? '', 'system', 'boot', '--root', root]))
+  const command = [process.execPath, process.argv[1] ?? '', 'system', 'boot', '--root', root]
+  print(systemdUnit(command, isInUserNamespace()))
 }

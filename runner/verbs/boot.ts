@@ -34,13 +34,16 @@ export function startsAtBoot({ options, phase }: ContainerRecord): boolean {
   return policy === 'always' || (policy === 'unless-stopped' && phase.stopRequested !== true)
 }
 
-/** A systemd unit that runs a command once after every boot. What it starts isn't stopped with it. */
-export function systemdUnit(command: readonly string[]): string {
+/**
+ * A systemd unit that runs a command once after every boot. What it starts isn't stopped with it.
+ *
+ * @param ofUser whether it is for an ordinary user's own systemd, which knows no targets of the system
+ */
+export function systemdUnit(command: readonly string[], ofUser = false): string {
+  const after = 'Wants=network-online.target\nAfter=network-online.target local-fs.target\n'
   return `[Unit]
 Description=Containers of Dray that start at boot
-Wants=network-online.target
-After=network-online.target local-fs.target
-
+${ofUser ? '' : after}
 [Service]
 Type=oneshot
 RemainAfterExit=yes
@@ -48,7 +51,7 @@ KillMode=none
 ExecStart=${command.map(quoted).join(' ')}
 
 [Install]
-WantedBy=multi-user.target
+WantedBy=${ofUser ? 'default' : 'multi-user'}.target
 `
 }
 

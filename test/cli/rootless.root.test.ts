@@ -114,8 +114,13 @@ describe('an ordinary user with ranges of numbers', () => {
     const limits = ['--memory', '64m', '--cpus', '1']
     const { code, stderr } = await user.dray('run', '--rm', ...none, ...limits, image, 'true')
     assert.equal(code, 0)
-    assert.match(stderr, /nothing holds the container to limits.*not delegated/)
-    assert.match(await user.ok('info'), /^limits +no: .*not delegated/m)
+    assert.match(stderr, /nothing holds the container to limits.*no cgroup/)
+    assert.match(await user.ok('info'), /^limits +no: .*no cgroup/m)
+  })
+
+  it('has a unit of its own systemd that starts containers at boot', async () => {
+    assert.match(await user.ok('system', 'unit'), /^WantedBy=default\.target$/m)
+    assert.equal(await user.ok('system', 'boot'), '')
   })
 
   it('finds its containers when what holds their namespaces was killed', async () => {

@@ -160,6 +160,10 @@ describe('a policy to restart', () => {
       false,
     )
     assert.match(systemdUnit(['/a b/node', 'x$y']), /^ExecStart="\/a b\/node" x\$\$y$/m)
+    const ofUser = systemdUnit(['/node'], true)
+    assert.match(ofUser, /^WantedBy=default\.target$/m)
+    assert.doesNotMatch(ofUser, /network-online|multi-user/)
+    assert.match(systemdUnit(['/node']), /^After=network-online\.target local-fs\.target\n\n/m)
   })
 })
 
