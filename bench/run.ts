@@ -7,7 +7,7 @@
  *
  * Needs root, podman, docker, conmon, runc and busybox-static, and a build (npm run build).
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ import { formatTable } from '#cli/output/format.ts'
 import { makeBusyboxTree } from '../test/runner/support/busybox.ts'
 import { startDockerd } from '../test/support/daemons.ts'
 import { LAUNCHER } from '../test/support/dray.ts'
-import { onFreshDisk, run } from './support/fresh-disk.ts'
+import { run } from './support/fresh-disk.ts'
 import { median } from './support/median.ts'
 import { memoryOf } from './support/process-tree.ts'
 
@@ -96,6 +96,8 @@ async function compare(dir: string): Promise<Readonly<Record<string, Figures>>> 
   } finally {
     for (const tool of Object.values(tools)) removeAll(tool)
     await docker.stop()
+    // podman may keep its store mounted on itself.
+    spawnSync('umount', [join(dir, 'podman/overlay')])
   }
 }
 
@@ -131,7 +133,7 @@ function removeAll([program = '', ...args]: Tool): void {
 
 const dir = mkdtempSync(join(values.dir, 'dray-bench-'))
 try {
-  const figures = await onFreshDisk(dir, compare)
+  const figures = await compare(dir)
   const base = figures.dray
   const ratio = (ours: number | undefined, theirs: number) => ((ours ?? 0) / theirs).toFixed(2)
   const rows = Object.entries(figures).map(([name, { runMs, detachedMs, memory }]) => [

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
@@ -15,7 +16,7 @@ export interface CommitOptions {
   readonly config: ImageConfig
   /** How a container of the new image runs by default. */
   readonly execution: ExecutionConfig
-  /** The upper directory of an overlay over the image. Somebody may write to it meanwhile. */
+  /** The upper directory of an overlay over the image. Somebody may write to it meanwhile; absent, nothing was changed. */
   readonly upper: string
   /** Paths below it that are no change, relative to it. */
   readonly leaveOut: ReadonlySet<string>
@@ -28,7 +29,7 @@ export interface CommitOptions {
 }
 
 /**
- * Makes an image of another one and of what was changed above it: one more layer.
+ * Makes an image of another one and of what was changed above it: one more layer, unless nothing ever was.
  *
  * @returns the digest of its manifest
  * @throws LAYOUT_INVALID when the image that it builds on is gone; LAYER_INVALID, STORE_FAILED
@@ -41,16 +42,16 @@ export async function commitImage(store: Store, options: CommitOptions): Promise
     const base = await readBase(store, options.base)
     await lease.keep({ blobs: base.layers.map(({ digest }) => digest) })
     const { upper, leaveOut, signal } = options
-    const tar = writeTar(upper, { purpose: 'changes', isLive: true, leaveOut })
-    const layer = await writeLayer(tar, {
-      layoutDir: store.dir,
-      stageDir: stage.dir,
-      lease,
-      signal,
-    })
-    const config = document(MEDIA_TYPE.ociConfig, nextConfig(options, layer.diffId))
+    const added = []
+    if (existsSync(upper)) {
+      const tar = writeTar(upper, { purpose: 'changes', isLive: true, leaveOut })
+      const places = { layoutDir: store.dir, stageDir: stage.dir }
+      added.push(await writeLayer(tar, { ...places, lease, signal }))
+    }
+    const diffIds = added.map(({ diffId }) => diffId)
+    const config = document(MEDIA_TYPE.ociConfig, nextConfig(options, diffIds))
     const name = formatReference(withDefaultTag(options.reference))
-    const layers = [...base.layers, layer.descriptor]
+    const layers = [...base.layers, ...added.map(({ descriptor }) => descriptor)]
     return (await storeComposed(store, lease, { name, config, layers })).digest
   } finally {
     lease.close()
@@ -58,15 +59,18 @@ export async function commitImage(store: Store, options: CommitOptions): Promise
   }
 }
 
-function nextConfig(options: CommitOptions, diffId: Digest): ImageConfig {
+function nextConfig(options: CommitOptions, diffIds: readonly Digest[]): ImageConfig {
   const { config, execution, created, author, comment } = options
-  const made = { created, created_by: 'dray commit', author, comment }
+  const made = {
+    ...{ created, created_by: 'dray commit', author, comment },
+    ...(diffIds.length === 0 && { empty_layer: true }),
+  }
   return {
     ...config,
     created,
     author,
     config: execution,
-    rootfs: { type: 'layers', diff_ids: [...config.rootfs.diff_ids, diffId] },
+    rootfs: { type: 'layers', diff_ids: [...config.rootfs.diff_ids, ...diffIds] },
     history: [...(config.history ?? []), made],
   }
 }

@@ -1,0 +1,124 @@
+/** Containers whose dray, monitor or runtime kill -9 ends at random moments, and what the next commands make of what is left. */
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { containerStore } from '../support/container-store.ts'
+import { exitOf, until } from './support/run.ts'
+
+const KILLS = 100
+/** How many commands run at once, each of which is hit, before somebody looks at what is left. */
+const AT_ONCE = 10
+/** Longest time from the moment that the victim is there to its end. */
+const LATEST_MS = { dray: 1500, conmon: 400, runc: 150 } as const
+
+type Victim = keyof typeof LATEST_MS
+
+const store = containerStore()
+const { dray, ok } = store
+
+/** Numbers that a seed gives again (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** The processes of a program that name the store, or a container of it. */
+function processesOf(program: string, names: readonly string[]): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+        const [path = ''] = line.split('\0')
+        return path.endsWith(`/${program}`) && names.some((name) => line.includes(name))
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
+
+function kill(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
+}
+
+/** Runs a command, and kills it, or a monitor or runtime that runs meanwhile, so long after that is there. */
+async function hit(victim: Victim, afterMs: number, args: readonly string[]): Promise<void> {
+  const child = store.start(...args)
+  const ended = exitOf(child)
+  child.stdout?.resume()
+  child.stderr?.resume()
+  if (victim === 'dray') {
+    await Promise.race([delay(afterMs), ended])
+    kill(child.pid)
+  } else {
+    let found: number | undefined
+    while (found === undefined && child.exitCode === null && child.signalCode === null) {
+      found = processesOf(victim, [store.root]).at(-1)
+      if (found === undefined) await delay(5)
+    }
+    await delay(afterMs)
+    kill(found)
+  }
+  await ended
+}
+
+/** Cgroups, runtimes' state, network namespaces and processes of containers. */
+function hostLeftovers(ids: readonly string[]): string[] {
+  const names = (dir: string) => (existsSync(dir) ? readdirSync(dir) : [])
+  const places = ['/run/dray/runc', ...globSync('/sys/fs/cgroup/{,*/}dray')]
+  return [
+    ...places.flatMap((place) =>
+      names(place)
+        .filter((name) => ids.includes(name))
+        .map((name) => join(place, name)),
+    ),
+    ...names('/run/netns').filter((name) => ids.some((id) => name.includes(id.slice(0, 12)))),
+    ...['conmon', 'runc', 'sleep'].flatMap((program) => processesOf(program, [store.root])),
+  ].map(String)
+}
+
+describe('containers, whose processes are killed at random moments', () => {
+  it('are listed, told of and removed, and leave nothing', async (t) => {
+    const seed = Number(process.env.SEED ?? randomInt(2 ** 31))
+    t.diagnostic(`SEED=${seed}`)
+    const random = randomFrom(seed)
+    const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
+    await ok('network', 'create', 'net')
+    const seen = new Set<string>()
+    for (let round = 0; round < KILLS / AT_ONCE; round++) {
+      const names = Array.from({ length: AT_ONCE }, (_, at) => `c${round}-${at}`)
+      const hits = names.map((name, at) => {
+        const network =
+          at % 2 === 0 ? ['--network', 'net', '-p', '127.0.0.1::80'] : ['--network', 'none']
+        const flags = ['--name', name, ...network, ...(at % 3 === 0 ? ['--restart', 'always'] : [])]
+        const args = ['run', '-d', ...flags, 'busybox:1', 'sh', '-c', 'echo hello; exec sleep 1000']
+        const victim = pick<Victim>(['dray', 'dray', 'conmon', 'runc'])
+        return { victim, afterMs: random() * LATEST_MS[victim], args }
+      })
+      await Promise.all(hits.map(({ victim, afterMs, args }) => hit(victim, afterMs, args)))
+      for (const name of readdirSync(join(store.root, 'containers'))) seen.add(name)
+      const listed = (await ok('ps', '-aq', '--no-trunc')).split('\n').filter(Boolean)
+      for (const id of listed.slice(0, 2)) assert.equal((await dray('logs', id)).code, 0)
+      if (listed.length > 0) await ok('rm', '-f', ...listed)
+    }
+    const ids = [...seen]
+    assert.ok(ids.length > KILLS / 4, `only ${ids.length} containers were made`)
+    const left = () => [...store.leftovers(), ...hostLeftovers(ids)]
+    // A runtime whose container is gone notices that by itself.
+    await until('nothing is left', () => left().length === 0).catch(() => undefined)
+    assert.deepEqual(left(), [])
+  })
+})
