@@ -106,6 +106,7 @@ describe('an ordinary user with ranges of numbers', () => {
     const script = 'rm -r /data; mkdir /data; rm /home/app/* /etc/group; chown 7:8 /tmp'
     await user.ok('run', '--name', 'changer', ...none, image, 'sh', '-c', script)
     await user.ok('commit', 'changer', 'changed:1')
+    await user.ok('rm', 'changer')
     const look = 'ls /data; test -e /etc/group || echo gone; stat -c %u:%g /tmp'
     assert.equal(await user.ok('run', '--rm', ...none, 'changed:1', 'sh', '-c', look), 'gone\n7:8')
   })
