@@ -8,7 +8,7 @@ import { parseSubnet } from './address.ts'
 import { connectionsOn } from './connections.ts'
 import { publishNames } from './dns.ts'
 import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
-import { baseRules, networkRules, noRules } from './rules.ts'
+import { rulesToAdd, baseRules, noRules, rulesToRemove } from './rules.ts'
 import { ip, nft } from './tools.ts'
 
 /**
@@ -76,7 +76,7 @@ async function putUp(network: NetworkRecord, searchPath: string | undefined): Pr
   const { interface: bridge, gateway, subnet, gateway6, subnet6, isInternal } = network
   if (isThere(network)) await ip(searchPath, [], [`link delete ${bridge}`])
   const base = baseRules('ip') + (subnet6 === undefined ? '' : baseRules('ip6'))
-  await nft(searchPath, base + networkRules('add', network))
+  await nft(searchPath, base + rulesToAdd(network))
   await ip(
     searchPath,
     [],
@@ -102,7 +102,7 @@ async function takeDown(network: NetworkRecord): Promise<void> {
   if (isThere(network)) await ip(undefined, [], [`link delete ${network.interface}`])
   const isLast = !readdirSync(INTERFACES).some((name) => name.startsWith(BRIDGE_PREFIX))
   // They are gone already when the host's rules were flushed.
-  await nft(undefined, isLast ? allGone() : networkRules('delete', network)).catch(() => undefined)
+  await nft(undefined, isLast ? allGone() : rulesToRemove(network)).catch(() => undefined)
 }
 
 function allGone(): string {

@@ -70,8 +70,17 @@ ${Object.entries(rules)
 `
 }
 
-/** A network's place in the sets. */
-export function networkRules(verb: 'add' | 'delete', network: NetworkRecord): string {
+/** Puts a network into the sets. */
+export function rulesToAdd(network: NetworkRecord): string {
+  return networkRules('add', network)
+}
+
+/** Takes a network out of the sets. What isn't there can't be deleted, and would keep the rest: so it is added first. */
+export function rulesToRemove(network: NetworkRecord): string {
+  return networkRules('add', network) + networkRules('delete', network)
+}
+
+function networkRules(verb: 'add' | 'delete', network: NetworkRecord): string {
   const { subnet, subnet6 } = network
   return familyRules(verb, network, 'ip', subnet) + familyRules(verb, network, 'ip6', subnet6)
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { link, mkdir, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -135,16 +135,25 @@ async function newRecord(root: string, name: string, options: NewNetwork): Promi
 }
 
 /** One that neither the host nor another network uses. */
-async function freeSubnet(root: string): Promise<string> {
+export async function freeSubnet(root: string): Promise<string> {
   const own = (await listNetworks(root)).map(({ subnet }) => subnet)
   const ofHost = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : []))
   const routed = parseRoutes(await readFile('/proc/net/route', 'latin1').catch(() => ''))
   const taken = [...own, ...ofHost, ...routed]
-  const free = SUBNETS.find((subnet) => !taken.some((other) => overlaps(subnet, other)))
+  const free = subnetsFor(root).find((subnet) => !taken.some((other) => overlaps(subnet, other)))
   if (free !== undefined) return free
   throw new DrayError('USAGE', 'no subnet is free: name one with --subnet')
+}
+
+/**
+ * In the order in which a store tries them. Stores of one host don't know one another's networks while these are down, so
+ * each begins elsewhere.
+ */
+function subnetsFor(root: string): readonly string[] {
+  const start = createHash('sha256').update(root).digest().readUInt32BE(0) % SUBNETS.length
+  return [...SUBNETS.slice(start), ...SUBNETS.slice(0, start)]
 }
 
 /** The destinations of /proc/net/route but the default one: addresses in hex, the first byte last. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -178,6 +179,20 @@ describe('what the host has of a network', () => {
     await ok('start', 'two')
     assert.equal(isThere(bridge), true)
     await ok('rm', '-f', 'two')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  it('goes, whatever of it somebody took away before', async () => {
+    await ok('network', 'create', 'other')
+    await ok('run', '-d', '--name', 'other', '--network', 'other', 'busybox:1', 'sleep', '1000')
+    await ok('run', '-d', '--name', 'one', 'busybox:1', 'sleep', '1000')
+    const subnet = await ok('network', 'inspect', '-f', '{{.Subnet}}', 'bridge')
+    execFileSync('nft', `delete element ip dray subnets { ${subnet} }`.split(' '))
+    const bridge = await bridgeOf('bridge')
+    await ok('rm', '-f', 'one')
+    const rules = execFileSync('nft', ['list', 'table', 'ip', 'dray'], { encoding: 'utf8' })
+    assert.ok(!rules.includes(bridge), rules)
+    await ok('rm', '-f', 'other')
     assert.deepEqual(store.leftovers(), [])
   })
 

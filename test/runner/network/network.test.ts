@@ -13,7 +13,13 @@ import { takeAddress, dropAddress } from '#runner/network/leases.ts'
 import { parseNetworks } from '#runner/network/attachments.ts'
 import { formatPort, parsePort } from '#runner/network/ports.ts'
 import { reservePorts } from '#runner/network/reserve.ts'
-import { createNetwork, findNetwork, listNetworks, removeNetwork } from '#runner/network/store.ts'
+import {
+  createNetwork,
+  findNetwork,
+  freeSubnet,
+  listNetworks,
+  removeNetwork,
+} from '#runner/network/store.ts'
 import { containerPaths, containersDir } from '#runner/layout.ts'
 import { mkdirSync } from 'node:fs'
 import { tempDir } from '../../support/temp-dir.ts'
@@ -162,6 +168,12 @@ describe('a network', () => {
     await removeNetwork(root, 'app')
     await assert.rejects(findNetwork(root, 'app'), { code: 'NETWORK_UNKNOWN' })
     await assert.rejects(createNetwork(root, 'host'), { code: 'USAGE' })
+  })
+
+  it('has a subnet that other stores of the host hardly take', async () => {
+    const roots = Array.from({ length: 8 }, (_, at) => `/nowhere/${at}`)
+    const subnets = await Promise.all(roots.map(freeSubnet))
+    assert.ok(new Set(subnets).size > 4, subnets.join(' '))
   })
 
   it('gives each container an address of its own, and those of the gone again', async (t) => {
