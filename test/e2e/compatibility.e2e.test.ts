@@ -79,9 +79,9 @@ after(async () => {
   if (ids.length > 0) await call(DRAY, ['rm', '-f', ...ids])
   await call(DRAY, ['network', 'prune'])
   await call(PODMAN, ['rm', '-fa', '-t', '0'])
-  // podman keeps its store mounted on itself.
-  await call({ ...PODMAN, program: 'umount', args: [] }, [join(dir, 'podman/overlay')])
-  // What podman runs after a container that has ended may still write here.
+  // podman keeps its store mounted on itself, and what it runs after a container may be at work there.
+  await call({ ...PODMAN, program: 'umount', args: [] }, ['-l', join(dir, 'podman/overlay')])
+  // That may still write here.
   await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 })
 
