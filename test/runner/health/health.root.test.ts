@@ -69,7 +69,7 @@ describe('the health of a container', () => {
 
   it('is checked when asked, with an exit code', async () => {
     const slow = ['--health-cmd', 'cat /tmp/well', '--health-interval', '1h']
-    await run('asked', ...slow, '--health-timeout', '300ms', 'busybox:1', 'sleep', '1000')
+    await run('asked', ...slow, '--health-timeout', '5s', 'busybox:1', 'sleep', '1000')
     const ask = async () => (await dray('healthcheck', 'run', 'asked')).code
     assert.equal(await ask(), 1)
     await ok('exec', 'asked', 'touch', '/tmp/well')
@@ -119,6 +119,7 @@ describe('the health of a container', () => {
     await becomes('front', 'healthy')
     await ok('exec', 'front', 'rm', '/tmp/well')
     assert.equal(await exit, 7)
-    await until('it is gone', () => store.leftovers().length === 0)
+    const isGone = async () => (await ok('ps', '-aq')) === '' && store.leftovers().length === 0
+    await until('nothing is left', isGone, 60_000)
   })
 })
