@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { makeBusyboxTree } from '../runner/support/busybox.ts'
 import { LAUNCHER } from '../support/dray.ts'
-import { CASES } from './compatibility-cases.ts'
+import { CASES } from './compatibility/cases.ts'
 
 interface Tool {
   readonly name: string

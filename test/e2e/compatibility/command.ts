@@ -1,0 +1,126 @@
+import type { Cases } from './cases.ts'
+
+/** How the command of a container is run, and what it may do. */
+export const COMMAND: Cases = {
+  'the command': [
+    ['is the image’s', 'run --rm --network none I'],
+    ['replaces the image’s', 'run --rm --network none I echo other'],
+    ['has its exit code', `run --rm --network none I sh -c 'exit 7'`],
+    ['has its exit code without --rm', `run --network none --name N I sh -c 'exit 7'`],
+    ['killed by a signal has 128 and its number', `run --rm --network none I sh -c 'kill -9 $$'`],
+    ['that is missing is 127', '~run --rm --network none I nosuch'],
+    ['that is missing by its path is 127', '~run --rm --network none I /bin/nosuch'],
+    ['that no one may execute is 126', '~run --rm --network none I /etc/passwd'],
+    ['that is a directory is 126', '~run --rm --network none I /etc'],
+    ['in an unknown image is 125', '~run --rm --pull never localhost/nosuch:1 true'],
+    ['after an unknown flag is 125', '~run --frobnicate I true'],
+    ['after an entrypoint is its arguments', 'run --rm --network none --entrypoint echo I a b'],
+    ['of the image is dropped by an entrypoint', 'run --rm --network none --entrypoint pwd I'],
+    ['keeps flags of its own', 'run --rm --network none I echo --rm -it -v x'],
+    [
+      'keeps empty words and spaces',
+      `run --rm --network none I sh -c 'echo "<$1><$2>"' sh '' 'a  b'`,
+    ],
+    ['has standard input with -i', 'run --rm -i --network none I cat'],
+    ['has an empty standard input without', 'run --rm --network none I cat'],
+    ['is process 1', `run --rm --network none I sh -c 'echo $$'`],
+    ['has standard error apart', `run --rm --network none I sh -c 'echo no >&2; echo yes'`],
+    ['writes much, whole', `run --rm --network none I sh -c 'seq 100000 | md5sum; seq 20000'`],
+  ],
+  'the environment': [
+    ['has the image’s', `run --rm --network none I sh -c 'echo $IMAGE'`],
+    ['has what -e gives', `run --rm --network none -e A=1 -e B='x y' I sh -c 'echo $A,$B'`],
+    ['is overruled by -e', `run --rm --network none -e IMAGE=other I sh -c 'echo $IMAGE'`],
+    [
+      'takes values from the host',
+      `run --rm --network none -e FROM_HOST I sh -c 'echo $FROM_HOST'`,
+    ],
+    [
+      'leaves out what the host lacks',
+      `run --rm --network none -e NOT_THERE I sh -c 'echo <\${NOT_THERE-none}>'`,
+    ],
+    ['keeps = in values', `run --rm --network none -e A=b=c I sh -c 'echo $A'`],
+    ['has empty values', `run --rm --network none -e A= I sh -c 'echo <\${A-none}>'`],
+    [
+      'comes from files',
+      `run --rm --network none --env-file F/env I sh -c 'echo $FILE,$FROM_HOST,<\${EMPTY-none}>'`,
+    ],
+    [
+      'of -e wins over files',
+      `run --rm --network none --env-file F/env -e FILE=arg I sh -c 'echo $FILE'`,
+    ],
+    ['has a PATH', `run --rm --network none I sh -c 'echo $PATH'`],
+    ['has a HOME', `run --rm --network none I sh -c 'echo $HOME'`],
+    ['has the HOME of the user', `run --rm --network none -u app I sh -c 'echo $HOME'`],
+    [
+      'has the host name',
+      `run --rm --network none --hostname box I sh -c 'echo $HOSTNAME; hostname; echo $(cat /etc/hostname)'`,
+    ],
+    ['has no TERM without a terminal', `run --rm --network none I sh -c 'echo <\${TERM-none}>'`],
+  ],
+  'the user': [
+    ['is root', 'run --rm --network none I id'],
+    ['is a name', 'run --rm --network none -u app I id'],
+    ['is a number', 'run --rm --network none -u 1000 I id'],
+    ['is a number that nobody has', `run --rm --network none -u 4321 I sh -c 'id -u; id -g'`],
+    ['is with a group', `run --rm --network none -u app:extra I sh -c 'id -u; id -g'`],
+    ['is numbers', `run --rm --network none -u 7:8 I sh -c 'id -u; id -g'`],
+    ['has more groups', `run --rm --network none --group-add 77 -u app I sh -c 'id -G'`],
+    ['has no capabilities', `run --rm --network none -u app I grep CapEff /proc/self/status`],
+  ],
+  'the working directory': [
+    ['is the image’s', 'run --rm --network none I pwd'],
+    ['is another', 'run --rm --network none -w /etc I pwd'],
+  ],
+  'capabilities and security': [
+    [
+      'are added',
+      'run --rm --network none --cap-drop ALL --cap-add NET_ADMIN I grep CapEff /proc/self/status',
+    ],
+    [
+      'are dropped',
+      `run --rm --network none --cap-drop chown I sh -c 'chown 1 /tmp 2>/dev/null || echo refused'`,
+    ],
+    ['are dropped all', 'run --rm --network none --cap-drop ALL I grep CapEff /proc/self/status'],
+    [
+      'are bounded',
+      'run --rm --network none --cap-drop ALL --cap-add KILL I grep CapBnd /proc/self/status',
+    ],
+    ['that don’t exist are an error', '~run --rm --network none --cap-add NO_SUCH I true'],
+    [
+      'no new privileges',
+      'run --rm --network none --security-opt no-new-privileges I grep NoNewPrivs /proc/self/status',
+    ],
+    ['filter system calls', 'run --rm --network none I grep Seccomp: /proc/self/status'],
+    [
+      'filter none when unconfined',
+      'run --rm --network none --security-opt seccomp=unconfined I grep Seccomp: /proc/self/status',
+    ],
+    [
+      'refuse to mount',
+      `run --rm --network none I sh -c 'mount -t tmpfs none /tmp 2>/dev/null || echo refused'`,
+    ],
+    [
+      'refuse to change the host name',
+      `run --rm --network none I sh -c 'hostname x 2>/dev/null || echo refused'`,
+    ],
+    [
+      'keep /proc/sys read-only',
+      `run --rm --network none I sh -c 'echo 1 2>/dev/null > /proc/sys/kernel/panic || echo refused'`,
+    ],
+    [
+      'keep /sys read-only',
+      `run --rm --network none I sh -c 'mkdir /sys/x 2>/dev/null || echo refused'`,
+    ],
+    ['mask /proc/kcore', `run --rm --network none I sh -c 'head -c 1 /proc/kcore | wc -c'`],
+    [
+      'give all with --privileged',
+      `run --rm --network none --privileged I sh -c 'mount -t tmpfs none /tmp && echo mounted'`,
+    ],
+    [
+      'give devices of the host',
+      `run --rm --network none --device /dev/zero:/dev/nought I sh -c 'head -c 3 /dev/nought | wc -c'`,
+    ],
+    ['give no other devices', `run --rm --network none I sh -c 'ls /dev'`],
+  ],
+}

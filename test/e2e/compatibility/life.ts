@@ -1,0 +1,165 @@
+import type { Cases } from './cases.ts'
+
+/** A container from start to end, what it says, and commands beside its own. */
+export const LIFE: Cases = {
+  'the life of a container': [
+    [
+      'is created and started',
+      `~create --name N --network none I sh -c 'echo hi; exit 3'\ninspect -f '{{.State.Status}}' N\nstart N\nwait N\nlogs N\nstart -a N`,
+    ],
+    [
+      'goes on in the background',
+      `~run -d --name N --network none I sleep 100\ninspect -f '{{.State.Status}} {{.State.Running}}' N\nps -q --no-trunc --filter name=nosuch`,
+    ],
+    [
+      'ends',
+      `~run -d --name N --network none I sh -c 'exit 5'\nwait N\ninspect -f '{{.State.Status}} {{.State.ExitCode}}' N`,
+    ],
+    [
+      'is stopped',
+      `~run -d --name N --network none I sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done'\nexec N true\nstop N\ninspect -f '{{.State.ExitCode}}' N`,
+    ],
+    [
+      'is stopped by another signal',
+      `~run -d --name N --network none --stop-signal USR1 I sh -c 'trap "exit 8" USR1; while :; do sleep 0.1; done'\nexec N true\nstop N\ninspect -f '{{.State.ExitCode}}' N`,
+    ],
+    [
+      'is stopped by force',
+      `~run -d --name N --network none I sh -c 'trap "" TERM; while :; do sleep 0.1; done'\nexec N true\nstop -t 1 N\ninspect -f '{{.State.ExitCode}}' N`,
+    ],
+    ['is killed', `~run -d --name N --network none I sleep 100\nkill N\nwait N`],
+    [
+      'is killed by a signal',
+      `~run -d --name N --network none I sh -c 'trap "exit 4" HUP; while :; do sleep 0.1; done'\nexec N true\nkill -s HUP N\nwait N`,
+    ],
+    ['can’t be killed when it has ended', `!run --name N --network none I true\n?kill N`],
+    [
+      'is restarted',
+      `~run -d --name N --network none I sh -c 'echo x >> /tmp/x; wc -l < /tmp/x; sleep 100'\nrestart -t 0 N\nexec N wc -l /tmp/x`,
+    ],
+    [
+      'is started twice',
+      `~run -d --name N --network none I sleep 100\n!start N\ninspect -f '{{.State.Status}}' N`,
+    ],
+    [
+      'is paused',
+      `~run -d --name N --network none I sleep 100\n~pause N\ninspect -f '{{.State.Status}} {{.State.Paused}}' N\n~unpause N\ninspect -f '{{.State.Status}}' N`,
+    ],
+    [
+      'is paused once',
+      `~run -d --name N --network none I sleep 100\n!pause N\n!pause N\n!unpause N\ninspect -f '{{.State.Running}}' N`,
+    ],
+    ['is removed', `!run --name N --network none I true\nrm N\n!inspect N`],
+    [
+      'is not removed while it runs',
+      `~run -d --name N --network none I sleep 100\ninspect -f '{{.Name}}' N`,
+    ],
+    [
+      'is removed by force',
+      `~run -d --name N --network none I sleep 100\n!rm -f -t 0 N\n!rm -f N\nps -aq --filter name=N`,
+    ],
+    ['ends with --rm', `~run -d --rm --name N --network none I sleep 100\n~kill N`],
+    [
+      'has a name of its own',
+      `~create --name N --network none I\n!create --name N --network none I\nps -a --filter name=N --format '{{.Names}}'`,
+    ],
+    [
+      'gets another name',
+      `~create --name N --network none I\nrename N M\ninspect -f '{{.Name}}' M`,
+    ],
+    ['is waited for when it has ended', `!run --name N --network none I sh -c 'exit 6'\nwait N`],
+    [
+      'is found by its labels',
+      `~create --name N --network none -l k=N I\nps -a --filter label=k=N --format '{{.Names}}'\nps -a --filter label=k=other --format '{{.Names}}'`,
+    ],
+    [
+      'is found by its exit code',
+      `!run --name N --network none I sh -c 'exit 61'\nps -a --filter exited=61 --filter name=N --format '{{.Names}}'`,
+    ],
+    [
+      'is found by its state',
+      `~create --name N --network none I\nps -a --filter status=created --filter name=N --format '{{.Names}}'`,
+    ],
+    [
+      'has the labels of the image, and others',
+      `~create --name N --network none -l k=v I\ninspect -f '{{index .Config.Labels "of"}} {{.Config.Labels.k}}' N`,
+    ],
+    [
+      'fails once more as often as it may',
+      `~run -d --name N --network none --restart on-failure:2 I sh -c 'exit 1'\n!wait N\n!wait N\n!exec N true\ninspect -f '{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}' N`,
+    ],
+  ],
+  logs: [
+    ['have what was said', `!run --name N --network none I sh -c 'echo a; echo b'\nlogs N`],
+    ['have errors apart', `!run --name N --network none I sh -c 'echo a; echo b >&2'\nlogs N`],
+    ['have the last lines', `!run --name N --network none I seq 10\nlogs --tail 3 N`],
+    ['have no lines', `!run --name N --network none I seq 10\nlogs --tail 0 N`],
+    [
+      'have all lines when there are fewer',
+      `!run --name N --network none I seq 3\nlogs --tail 10 N`,
+    ],
+    [
+      'are followed to the end',
+      `~run -d --name N --network none I sh -c 'echo a; sleep 1; echo b'\nlogs -f N`,
+    ],
+    [
+      'are followed from the last lines',
+      `~run -d --name N --network none I sh -c 'seq 5; sleep 5; echo b'\n!exec N true\nlogs -f --tail 1 N`,
+    ],
+    [
+      'have what came since',
+      `!run --name N --network none I echo a\nlogs --since 1h N\nlogs --since 2030-01-01T00:00:00Z N`,
+    ],
+    [
+      'have what came until',
+      `!run --name N --network none I echo a\nlogs --until 2000-01-01T00:00:00Z N`,
+    ],
+    [
+      'have long lines whole',
+      `!run --name N --network none I sh -c 'head -c 30000 /dev/zero | tr "\\0" x; echo; echo end'\nlogs N`,
+    ],
+    [
+      'have bytes as they were',
+      `!run --name N --network none I printf '\\303\\244\\n\\377\\n'\nlogs N`,
+    ],
+    ['are of a container that is there', '?logs nosuch'],
+    ['are kept over restarts', `!run --name N --network none I echo a\nstart -a N\nlogs N`],
+  ],
+  exec: [
+    ['runs beside the command', `~run -d --name N --network none I sleep 100\nexec N echo hi`],
+    ['has its exit code', `~run -d --name N --network none I sleep 100\nexec N sh -c 'exit 9'`],
+    [
+      'has standard input with -i',
+      `~run -d --name N --network none I sleep 100\nexec -i N cat\nexec N cat`,
+    ],
+    [
+      'has the environment and more',
+      `~run -d --name N --network none -e A=1 I sleep 100\nexec -e B=2 N sh -c 'echo $A $B $IMAGE'`,
+    ],
+    [
+      'has another user',
+      `~run -d --name N --network none I sleep 100\nexec -u app N id -u\nexec -u 5:6 N sh -c 'id -u; id -g'`,
+    ],
+    [
+      'has the user of the container',
+      `~run -d --name N --network none -u app I sleep 100\nexec N id -u`,
+    ],
+    [
+      'has another working directory',
+      `~run -d --name N --network none I sleep 100\nexec -w /etc N pwd\nexec N pwd`,
+    ],
+    ['of what is missing is 127', `~run -d --name N --network none I sleep 100\n~exec N nosuch`],
+    [
+      'of what can’t be executed is 126',
+      `~run -d --name N --network none I sleep 100\n~exec N /etc/passwd`,
+    ],
+    [
+      'runs in the background',
+      `~run -d --name N --network none I sleep 100\n~exec -d N sh -c 'echo x > /tmp/x'\nexec N sh -c 'while ! [ -s /tmp/x ]; do sleep 0.1; done; cat /tmp/x'`,
+    ],
+    [
+      'sees the processes of the container',
+      `~run -d --name N --network none I sleep 321\nexec N sh -c 'ps | grep -c "[s]leep 321"'`,
+    ],
+  ],
+}
