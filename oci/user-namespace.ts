@@ -13,7 +13,16 @@ const ALL = 2 ** 32 - 1
  * Whether this process is in a user namespace that has a part of the host's users only: root in it is root over what it made,
  * and an ordinary user to the rest of the host.
  */
-export function isInUserNamespace(map = readMap('uid_map')): boolean {
+export function isInUserNamespace(map?: string): boolean {
+  if (map !== undefined) return isOfPart(map)
+  own ??= isOfPart(readMap('uid_map'))
+  return own
+}
+
+/** A process stays in the one that it began in. */
+let own: boolean | undefined
+
+function isOfPart(map: string): boolean {
   const ranges = parseMap(map)
   return ranges.length > 0 && ranges.reduce((sum, { count }) => sum + count, 0) < ALL
 }

@@ -1,20 +1,15 @@
 /** The thread that takes one layer at a time: hash, inflate, hash, unpack, as its bytes arrive. */
 import { parentPort, workerData } from 'node:worker_threads'
+import type { DrayError } from '#oci/error.ts'
 import { createGunzips, type GunzipOptions } from './layers/inflater.ts'
-import {
-  asStoreFailure,
-  type LayerJob,
-  type LayerReply,
-  processLayer,
-} from './transfer/process-layer.ts'
+import { type LayerJob, type LayerReply, processLayer } from './transfer/process-layer.ts'
 
 const gunzipFor = createGunzips(workerData as GunzipOptions)
 
 parentPort?.on('message', (job: LayerJob) => {
   processLayer(job, gunzipFor(job.size)).then(
     (result) => reply({ result }),
-    (error: unknown) => {
-      const { code, message, retryable, detail } = asStoreFailure(error)
+    ({ code, message, retryable, detail }: DrayError) => {
       reply({ error: { code, message, retryable, detail } })
     },
   )

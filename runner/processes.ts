@@ -62,18 +62,25 @@ export function hasWord(pid: number, word: string): boolean {
   }
 }
 
+/** What the kernel calls a namespace of a process, such as `user:[4026532201]`; undefined when it has ended, or is somebody else's. */
+export function namespaceOf(pid: number, kind: 'pid' | 'user' | 'mnt'): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/${kind}`)
+  } catch {
+    return undefined
+  }
+}
+
+/** The numbers of the processes in a namespace, by what the kernel calls it. */
+export function processesIn(kind: 'pid' | 'user', namespace: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => namespaceOf(pid, kind) === namespace)
+}
+
 /** The numbers of the processes that see the same processes as another one, which may be all. */
 export function processesBeside(pid: number): number[] {
-  const namespaceOf = (each: number) => {
-    try {
-      return readlinkSync(`/proc/${each}/ns/pid`)
-    } catch {
-      return undefined // it has ended, or is somebody else's
-    }
-  }
-  const own = namespaceOf(pid)
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.map(Number).filter((each) => own !== undefined && namespaceOf(each) === own)
+  const own = namespaceOf(pid, 'pid')
+  return own === undefined ? [] : processesIn('pid', own)
 }
 
 /** Changes with every boot of the host. */

@@ -21,14 +21,15 @@ async function port(
   options: StoreOptions,
 ): Promise<void> {
   const { readConnection } = await import('#runner/network/connections.ts')
+  const { formatOutside } = await import('#runner/network/ports.ts')
   const { readUserMode } = await import('#runner/network/user-mode/connect.ts')
   const { root } = runnerContext(options)
   const { paths, record } = await openContainer(root, reference)
   const ports = (readUserMode(paths) ?? readConnection(paths))?.ports ?? []
   const inside = wanted === undefined || wanted.includes('/') ? wanted : `${wanted}/tcp`
-  const lines = ports.map(({ hostIp = '0.0.0.0', hostPort, containerPort, protocol }) => ({
-    inside: `${containerPort}/${protocol}`,
-    outside: `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`,
+  const lines = ports.map((mapping) => ({
+    inside: `${mapping.containerPort}/${mapping.protocol}`,
+    outside: formatOutside(mapping),
   }))
   if (inside === undefined) {
     for (const line of lines) print(`${line.inside} -> ${line.outside}`)

@@ -40,10 +40,10 @@ async function run(image: string, command: readonly string[], options: RunOption
   if (options.detach && options.detachKeys !== undefined) {
     throw new DrayError('USAGE', '--detach-keys is for containers in the foreground')
   }
-  const { healthCheckOf } = await import('#runner/health/check.ts')
+  const { checkOfRecord } = await import('#runner/health/check.ts')
   await withRootfs(image, options, (rootfs) => {
     if (options.detach) return runInBackground(rootfs, settings, options)
-    const isChecked = healthCheckOf(rootfs.config.config ?? {}, settings) !== undefined
+    const isChecked = checkOfRecord({ rootfs, options: settings }) !== undefined
     const runIt = options.rm && !isChecked ? runAndRemove : runAndLookOn
     return runIt(rootfs, settings, options)
   })

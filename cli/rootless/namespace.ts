@@ -1,6 +1,13 @@
-import { readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isSameProcess, killAndWait, readBootId, startTicks } from '#runner/processes.ts'
+import {
+  isSameProcess,
+  killAndWait,
+  namespaceOf,
+  processesIn,
+  readBootId,
+  startTicks,
+} from '#runner/processes.ts'
+import { readStateFile, writeStateFile } from '#runner/state-file.ts'
 
 /**
  * The namespaces of an ordinary user's store: a user namespace, where the user is root, and a mount namespace, where its
@@ -36,7 +43,7 @@ export function findHolder(root: string): number | undefined {
   const known = readNamespaces(root)
   if (known === undefined || known.bootId !== readBootId()) return undefined
   if (isSameProcess(known.pid, known.ticks)) return known.pid
-  return processesIn(known.user).find((pid) => namespaceOf(pid, 'mnt') === known.mount)
+  return processesIn('user', known.user).find((pid) => namespaceOf(pid, 'mnt') === known.mount)
 }
 
 /**
@@ -46,14 +53,7 @@ export function findHolder(root: string): number | undefined {
 export async function killForsaken(root: string): Promise<void> {
   const known = readNamespaces(root)
   if (known === undefined || known.bootId !== readBootId()) return
-  await Promise.all(processesIn(known.user).map(killAndWait))
-}
-
-function processesIn(userNamespace: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => namespaceOf(pid, 'user') === userNamespace)
+  await Promise.all(processesIn('user', known.user).map(killAndWait))
 }
 
 /** Writes down who holds the namespaces of a store. */
@@ -66,23 +66,9 @@ export function writeHolder(root: string, pid: number): void {
     user: namespaceOf(pid, 'user') ?? '',
     mount: namespaceOf(pid, 'mnt') ?? '',
   }
-  writeFileSync(`${record}.new`, `${JSON.stringify(namespaces, undefined, 2)}\n`, { mode: 0o600 })
-  renameSync(`${record}.new`, record)
+  writeStateFile(record, `${JSON.stringify(namespaces, undefined, 2)}\n`)
 }
 
 function readNamespaces(root: string): Namespaces | undefined {
-  try {
-    return JSON.parse(readFileSync(namespacePaths(root).record, 'utf8')) as Namespaces
-  } catch {
-    return undefined
-  }
-}
-
-/** Undefined for processes of others. */
-function namespaceOf(pid: number, kind: 'user' | 'mnt'): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/${kind}`)
-  } catch {
-    return undefined
-  }
+  return readStateFile(namespacePaths(root).record)
 }

@@ -1,11 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
-
-/** A range of numbers that belong to a user beside its own. */
-export interface IdRange {
-  readonly first: number
-  readonly count: number
-}
+import { type SubIdRange, parseSubIds as parse } from '#runner/userns/sub-ids.ts'
 
 /** Who the ranges are for. */
 export interface Owner {
@@ -17,8 +12,8 @@ export interface Owner {
 
 /** Numbers for the users and the groups of containers. */
 export interface SubIds {
-  readonly users: readonly IdRange[]
-  readonly groups: readonly IdRange[]
+  readonly users: readonly SubIdRange[]
+  readonly groups: readonly SubIdRange[]
 }
 
 const FILES = { users: '/etc/subuid', groups: '/etc/subgid' } as const
@@ -28,7 +23,7 @@ export function readSubIds(owner: Owner): SubIds {
   return { users: rangesIn(FILES.users, owner), groups: rangesIn(FILES.groups, owner) }
 }
 
-function rangesIn(path: string, owner: Owner): readonly IdRange[] {
+function rangesIn(path: string, owner: Owner): readonly SubIdRange[] {
   const ranges = parseSubIds(readText(path), owner)
   if (ranges.length > 0) return ranges
   const name = owner.name ?? String(owner.uid)
@@ -39,17 +34,14 @@ function rangesIn(path: string, owner: Owner): readonly IdRange[] {
   )
 }
 
-/** Parses subuid(5): `NAME:FIRST:COUNT` a line, a name or a number of a user. */
-export function parseSubIds(text: string, { uid, name }: Owner): IdRange[] {
-  return text.split('\n').flatMap((line) => {
-    const [, who, first, count] = /^([^#:]+):(\d{1,10}):(\d{1,10})\s*$/.exec(line) ?? []
-    if (who === undefined || (who !== name && who !== String(uid))) return []
-    return Number(count) > 0 ? [{ first: Number(first), count: Number(count) }] : []
-  })
+/** The ranges of a user in the text of subuid(5), by its name or its number. */
+export function parseSubIds(text: string, { uid, name }: Owner): SubIdRange[] {
+  const names = [String(uid), ...(name === undefined ? [] : [name])]
+  return parse(text, names).filter(({ count }) => count > 0)
 }
 
 /** Arguments of newuidmap(1) after the process: root inside is the user itself, the numbers after it are of its ranges. */
-export function mapArguments(own: number, ranges: readonly IdRange[]): string[] {
+export function mapArguments(own: number, ranges: readonly SubIdRange[]): string[] {
   let inside = 1
   const mapped = ranges.flatMap(({ first, count }) => {
     const words = [inside, first, count]

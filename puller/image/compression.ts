@@ -5,8 +5,7 @@ import { MEDIA_TYPE } from '#oci/media-types.ts'
 const MiB = 1024 * 1024
 
 /** What layers are compressed with that Dray compresses itself. */
-export const COMPRESSION_FORMATS = ['gzip', 'zstd'] as const
-export type CompressionFormat = (typeof COMPRESSION_FORMATS)[number]
+export type CompressionFormat = 'gzip' | 'zstd'
 
 /** How layers are compressed; from {@link parseCompression}. */
 export interface LayerCompression {

@@ -11,8 +11,8 @@ import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { findLocal } from './find-local.ts'
 import { visibleLayers } from './fixup.ts'
-import { isReady, keepImage } from './keep-image.ts'
 import { resolveImage } from './resolve.ts'
+import { isReady, keepResolved } from './resolved.ts'
 
 export interface PrepareOptions {
   /** Keeps the image also after this, until a container has it. */
@@ -63,7 +63,7 @@ async function prepareLeased(
       `${text} is an artifact of type ${image.manifest.config.mediaType}: it can't be run`,
     )
   }
-  await keepImage(lease, image)
+  await keepResolved(lease, image)
   if (!(await isReady(store, image))) {
     const { storeImage } = await import('./store-image.ts')
     const onProgress = () => undefined

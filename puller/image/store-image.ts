@@ -14,8 +14,8 @@ import type { RetryOptions } from '../transfer/retry.ts'
 import { type LayerTask, storeLayers } from '../transfer/store-layers.ts'
 import { createWorkerPool } from '../transfer/worker-pool.ts'
 import { ensureFixup } from './fixup.ts'
-import { keepImage } from './keep-image.ts'
 import type { ResolvedImage } from './resolve.ts'
+import { keepResolved } from './resolved.ts'
 
 /** Compressed bytes of layers, which a thread takes as long for as to start. */
 const BYTES_PER_THREAD = 4 * 1024 * 1024
@@ -50,7 +50,7 @@ export async function storeImage(
   options: StoreImageOptions,
 ): Promise<number> {
   const { unpack = true } = options
-  await keepImage(options.lease, image)
+  await keepResolved(options.lease, image)
   const transferred = await storeBlobs(store, planLayers(image, unpack), options)
   for (const { descriptor, bytes } of image.documents) {
     if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)

@@ -40,12 +40,20 @@ export type LayerReply =
  * Reads a blob while it arrives, checks its digest and, for a layer, unpacks it and checks its diffID.
  *
  * @param gunzip what inflates it if it is gzip
- * @throws CONTENT_MISMATCH, DIFF_ID_MISMATCH, and whatever unpacking throws; what was unpacked is worth nothing then
+ * @throws CONTENT_MISMATCH, DIFF_ID_MISMATCH, STORE_FAILED, and whatever unpacking throws; what was unpacked is worth nothing then
  */
 export async function processLayer(
   job: LayerJob,
   gunzip: Gunzip,
 ): Promise<UnpackResult | undefined> {
+  try {
+    return await verifyAndUnpack(job, gunzip)
+  } catch (error) {
+    throw isDrayError(error) ? error : storeFailure(error)
+  }
+}
+
+async function verifyAndUnpack(job: LayerJob, gunzip: Gunzip): Promise<UnpackResult | undefined> {
   const fd = openSync(job.path, 'r')
   try {
     const hash = createHash(digestAlgorithm(job.digest))
@@ -80,8 +88,7 @@ export async function processLayer(
 }
 
 /** What goes wrong with a file, as the rest of the puller knows it. */
-export function asStoreFailure(error: unknown): DrayError {
-  if (isDrayError(error)) return error
+function storeFailure(error: unknown): DrayError {
   return new DrayError('STORE_FAILED', String(error), { detail: { errno: errnoOf(error) } })
 }
 

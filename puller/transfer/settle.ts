@@ -10,7 +10,7 @@ export async function settleAll<T>(
 ): Promise<T[]> {
   const stop = new AbortController()
   const parts = start(AbortSignal.any([signal, stop.signal]))
-  await Promise.allSettled(parts.map((part) => part.catch((error: unknown) => stop.abort(error))))
+  await Promise.all(parts.map((part) => part.catch((error: unknown) => stop.abort(error))))
   stop.signal.throwIfAborted()
   return await Promise.all(parts)
 }

@@ -4,7 +4,7 @@ import { DrayError } from '#oci/error.ts'
 import { createGunzips, type GunzipOptions } from '../layers/inflater.ts'
 import type { UnpackResult } from '../layers/unpack.ts'
 import { workerUrl } from '../worker-url.ts'
-import { asStoreFailure, type LayerJob, type LayerReply, processLayer } from './process-layer.ts'
+import { type LayerJob, type LayerReply, processLayer } from './process-layer.ts'
 
 /** Threads that verify and unpack blobs, one each at a time. */
 export interface WorkerPool {
@@ -65,10 +65,7 @@ export function createWorkerPool(size: number, options: GunzipOptions): WorkerPo
 function thisThread(options: GunzipOptions): WorkerPool {
   const gunzipFor = createGunzips(options)
   return {
-    run: (job) =>
-      processLayer(job, gunzipFor(job.size)).catch((error: unknown) => {
-        throw asStoreFailure(error)
-      }),
+    run: (job) => processLayer(job, gunzipFor(job.size)),
     close: async () => undefined,
   }
 }

@@ -1,5 +1,6 @@
 import type { ExecutionConfig, Healthcheck } from '#oci/image-config.ts'
 import type { ContainerOptions } from '../options.ts'
+import type { ContainerRecord } from '../record.ts'
 
 /** How the health of a container is found out. */
 export interface HealthCheck {
@@ -56,6 +57,14 @@ export function healthCheckOf(
     startIntervalMs: ms(merged.StartInterval, DEFAULTS.startIntervalMs),
     retries: merged.Retries !== undefined && merged.Retries > 0 ? merged.Retries : DEFAULTS.retries,
   }
+}
+
+/** {@link healthCheckOf} a container that is written down. */
+export function checkOfRecord({
+  rootfs,
+  options,
+}: Pick<ContainerRecord, 'rootfs' | 'options'>): HealthCheck | undefined {
+  return healthCheckOf(rootfs.config.config ?? {}, options)
 }
 
 /** Of docker's forms: CMD with arguments, CMD-SHELL with a line. NONE, and what it doesn't know, is no check. */

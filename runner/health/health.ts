@@ -1,10 +1,11 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isErrno } from '#oci/error.ts'
 import { exclusively } from '../file-lock.ts'
 import type { ContainerPaths } from '../layout.ts'
 import { isSameProcess } from '../processes.ts'
 import type { ContainerRecord, Run } from '../record.ts'
-import { type HealthCheck, healthCheckOf } from './check.ts'
+import { writeStateFile } from '../state-file.ts'
+import { checkOfRecord, type HealthCheck } from './check.ts'
 
 /** What was found out about the health of a container in one of its runs. */
 export interface Health {
@@ -61,8 +62,7 @@ export function currentHealth(
   run: Run,
   { isRunning }: { readonly isRunning: boolean },
 ): Health | undefined {
-  if (healthCheckOf(record.rootfs.config.config ?? {}, record.options) === undefined)
-    return undefined
+  if (checkOfRecord(record) === undefined) return undefined
   const health = readHealth(paths, run.startedAt)
   return isRunning && !isWatched(paths) ? { ...health, status: 'unknown' } : health
 }
@@ -77,8 +77,7 @@ export function noteResult(
   return exclusively(`${paths.health}.lock`, () => {
     const before = readHealth(paths, run.startedAt)
     const after = nextHealth(before, result, check)
-    writeFileSync(`${paths.health}.new`, JSON.stringify(after), { mode: 0o600 })
-    renameSync(`${paths.health}.new`, paths.health)
+    writeStateFile(paths.health, JSON.stringify(after))
     return { before, after }
   })
 }

@@ -8,7 +8,7 @@ import { parseSubnet } from './address.ts'
 import { connectionsOn } from './connections.ts'
 import { publishNames } from './dns.ts'
 import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
-import { rulesToAdd, baseRules, noRules, rulesToRemove } from './rules.ts'
+import { baseRules, noRules, rulesToAdd, rulesToRemove } from './rules.ts'
 import { ip, nft } from './tools.ts'
 
 /**

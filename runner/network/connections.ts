@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ContainerPaths, containerPaths, containersDir, isContainerId } from '../layout.ts'
+import { readStateFile, writeStateFile } from '../state-file.ts'
 import type { Connection, Link, NetworkRecord } from './model.ts'
 
 /** Where ip(8) looks for network namespaces by name. */
@@ -13,18 +14,12 @@ export function namespacePath({ namespace }: Pick<Connection, 'namespace'>): str
 
 /** What a container has on its networks; undefined when it has no network of its own. */
 export function readConnection(paths: ContainerPaths): Connection | undefined {
-  try {
-    return JSON.parse(readFileSync(paths.network, 'utf8')) as Connection
-  } catch {
-    return undefined
-  }
+  return readStateFile(paths.network)
 }
 
 /** Writes down what a container has, at once or not at all. */
 export function writeConnection(paths: ContainerPaths, connection: Connection): void {
-  const temporary = `${paths.network}.new`
-  writeFileSync(temporary, JSON.stringify(connection), { mode: 0o600 })
-  renameSync(temporary, paths.network)
+  writeStateFile(paths.network, JSON.stringify(connection))
 }
 
 /** The containers that are on a network now, or were when they were cut off. */

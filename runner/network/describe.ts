@@ -1,7 +1,7 @@
 import type { ContainerPaths } from '../layout.ts'
 import { parseSubnet6 } from './address6.ts'
 import { parseSubnet } from './address.ts'
-import { connectionsOn, readConnection } from './connections.ts'
+import { connectionsOn, namespacePath, readConnection } from './connections.ts'
 import { mainLink } from './links.ts'
 import type { Connection, Link, NetworkRecord } from './model.ts'
 
@@ -10,7 +10,7 @@ export function describeConnection(paths: ContainerPaths) {
   const connection = readConnection(paths)
   const main = connection && mainLink(connection)
   return {
-    SandboxKey: connection === undefined ? '' : `/run/netns/${connection.namespace}`,
+    SandboxKey: connection === undefined ? '' : namespacePath(connection),
     IPAddress: main?.address ?? '',
     GlobalIPv6Address: main?.address6 ?? '',
     Gateway: main?.network.gateway ?? '',

@@ -30,8 +30,15 @@ export function parsePort(text: string): PortMapping[] {
 
 /** `0.0.0.0:8080->80/tcp`, as docker has it. */
 export function formatPort({ hostIp, hostPort, containerPort, protocol }: PortMapping): string {
-  const address = hostIp?.includes(':') ? `[${hostIp}]` : (hostIp ?? '0.0.0.0')
-  return `${address}:${hostPort}->${containerPort}/${protocol}`
+  return `${formatOutside({ hostIp, hostPort })}->${containerPort}/${protocol}`
+}
+
+/** `0.0.0.0:8080` or `[fd00::1]:8080`. */
+export function formatOutside({
+  hostIp = '0.0.0.0',
+  hostPort,
+}: Pick<PortMapping, 'hostIp' | 'hostPort'>): string {
+  return `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`
 }
 
 function numbers(text: string): number[] | undefined {

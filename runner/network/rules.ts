@@ -2,8 +2,9 @@ import { isIPv6 } from 'node:net'
 import type { Link, NetworkRecord, PortMapping } from './model.ts'
 
 /**
- * The tables of packet rules (nft(8)) that all networks share, one for each family of addresses. Each script is one transaction of the kernel, and may be run
- * again. The tables are our own: rules of others are never changed, and what they drop stays dropped.
+ * The tables of packet rules (nft(8)) that all networks share, one for each family of addresses. Each script is one transaction
+ * of the kernel, and may be run again. The tables are our own: rules of others are never changed, and what they drop stays
+ * dropped.
  */
 const TABLES = {
   ip: { table: 'ip dray', address: 'ipv4_addr' },

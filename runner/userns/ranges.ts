@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import { exclusively } from '../file-lock.ts'
 import type { IdMap } from './id-map.ts'
+import { parseSubIds } from './sub-ids.ts'
 
 /** Ids of the host: the first, and the one behind the last. */
 export interface IdRange {
@@ -89,10 +90,7 @@ export function poolsOf(subuid: string, subgid: string): IdRange[] {
 }
 
 function rangesIn(text: string): IdRange[] {
-  return text.split('\n').flatMap((line) => {
-    const [, first, size] = new RegExp(`^${OWNER}:(\\d{1,10}):(\\d{1,10})\\s*$`).exec(line) ?? []
-    return first === undefined ? [] : [{ first: Number(first), end: Number(first) + Number(size) }]
-  })
+  return parseSubIds(text, [OWNER]).map(({ first, count }) => ({ first, end: first + count }))
 }
 
 /** The first range of a size in the pools that is not taken. Pure. */

@@ -15,11 +15,6 @@ export function resolveIds(containerDir: string, options: ContainerOptions): Con
     throw new DrayError('RUN_FAILED', message)
   }
   if ('uids' in userns) return options
-  if (isInUserNamespace()) {
-    const message =
-      'containers of an ordinary user are in its own user namespace: leave --userns out'
-    throw new DrayError('RUN_FAILED', message)
-  }
   return { ...options, userns: takeRange(userns.size, containerDir) }
 }
 

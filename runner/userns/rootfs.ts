@@ -36,11 +36,11 @@ export async function mountMappedRootfs(
     return place
   }
   try {
-    const lowers = await withNamespaceOf(options.map, async (namespace) =>
+    const lowers = withDescriptor(paths.userNamespace, (namespace) =>
       [...new Set(lowerDirs)].map((dir, at) => mapped(dir, `layer-${at}`, namespace)),
     )
-    const dir = await withNamespaceOf(withHostRoot(options.map), async (namespace) =>
-      mapped(paths.dir, 'own', namespace),
+    const dir = await withUserNamespace(withHostRoot(options.map), async (pid) =>
+      withDescriptor(`/proc/${pid}/ns/user`, (namespace) => mapped(paths.dir, 'own', namespace)),
     )
     const { volatile } = options
     const [upper, work] = [join(dir, 'upper'), join(dir, 'work')]
@@ -86,22 +86,15 @@ export function mapVolume(paths: ContainerPaths, volume: PlacedVolume, at: numbe
   const place = join(paths.mapped, `volume-${at}`)
   if (volume.isDirectory) mkdirSync(place, { recursive: true })
   else closeSync(openSync(place, 'a'))
-  const namespace = openSync(paths.userNamespace, 'r')
-  try {
-    bindMapped(volume.hostPath, place, namespace)
-    return { ...volume, hostPath: place }
-  } finally {
-    closeSync(namespace)
-  }
+  withDescriptor(paths.userNamespace, (namespace) => bindMapped(volume.hostPath, place, namespace))
+  return { ...volume, hostPath: place }
 }
 
-async function withNamespaceOf<T>(map: IdMap, work: (fd: number) => Promise<T>): Promise<T> {
-  return await withUserNamespace(map, async (pid) => {
-    const namespace = openSync(`/proc/${pid}/ns/user`, 'r')
-    try {
-      return await work(namespace)
-    } finally {
-      closeSync(namespace)
-    }
-  })
+function withDescriptor<T>(path: string, work: (fd: number) => T): T {
+  const fd = openSync(path, 'r')
+  try {
+    return work(fd)
+  } finally {
+    closeSync(fd)
+  }
 }

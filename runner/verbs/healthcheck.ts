@@ -4,7 +4,7 @@ import { type Container, isRunning, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
 import { exitCodeOf } from '../exit-code.ts'
-import { type HealthCheck, healthCheckOf } from '../health/check.ts'
+import { checkOfRecord, type HealthCheck } from '../health/check.ts'
 import { type HealthResult, noteResult, pauseBeforeCheck } from '../health/health.ts'
 import { secondsOf } from '../health/watch.ts'
 import { execInContainer } from './exec.ts'
@@ -24,7 +24,7 @@ const TIMED_OUT = -1
 export async function checkHealth(container: Container, context: RunnerContext): Promise<boolean> {
   const { record } = container
   requireRunning(container)
-  const check = healthCheckOf(record.rootfs.config.config ?? {}, record.options)
+  const check = checkOfRecord(record)
   if (check === undefined || record.phase.name !== 'started') {
     throw new DrayError('USAGE', `container ${record.name} has no health check`)
   }
@@ -58,8 +58,7 @@ export async function checkAndWait(
   } catch (error) {
     if (!isDrayError(error)) throw error
   }
-  const { record } = container
-  const check = healthCheckOf(record.rootfs.config.config ?? {}, record.options)
+  const check = checkOfRecord(container.record)
   const { health } = readState(container)
   if (check === undefined) return undefined
   return secondsOf(

@@ -12,7 +12,7 @@ import { removeMonitorFiles } from '../containers/settle.ts'
 import { type Container, isRunning, readNumber, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
-import { healthCheckOf } from '../health/check.ts'
+import { checkOfRecord } from '../health/check.ts'
 import { newHealth, pauseBeforeCheck } from '../health/health.ts'
 import { startWatch } from '../health/watch.ts'
 import { createMonitored, DEFAULT_LOG, findMonitor } from '../monitor/conmon.ts'
@@ -121,7 +121,7 @@ function watchHealth(
   { claim, record, cgroups, context, startedAt }: Launch,
   env: NodeJS.ProcessEnv,
 ) {
-  const check = healthCheckOf(record.rootfs.config.config ?? {}, record.options)
+  const check = checkOfRecord(record)
   if (check === undefined || context.checkHealth === undefined) return
   const command = [...context.checkHealth, record.id]
   const firstPauseMs = pauseBeforeCheck(newHealth(startedAt), check, Date.now())

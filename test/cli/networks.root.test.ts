@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { containerStore } from '../support/container-store.ts'
+import { containerStore, SERVE_HELLO } from '../support/container-store.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -37,7 +37,6 @@ describe('a container on several networks', () => {
       '--network',
       'name=back,alias=api',
     ] as const
-    const serve = 'mkdir /www; echo hello >/www/index.html; exec busybox httpd -f -p 80 -h /www'
     await ok(
       'run',
       '-d',
@@ -47,9 +46,7 @@ describe('a container on several networks', () => {
       '-p',
       '127.0.0.1::80',
       'busybox:1',
-      'sh',
-      '-c',
-      serve,
+      ...SERVE_HELLO,
     )
     assert.equal(await store.inspect('web', '{{.NetworkSettings.IPAddress}}'), '10.203.1.50')
     const look = (network: string, name: string) =>
@@ -96,16 +93,13 @@ describe('a container on several networks', () => {
 
   it('that was on internal ones only leads outside by the first that can', async () => {
     await ok('network', 'create', '--internal', 'within')
-    const serve = 'mkdir /www; echo hello >/www/index.html; exec busybox httpd -f -p 80 -h /www'
     const args = [
       '--network',
       'within',
       '-p',
       '127.0.0.1::80',
       'busybox:1',
-      'sh',
-      '-c',
-      serve,
+      ...SERVE_HELLO,
     ] as const
     await ok('run', '-d', '--name', 'web', ...args)
     const port = (await ok('port', 'web', '80')).split(':')[1]

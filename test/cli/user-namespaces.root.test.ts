@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { containerStore } from '../support/container-store.ts'
+import { containerStore, SERVE_HELLO } from '../support/container-store.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -154,7 +154,6 @@ describe('a container with a user namespace', () => {
   })
 
   it('serves a low port on its network, and runs what exec runs', async () => {
-    const serve = 'mkdir /www; echo hello >/www/index.html; exec busybox httpd -f -p 80 -h /www'
     await ok(
       'run',
       '-d',
@@ -164,9 +163,7 @@ describe('a container with a user namespace', () => {
       '127.0.0.1::80',
       ...AUTO,
       'busybox:1',
-      'sh',
-      '-c',
-      serve,
+      ...SERVE_HELLO,
     )
     const port = (await ok('port', 'web', '80/tcp')).split(':')[1]
     const answer = execFileSync('curl', [

@@ -22,6 +22,12 @@ export interface ContainerStore {
   leftovers(): string[]
 }
 
+/** What serves `hello` on port 80, after the image in the words of `run`. */
+export const SERVE_HELLO = [
+  ...['sh', '-c'],
+  'mkdir /www; echo hello >/www/index.html; exec busybox httpd -f -p 80 -h /www',
+] as const
+
 /** Makes the store before the tests of a file, and removes it with all its containers after them. */
 export function containerStore(): ContainerStore {
   let dir = ''

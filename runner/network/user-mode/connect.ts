@@ -9,6 +9,7 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import type { ContainerPaths } from '../../layout.ts'
 import { findPrograms, killAndWait } from '../../processes.ts'
 import { findRuntime } from '../../runtime.ts'
+import { readStateFile } from '../../state-file.ts'
 import { keepDescriptorsPrivate } from '../../sys.ts'
 import type { PortMapping } from '../model.ts'
 import {
@@ -111,11 +112,7 @@ async function isReady(_: ChildProcess, ready: Readable): Promise<boolean> {
 
 /** The network of a container, while it runs; undefined when no program made one. */
 export function readUserMode({ userNetwork }: ContainerPaths): UserModeNetwork | undefined {
-  try {
-    return JSON.parse(readFileSync(userNetwork, 'utf8')) as UserModeNetwork
-  } catch {
-    return undefined
-  }
+  return readStateFile(userNetwork)
 }
 
 /** Ends the program of a container, if it has one. Its namespace is unmounted with all that is mounted for the container. */

@@ -1,13 +1,13 @@
-import { exists } from '../store/files.ts'
+import { chainId } from '#oci/chain-id.ts'
 import { stackContents } from '../store/contents.ts'
+import { exists } from '../store/files.ts'
 import { hasLayer } from '../store/layers.ts'
 import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
-import { chainId } from '#oci/chain-id.ts'
 import type { ResolvedImage } from './resolve.ts'
 
 /** Names in a lease all that an image is made of, whether it is there or not. */
-export async function keepImage(lease: Lease, image: ResolvedImage): Promise<void> {
+export async function keepResolved(lease: Lease, image: ResolvedImage): Promise<void> {
   const { manifest, config, documents } = image
   const blobs = [...documents.map(({ descriptor }) => descriptor), ...manifest.layers]
   await lease.keep({
