@@ -1,17 +1,13 @@
-/**
- * What docker and podman taught people to expect: each case is run by Dray and by podman with the same arguments, and must
- * print and end the same. What differs on purpose is in docs/compatibility.md, and not here.
- */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { makeBusyboxTree } from '../runner/support/busybox.ts'
-import { LAUNCHER } from '../support/dray.ts'
-import { CASES } from './compatibility/cases.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { makeBusyboxTree } from '../../runner/support/busybox.ts'
+import { LAUNCHER } from '../../support/dray.ts'
+import type { Cases } from './cases.ts'
 
 interface Tool {
   readonly name: string
@@ -50,7 +46,31 @@ const PODMAN: Tool = {
   },
 }
 
-before(async () => {
+/**
+ * Tests what docker and podman taught people to expect: each case is run by Dray and by podman with the same arguments, and must
+ * print and end the same. What differs on purpose is in docs/compatibility.md, and not in a case.
+ */
+export function compareWithPodman(areas: Cases): void {
+  before(prepare)
+  after(cleanUp)
+  let next = 0
+  for (const [area, cases] of Object.entries(areas)) {
+    describe(area, { concurrency: 2 }, () => {
+      for (const [title, script] of cases) {
+        it(title, async () => {
+          const name = `case${next++}`
+          const [ours, theirs] = await Promise.all([
+            play(DRAY, script, name),
+            play(PODMAN, script, name),
+          ])
+          assert.deepEqual(ours, theirs)
+        })
+      }
+    })
+  }
+}
+
+async function prepare(): Promise<void> {
   mkdirSync(files)
   // podman's own limit of open files is above what a machine may allow.
   const limits = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
@@ -72,34 +92,29 @@ before(async () => {
   const flags = changes.flatMap((change) => ['--change', change])
   const loaded = await call(PODMAN, ['import', '-q', ...flags, tar, IMAGE])
   assert.equal(loaded.code, 0, loaded.stderr)
-})
+}
 
-after(async () => {
+async function cleanUp(): Promise<void> {
   const ids = (await call(DRAY, ['ps', '-aq'])).stdout.split('\n').filter(Boolean)
   if (ids.length > 0) await call(DRAY, ['rm', '-f', ...ids])
   await call(DRAY, ['network', 'prune'])
   await call(PODMAN, ['rm', '-fa', '-t', '0'])
-  // podman keeps its store mounted on itself, and what it runs after a container may be at work there.
-  await call({ ...PODMAN, program: 'umount', args: [] }, ['-l', join(dir, 'podman/overlay')])
-  // That may still write here.
-  await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
-})
-
-let next = 0
-
-for (const [area, cases] of Object.entries(CASES)) {
-  describe(area, { concurrency: 2 }, () => {
-    for (const [title, script] of cases) {
-      it(title, async () => {
-        const name = `case${next++}`
-        const [ours, theirs] = await Promise.all([
-          play(DRAY, script, name),
-          play(PODMAN, script, name),
-        ])
-        assert.deepEqual(ours, theirs)
-      })
+  for (let attempt = 0; ; attempt++) {
+    await detachStore()
+    try {
+      return rmSync(dir, { recursive: true, force: true })
+    } catch (error) {
+      // What podman runs after a container may be at work here.
+      if (attempt === 100) throw error
+      await delay(200)
     }
-  })
+  }
+}
+
+/** podman keeps its store mounted on itself, twice when two of it began at once. */
+async function detachStore(): Promise<void> {
+  const umount = { ...PODMAN, program: 'umount', args: [] }
+  while ((await call(umount, ['-l', join(dir, 'podman/overlay')])).code === 0);
 }
 
 /**

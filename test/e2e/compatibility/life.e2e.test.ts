@@ -1,0 +1,5 @@
+import { compareWithPodman } from './compare.ts'
+import { LIFE } from './life.ts'
+import { STATE } from './state.ts'
+
+compareWithPodman({ ...LIFE, ...STATE })

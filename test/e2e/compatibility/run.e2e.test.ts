@@ -1,0 +1,5 @@
+import { COMMAND } from './command.ts'
+import { compareWithPodman } from './compare.ts'
+import { SURROUNDINGS } from './surroundings.ts'
+
+compareWithPodman({ ...COMMAND, ...SURROUNDINGS })
