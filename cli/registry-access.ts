@@ -1,8 +1,8 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { DrayError } from '#oci/error.ts'
-import type { Credential, RegistryAccess } from '#puller/index.ts'
-import type { CredentialOptions } from './commands/options.ts'
+import type { Credential, HostLimits, RegistryAccess } from '#puller/index.ts'
+import type { CredentialOptions, LimitOptions } from './commands/options.ts'
 
 /**
  * What the options, and the files that they or the environment name, say of registries.
@@ -10,15 +10,15 @@ import type { CredentialOptions } from './commands/options.ts'
  * @param registry the one that is named: credentials of the command line are for no other, such as a mirror of it
  */
 export async function registryAccess(
-  options: CredentialOptions,
+  options: CredentialOptions & LimitOptions,
   registry?: string,
 ): Promise<RegistryAccess> {
   const { creds, identityToken, plainHttp, tokenServer } = options
   if (creds !== undefined && identityToken !== undefined) {
     throw new DrayError('USAGE', '--creds and --identity-token say the same in two ways: give one')
   }
-  const { authFiles, credentialFinder, hostFinder, hostSettings, proxyFinder, readCertificates } =
-    await import('#puller/index.ts')
+  const puller = await import('#puller/index.ts')
+  const { authFiles, credentialFinder, hostFinder, hostSettings, limitFiles, proxyFinder } = puller
   const given: Credential | undefined =
     identityToken === undefined ? creds : { kind: 'identity-token', token: identityToken }
   const files = authFiles(process.env, { home: homedir(), named: options.authfile })
@@ -29,10 +29,23 @@ export async function registryAccess(
     tokenServers: tokenServer,
     credentials: async (host, repository) =>
       given !== undefined && host === registry ? given : await kept(host, repository),
-    certificates: (host) => readCertificates(certificateDirs, host),
+    certificates: (host) => puller.readCertificates(certificateDirs, host),
     proxy: proxyFinder(process.env),
     hosts: hostFinder(hostSettings(process.env, homedir())),
+    limits: await puller.readLimits(limitFiles(process.env, homedir()), givenLimits(options)),
   }
+}
+
+/** What the command line says of single hosts. */
+function givenLimits({ maxConnections, limitRate }: LimitOptions): Map<string, HostLimits> {
+  const [connections, rates] = [maxConnections?.hosts, limitRate?.hosts]
+  const hosts = [...(connections?.keys() ?? []), ...(rates?.keys() ?? [])]
+  return new Map(
+    hosts.map((host) => [
+      host,
+      { maxConnections: connections?.get(host), limitRate: rates?.get(host) },
+    ]),
+  )
 }
 
 /** Docker's and podman's (containers-certs.d(5)). */

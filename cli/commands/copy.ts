@@ -10,22 +10,22 @@ import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import {
   type AccessOptions,
-  count,
   creds,
+  type LimitOptions,
   type ProgressOptions,
   platform,
   type StoreOptions,
   withAccessOptions,
   withExamples,
+  withLimitOptions,
   withProgressOptions,
   withStoreOptions,
 } from './options.ts'
 
-interface CopyOptions extends StoreOptions, AccessOptions, ProgressOptions {
+interface CopyOptions extends StoreOptions, AccessOptions, ProgressOptions, LimitOptions {
   readonly platform?: Platform
   readonly allPlatforms?: true
   readonly withReferrers?: true
-  readonly maxConnections?: number
   readonly srcCreds?: Credential
   readonly destCreds?: Credential
 }
@@ -43,7 +43,7 @@ export function copyCommand(): Command {
     .option('--platform <os/arch[/variant]>', 'one platform alone (default: all)', platform)
     .option('--all, --all-platforms', 'fail if the source lacks some of the platforms')
     .option('--with-referrers', 'copy signatures, SBOMs and other artifacts that refer to it, too')
-    .option('--max-connections <n>', 'blobs sent at once (default: 4), or requests (8)', count)
+  withLimitOptions(command, 'blobs sent at once (default: 4), or requests (8)')
   return withExamples(withProgressOptions(withAccessOptions(withStoreOptions(command))), [
     ['dray copy debian:12 localhost:5000/debian:12', 'from Docker Hub, for all platforms'],
     ['dray copy --with-referrers a.example/app:1 b.example/app:1', 'with its signatures'],
@@ -62,7 +62,8 @@ async function copy(
   const { platform: only, allPlatforms, quiet } = options
   if (only !== undefined && allPlatforms)
     throw new DrayError('USAGE', '--platform and --all-platforms exclude each other: give one')
-  const { copyImage, parseLocation } = await import('#puller/index.ts')
+  const { copyImage, lowerPriority, parseLocation } = await import('#puller/index.ts')
+  if (options.lowPriority) lowerPriority()
   const places = { from: parseLocation(from), to: parseLocation(to) }
   const view = createProgressView(quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
@@ -79,7 +80,8 @@ async function copy(
         platform: only,
         allPlatforms,
         withReferrers: options.withReferrers,
-        maxConnections: options.maxConnections,
+        maxConnections: options.maxConnections?.all,
+        limitRate: options.limitRate?.all,
         debug: command.optsWithGlobals().debug === true ? say : undefined,
         onProgress: view.show,
         signal,

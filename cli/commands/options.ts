@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseByteRate } from '#oci/byte-rate.ts'
 import { parsePlatform, type Platform } from '#oci/platform.ts'
 import type { CompressionFormat, Credential, LayerStore } from '#puller/index.ts'
 import { PROGRESS_MODES, type ProgressMode } from '../output/progress.ts'
@@ -31,6 +32,18 @@ export interface CompressionOptions {
   readonly compressionLevel?: number
 }
 
+/** A limit of everything that a command does, and those of single hosts. */
+export interface Limit {
+  readonly all?: number
+  readonly hosts: ReadonlyMap<string, number>
+}
+
+export interface LimitOptions {
+  readonly maxConnections?: Limit
+  readonly limitRate?: Limit
+  readonly lowPriority?: true
+}
+
 export interface TransferOptions extends StoreOptions, CredentialOptions, ProgressOptions {}
 
 export function withStoreOptions(command: Command): Command {
@@ -60,11 +73,20 @@ export function count(text: string): number {
 }
 
 /** Bytes per second, with k, m or g for powers of 1024. */
-export function rate(text: string): number {
-  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)([kmg]?)$/i.exec(text) ?? []
-  const bytes = Math.floor(Number(number) * 1024 ** ' kmg'.indexOf(unit.toLowerCase() || ' '))
-  if (bytes >= 1) return bytes
+function rate(text: string): number {
+  const bytes = parseByteRate(text)
+  if (bytes !== undefined) return bytes
   throw new InvalidArgumentError('write bytes per second, such as 500k or 20m')
+}
+
+/** Collects a limit for everything, and those for one host each: `<value>` and `<host>=<value>`. */
+function limitOf(parse: (text: string) => number) {
+  return (text: string, before: Limit = { hosts: new Map() }): Limit => {
+    const [, host, value = text] = /^([^=]+)=(.*)$/.exec(text) ?? []
+    const limit = parse(value)
+    if (host === undefined) return { ...before, all: limit }
+    return { ...before, hosts: new Map([...before.hosts, [host, limit]]) }
+  }
 }
 
 /** Whole seconds; negative for ever. */
@@ -75,6 +97,22 @@ export function seconds(text: string): number {
 
 export function withTransferOptions(command: Command): Command {
   return withProgressOptions(withCredentialOptions(withStoreOptions(command)))
+}
+
+/** @param connections what `--max-connections` counts */
+export function withLimitOptions(command: Command, connections: string): Command {
+  return command
+    .option(
+      '--max-connections <n>',
+      `${connections}; HOST=N for one host, in each direction; can be repeated`,
+      limitOf(count),
+    )
+    .option(
+      '--limit-rate <bytes>',
+      'bytes per second, at the most, such as 20m; HOST=20m for one host; can be repeated',
+      limitOf(rate),
+    )
+    .option('--low-priority', 'take only the CPU and disk time that nobody else wants')
 }
 
 export function withProgressOptions(command: Command): Command {

@@ -8,23 +8,20 @@ import { print, say } from '../output/print.ts'
 import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import {
-  count,
-  rate,
+  type LimitOptions,
   type TransferOptions,
   withExamples,
   withLayerStoreOption,
+  withLimitOptions,
   withPlatformOption,
   withTransferOptions,
 } from './options.ts'
 
-interface PullOptions extends TransferOptions {
+interface PullOptions extends TransferOptions, LimitOptions {
   readonly platform?: Platform
   readonly allPlatforms?: true
   readonly withReferrers?: true
   readonly unpack: boolean
-  readonly maxConnections?: number
-  readonly limitRate?: number
-  readonly lowPriority?: true
 }
 
 export function pullCommand(): Command {
@@ -34,9 +31,7 @@ export function pullCommand(): Command {
     .option('--no-unpack', 'only verify and keep the layers; dray run unpacks them')
     .option('--all, --all-platforms', 'keep the layers of all other platforms, too')
     .option('--with-referrers', 'keep signatures, SBOMs and other artifacts that refer to it, too')
-    .option('--max-connections <n>', 'requests at once, at the most (default: 8)', count)
-    .option('--limit-rate <bytes>', 'bytes per second, at the most, such as 20m', rate)
-    .option('--low-priority', 'take only the CPU and disk time that nobody else wants')
+  withLimitOptions(command, 'requests at once, at the most (default: 8)')
   return withExamples(withLayerStoreOption(withPlatformOption(withTransferOptions(command))), [
     ['dray pull debian:12', 'by its tag'],
     ['dray pull --platform linux/arm64 --no-unpack registry.example/app:1', 'for another machine'],
@@ -58,8 +53,8 @@ async function pull(image: string, options: PullOptions, command: Command): Prom
       allPlatforms: options.allPlatforms,
       withReferrers: options.withReferrers,
       unpack: options.unpack,
-      maxConnections: options.maxConnections,
-      limitRate: options.limitRate,
+      maxConnections: options.maxConnections?.all,
+      limitRate: options.limitRate?.all,
       debug: command.optsWithGlobals().debug === true ? say : undefined,
       onProgress: view.show,
       signal,

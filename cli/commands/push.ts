@@ -8,16 +8,16 @@ import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import {
   type CompressionOptions,
-  count,
+  type LimitOptions,
   type TransferOptions,
   withCompressionOptions,
   withExamples,
+  withLimitOptions,
   withTransferOptions,
 } from './options.ts'
 
-interface PushOptions extends TransferOptions, CompressionOptions {
+interface PushOptions extends TransferOptions, LimitOptions, CompressionOptions {
   readonly forceCompression?: true
-  readonly maxConnections?: number
 }
 
 export function pushCommand(): Command {
@@ -28,7 +28,7 @@ export function pushCommand(): Command {
       'image of the local store, oci:DIR[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]',
     )
     .argument('[target]', '[registry/]name[:tag], where it differs from the name of the image')
-    .option('--max-connections <n>', 'blobs sent at once (default: 4)', count)
+  withLimitOptions(command, 'blobs sent at once (default: 4)')
   withCompressionOptions(command, 'layers are to be')
   command.option('--force-compression', 'compress layers again that have the format already')
   return withExamples(withTransferOptions(command), [
@@ -43,7 +43,8 @@ async function push(
   target: string | undefined,
   options: PushOptions,
 ): Promise<void> {
-  const { heldElsewhere, pushImage, pushTarget } = await import('#puller/index.ts')
+  const { heldElsewhere, lowerPriority, pushImage, pushTarget } = await import('#puller/index.ts')
+  if (options.lowPriority) lowerPriority()
   const reference = pushTarget(image, target)
   const access = await registryAccess(options, reference.registry)
   const store = await openLocalStore(options)
@@ -55,7 +56,8 @@ async function push(
       return await pushImage(opened.image, reference, {
         ...access,
         elsewhere: await heldElsewhere(store, reference, signal),
-        maxConnections: options.maxConnections,
+        maxConnections: options.maxConnections?.all,
+        limitRate: options.limitRate?.all,
         onProgress: view.show,
         signal,
       })

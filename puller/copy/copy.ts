@@ -20,8 +20,10 @@ export interface CopyOptions {
   readonly allPlatforms?: boolean | undefined
   /** Whether signatures, SBOMs and other artifacts that refer to the image come with it. Default false. */
   readonly withReferrers?: boolean | undefined
-  /** Blobs on their way at once. Default 4 to a registry. */
+  /** Blobs on their way at once, or requests for them where they go to a disk. Default 4, or 8. */
   readonly maxConnections?: number | undefined
+  /** Bytes per second, at the most. Default: no limit. */
+  readonly limitRate?: number | undefined
   /** Hears what a person would like to know when a copy is slow. */
   readonly debug?: ((message: string) => void) | undefined
   readonly onProgress?: OnProgress | undefined
@@ -78,6 +80,7 @@ export async function copyToRegistry(
     selector: wanted.tag ?? wanted.digest ?? digest,
     mountFrom: mounts.from,
     maxConnections: options.maxConnections,
+    limitRate: options.limitRate,
     onProgress,
     signal,
   })

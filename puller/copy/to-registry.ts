@@ -3,8 +3,10 @@ import type { Digest } from '#oci/digest.ts'
 import type { RepositoryName } from '#oci/reference.ts'
 import { blobReporter, type OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
+import type { HostLimits } from '../registry/remote-host.ts'
 import { withRetries } from '../transfer/retry.ts'
 import { settleAll } from '../transfer/settle.ts'
+import { createThrottle, throttled } from '../transfer/throttle.ts'
 import { createVerifiedReader } from '../transfer/verified-reader.ts'
 import { listInReferrersTag } from './referrers-tag.ts'
 import type { Referrer } from './referrers.ts'
@@ -23,8 +25,10 @@ export interface ToRegistryOptions {
   readonly selector: string
   /** Where in the same registry a blob may be taken from. */
   readonly mountFrom?: ReadonlyMap<Digest, RepositoryName> | undefined
-  /** Blobs sent at once. Default 4. */
+  /** Blobs sent at once. Default 4, or fewer where a host that they come from or go to is limited. */
   readonly maxConnections?: number | undefined
+  /** Bytes per second, at the most. Default: as those hosts are limited. */
+  readonly limitRate?: number | undefined
   readonly onProgress: OnProgress
   readonly signal: AbortSignal
 }
@@ -45,10 +49,18 @@ export async function sendToRegistry(
   options: ToRegistryOptions,
 ): Promise<number> {
   const { client, selector, signal } = options
-  const limit = pLimit(options.maxConnections ?? MAX_CONNECTIONS)
+  const limits: readonly HostLimits[] = [options, client.host, source.client?.host ?? {}]
+  const most = limits.map(({ maxConnections = Infinity }) => maxConnections)
+  const rate = Math.min(...limits.map(({ limitRate = Infinity }) => limitRate))
+  const limit = pLimit(Math.min(options.maxConnections ?? MAX_CONNECTIONS, ...most))
+  const throttle = createThrottle(rate)
+  const readBlob: ImageSource['readBlob'] = (blob, start, inner) => {
+    const chunks = source.readBlob(blob, start, inner)
+    return rate === Infinity ? chunks : throttled(chunks, throttle, { rate, signal: inner })
+  }
   const sizes = await settleAll(signal, (inner) =>
     blobsOf([image, ...referrers]).map((blob) =>
-      limit(() => sendBlob(source, blob, { ...options, signal: inner })),
+      limit(() => sendBlob(readBlob, blob, { ...options, signal: inner })),
     ),
   )
   const put = (name: string, { bytes, manifest }: ImageTree) =>
@@ -65,7 +77,7 @@ export async function sendToRegistry(
 
 /** @returns bytes sent */
 async function sendBlob(
-  source: ImageSource,
+  readBlob: ImageSource['readBlob'],
   { descriptor, kind }: TreeBlob,
   options: ToRegistryOptions,
 ): Promise<number> {
@@ -74,7 +86,7 @@ async function sendBlob(
   const report = blobReporter(options.onProgress, descriptor, kind)
   const reader = createVerifiedReader(
     descriptor,
-    (start) => source.readBlob(descriptor, start, signal),
+    (start) => readBlob(descriptor, start, signal),
     (at) => report('transferring', at),
   )
   const upload = client.uploadBlob({

@@ -2,6 +2,7 @@ import type { FindCredential } from '../credentials/credential.ts'
 import type { FindHosts } from '../mirrors/registry-host.ts'
 import type { FindProxy } from '../proxy/find-proxy.ts'
 import type { Certificates } from './certificates.ts'
+import type { FindLimits } from './remote-host.ts'
 
 /** How registries are reached, and what is shown to them. */
 export interface RegistryAccess {
@@ -17,10 +18,12 @@ export interface RegistryAccess {
   readonly proxy?: FindProxy | undefined
   /** Hosts of token servers that may be shown credentials, besides those on the registry's own domain. */
   readonly tokenServers?: readonly string[] | undefined
+  /** How much of each registry, or mirror, may be used. Default: as much as there is. */
+  readonly limits?: FindLimits | undefined
 }
 
 /** Those options that are about access, of more. */
 export function accessOf(options: RegistryAccess): RegistryAccess {
-  const { plainHttp, credentials, certificates, hosts, proxy, tokenServers } = options
-  return { plainHttp, credentials, certificates, hosts, proxy, tokenServers }
+  const { plainHttp, credentials, certificates, hosts, proxy, tokenServers, limits } = options
+  return { plainHttp, credentials, certificates, hosts, proxy, tokenServers, limits }
 }

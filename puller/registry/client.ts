@@ -15,6 +15,7 @@ import { failure, type HttpResponse, readBody } from './http.ts'
 import { openRegistry } from './open.ts'
 import type { Call } from './place.ts'
 import { listReferrers } from './referrers.ts'
+import { createRemoteHost, type RemoteHost, requestFrom } from './remote-host.ts'
 import { type BlobUpload, createBlobUpload, type UploadOptions } from './upload.ts'
 
 /** A manifest as a registry sent it, checked against its digest where one was asked for. */
@@ -31,11 +32,18 @@ export interface BlobResponse {
   readonly whole: boolean
   readonly body: Readable
   /** Where the next ranges of this blob can be asked for directly, as long as it answers. */
-  readonly source: RangeSource
+  readonly source: HostSource
+}
+
+/** Ranges of a blob, and whose they are. */
+export interface HostSource extends RangeSource {
+  readonly host: RemoteHost
 }
 
 /** One repository of one registry. Every method throws REGISTRY_UNREACHABLE and REGISTRY_FAILED. */
 export interface RepositoryClient {
+  /** Where the next request goes, unless that fails. */
+  readonly host: RemoteHost
   /** @throws IMAGE_UNKNOWN when there is no such manifest; CONTENT_MISMATCH */
   getManifest(selector: string, signal?: AbortSignal): Promise<FetchedManifest>
   /** The digest behind a tag or digest, undefined when there is none or the registry doesn't tell. */
@@ -76,6 +84,8 @@ export interface RepositoryOptions extends RegistryAccess {
   readonly repository: RepositoryName
   /** What the settings of this machine say of the registry. */
   readonly host?: RegistryHost | undefined
+  /** Where others may send requests, too. Default: `registry`, with its limits. */
+  readonly remote?: RemoteHost | undefined
   /** What the client will do: decides the token that is asked for. */
   readonly access: 'pull' | 'push'
   /** Other repositories of the registry that blobs may be mounted from. */
@@ -89,6 +99,7 @@ export interface RepositoryOptions extends RegistryAccess {
 export async function openRepository(options: RepositoryOptions): Promise<RepositoryClient> {
   const { registry, repository } = options
   const { http, origin, api, certificates } = await openRegistry(options)
+  const { remote = createRemoteHost(registry, options.limits?.(registry)) } = options
   const own = options.host?.headers
   const base = new URL(`${repository}/`, api)
   const urlOf = (path: string) => withNamespace(new URL(path, base), options.host?.namespace)
@@ -105,19 +116,28 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   async function request(url: URL, { body, ...rest }: Call): Promise<HttpResponse> {
     const isOwn = url.origin === origin.origin
     const send = (authorization: string | undefined) =>
-      http(url, {
-        ...rest,
-        headers: { ...rest.headers, ...(authorization === undefined ? {} : { authorization }) },
-        ...(body && { body: body() }),
-      })
+      requestFrom(remote, () =>
+        http(url, {
+          ...rest,
+          headers: { ...rest.headers, ...(authorization === undefined ? {} : { authorization }) },
+          ...(body && { body: body() }),
+        }),
+      )
     if (!isOwn) return send(undefined)
     const sent = authorizer.header
     const response = await send(sent)
-    const isWorthAnother = await authorizer.isWorthAnother(response, sent, rest.signal)
-    return isWorthAnother ? send(authorizer.header) : response
+    try {
+      const isWorthAnother = await authorizer.isWorthAnother(response, sent, rest.signal)
+      return isWorthAnother ? await send(authorizer.header) : response
+    } catch (error) {
+      response.body.destroy()
+      throw error
+    }
   }
 
   return {
+    host: remote,
+
     async getManifest(selector, signal) {
       const what = `cannot get ${name} ${selector}`
       const response = await request(urlOf(`manifests/${selector}`), {
@@ -164,6 +184,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
           url: response.url,
           headers: { ...(isOwn && own), ...(authorization !== undefined && { authorization }) },
           certificates: isOwn ? certificates : undefined,
+          host: remote,
         }
         return { ...checkRange(what, blob, range, response), body: response.body, source }
       } catch (error) {

@@ -4,6 +4,7 @@ import type { Reference } from '#oci/reference.ts'
 import type { Capability, RegistryHost } from '../mirrors/registry-host.ts'
 import type { RegistryAccess } from './access.ts'
 import { openRepository, type RepositoryClient, type RepositoryOptions } from './client.ts'
+import { createRemoteHost, type RemoteHost } from './remote-host.ts'
 
 export interface PlacesOptions
   extends RegistryAccess,
@@ -22,9 +23,15 @@ export async function openPlaces(
   { registry, repository, digest }: Reference,
   options: PlacesOptions,
 ): Promise<RepositoryClient> {
-  const { access, hosts: find, debug } = options
+  const { access, hosts: find, debug, limits } = options
   const all = await find?.({ registry, repository, digest }, access)
   const hosts = all?.filter(({ capabilities }) => capabilities.includes(access))
+  const remotes = new Map<string, RemoteHost>()
+  const remoteOf = (name: string) => {
+    const remote = remotes.get(name) ?? createRemoteHost(name, limits?.(name))
+    remotes.set(name, remote)
+    return remote
+  }
   const open = (host: RegistryHost | undefined) =>
     openRepository({
       ...options,
@@ -32,6 +39,7 @@ export async function openPlaces(
       repository: host?.repository ?? repository,
       plainHttp: options.plainHttp === true && (host === undefined || host.registry === registry),
       host,
+      remote: remoteOf(host?.registry ?? registry),
     })
   if (hosts === undefined) return await open(undefined)
   const [first, ...others] = hosts
@@ -42,13 +50,14 @@ export async function openPlaces(
     )
   }
   if (others.length === 0 || access === 'push') return await open(first)
-  const places = hosts.map((host) => createPlace(host, () => open(host)))
+  const places = hosts.map((host) => createPlace(host, remoteOf(host.registry), () => open(host)))
   return createFailover(places, { name: `${registry}/${repository}`, debug })
 }
 
 /** One of several places of a repository. */
 interface Place {
   readonly name: string
+  readonly remote: RemoteHost
   readonly capabilities: readonly Capability[]
   /** Opened when it is first needed, and again when that failed. */
   client(): Promise<RepositoryClient>
@@ -59,10 +68,15 @@ interface Place {
   readonly served: Set<Digest>
 }
 
-function createPlace(host: RegistryHost, open: () => Promise<RepositoryClient>): Place {
+function createPlace(
+  host: RegistryHost,
+  remote: RemoteHost,
+  open: () => Promise<RepositoryClient>,
+): Place {
   let opened: Promise<RepositoryClient> | undefined
   return {
     name: host.api?.host ?? host.registry,
+    remote,
     capabilities: host.capabilities,
     client() {
       opened ??= open().catch((error: unknown) => {
@@ -87,6 +101,7 @@ function createFailover(
   places: readonly Place[],
   { name, debug }: FailoverOptions,
 ): RepositoryClient {
+  const own = places.at(-1) as Place
   let trusted = places
 
   /** Asks one place after the other until one has an answer; those that failed before come last. */
@@ -123,6 +138,10 @@ function createFailover(
       : trusted.filter(({ capabilities }) => capabilities.includes('resolve'))
 
   return {
+    get host() {
+      return (trusted.find(isUp) ?? own).remote
+    },
+
     getManifest: (selector, signal) =>
       ask(able(selector), (client) => client.getManifest(selector, signal), signal),
 
@@ -149,7 +168,6 @@ function createFailover(
       ),
 
     distrust(digest) {
-      const [own] = places.slice(-1)
       const better = trusted.filter((place) => place === own || !place.served.has(digest))
       const isLess = better.length < trusted.length
       if (isLess) debug?.(`${name}: a mirror sent wrong bytes of ${digest}, and is asked no more`)

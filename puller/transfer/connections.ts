@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pLimit from 'p-limit'
+import pLimit, { type LimitFunction } from 'p-limit'
+import type { HostLimits } from '../registry/remote-host.ts'
+import { createThrottle, type Throttle } from './throttle.ts'
 import { Tuner } from './tuner.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
 
-/** Requests to one host under way at once, at the most, by default. */
+/** Requests under way at once, at the most, by default. */
 const MAX_CONNECTIONS = 8
 
 /** Size of a range before anything has been measured, in bytes. */
@@ -20,19 +22,22 @@ const RANGE_SECONDS = 1
 /** A connection for less than this, in bytes per second, would only wait for its turn. */
 const LEAST_RATE = 256 * KiB
 
-export interface ConnectionOptions {
-  /** Requests under way at once, at the most. Default 8. */
-  readonly maxConnections?: number | undefined
-  /** Bytes per second of all connections together. Default: no limit. */
-  readonly limitRate?: number | undefined
+/** Limits of all hosts together. By default there are 8 connections, and any number of bytes per second. */
+export interface ConnectionOptions extends HostLimits {
   /** Size of every range, in bytes. Default: found by measuring. */
   readonly rangeSize?: number | undefined
 }
 
-/** The connections to one host, shared by all blobs that come from it: how many there are is found by measuring. */
+/** The connections of a transfer, shared by all its blobs. */
 export interface Connections {
-  /** The most that there may be. */
+  /** The most that there may be, to all hosts together. */
   readonly most: number
+  /** Those to one host. */
+  to(host: HostLimits & { readonly name: string }): HostConnections
+}
+
+/** The connections to one host: how many there are is found by measuring. */
+export interface HostConnections {
   /** Sends a request when a connection is free for it; ends when its answer was read. */
   run<T>(request: () => Promise<T>): Promise<T>
   /** Size of the first range of a blob, in bytes. */
@@ -46,31 +51,57 @@ export interface Connections {
 }
 
 export function createConnections(options: ConnectionOptions = {}): Connections {
-  const { maxConnections = MAX_CONNECTIONS, limitRate = Infinity } = options
-  const most = Math.max(1, Math.min(maxConnections, Math.floor(limitRate / LEAST_RATE)))
+  const { limitRate, rangeSize } = options
+  const most = mostOf(options, MAX_CONNECTIONS)
+  const shared = { total: pLimit(most), throttle: createThrottle(limitRate), rangeSize }
+  const hosts = new Map<string, HostConnections>()
+  return {
+    most,
+    to(host) {
+      const known = hosts.get(host.name)
+      const connections = known ?? createHostConnections(mostOf(host, most), host, shared)
+      if (known === undefined) hosts.set(host.name, connections)
+      return connections
+    },
+  }
+}
+
+/** Connections that limits allow, and that are worth it. */
+function mostOf({ maxConnections = Infinity, limitRate = Infinity }: HostLimits, most: number) {
+  return Math.max(1, Math.min(maxConnections, most, Math.floor(limitRate / LEAST_RATE)))
+}
+
+/** What the connections to all hosts have together. */
+interface Shared extends Pick<ConnectionOptions, 'rangeSize'> {
+  readonly total: LimitFunction
+  readonly throttle: Throttle
+}
+
+function createHostConnections(
+  most: number,
+  { limitRate }: HostLimits,
+  { total, throttle, rangeSize }: Shared,
+): HostConnections {
   const tuner = new Tuner(most)
   const limit = pLimit(tuner.connections)
+  const own = createThrottle(limitRate)
   const adjust = () => {
     if (limit.concurrency !== tuner.connections) limit.concurrency = tuner.connections
   }
-  let paidUntil = 0
   return {
-    most,
-    run: (request) => limit(request),
-    firstRange: options.rangeSize ?? FIRST_RANGE,
+    run: (request) => limit(() => total(request)),
+    firstRange: rangeSize ?? FIRST_RANGE,
     rangeSize(left) {
-      if (options.rangeSize !== undefined) return options.rangeSize
+      if (rangeSize !== undefined) return rangeSize
       const { rate, connections } = tuner
       const fair = Math.ceil(left / (2 * connections))
       const fast = rate === undefined ? UNMEASURED_RANGE : (rate / connections) * RANGE_SECONDS
       return Math.max(LEAST_RANGE, Math.min(LARGEST_RANGE, Math.ceil(fast), fair))
     },
     received(bytes, signal) {
-      const now = performance.now()
-      tuner.received(bytes, now, limit.activeCount >= tuner.connections)
+      tuner.received(bytes, performance.now(), limit.activeCount >= tuner.connections)
       adjust()
-      paidUntil = Math.max(paidUntil, now) + (bytes / limitRate) * 1000
-      const wait = paidUntil - now
+      const wait = Math.max(throttle(bytes), own(bytes))
       return wait < 1 ? undefined : sleep(wait, undefined, { signal })
     },
     easeOff() {

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { errorMessage, isDrayError } from '#oci/error.ts'
-import type { BlobResponse, RepositoryClient } from '../registry/client.ts'
-import type { DirectReader, OnBytes, RangeSource } from '../registry/direct.ts'
+import type { BlobResponse, HostSource, RepositoryClient } from '../registry/client.ts'
+import type { DirectReader, OnBytes } from '../registry/direct.ts'
 import type { Connections } from './connections.ts'
 import { type BlobSink, createRangeWriter } from './range-writer.ts'
 import { type ByteRange, gapsIn } from './ranges.ts'
@@ -16,7 +16,7 @@ const PROGRESS = MiB / 4
 
 export interface FetchOptions {
   readonly signal: AbortSignal
-  /** Shared by all blobs that come from the same host. */
+  /** Shared by all blobs. */
   readonly connections: Connections
   readonly direct: DirectReader
   readonly retry?: Omit<RetryOptions, 'signal'> | undefined
@@ -47,7 +47,8 @@ export async function fetchBlob(
   } catch (error) {
     if (!isRangeTrouble(error)) throw error
     options.debug?.(`${blob.digest}: fetched in one stream, for ${errorMessage(error)}`)
-    await options.connections.run(() => fetchPart(transfer, whole, { how: 'blob' }))
+    const connections = options.connections.to(client.host)
+    await connections.run(() => fetchPart(transfer, whole, { how: 'blob' }))
   }
 }
 
@@ -58,11 +59,12 @@ interface Transfer extends FetchOptions {
 }
 
 async function fetchRanges(transfer: Transfer): Promise<void> {
-  const { blob, sink, connections, debug } = transfer
+  const { client, blob, sink, connections, debug } = transfer
   const pending = gapsIn({ start: 0, end: blob.size }, sink.present())
   // The first answer tells whether this registry knows ranges, and where more of them are.
   const answered = Promise.withResolvers<void>()
-  let source: RangeSource | undefined
+  let source: HostSource | undefined
+  const there = () => connections.to(source?.host ?? client.host)
   const onAnswer = (response: BlobResponse) => {
     if (response.whole && pending.length > 0) {
       pending.length = 0
@@ -73,7 +75,7 @@ async function fetchRanges(transfer: Transfer): Promise<void> {
   }
   const fetchNext = async (signal: AbortSignal) => {
     const left = pending.reduce((sum, { start, end }) => sum + end - start, 0)
-    const size = source === undefined ? connections.firstRange : connections.rangeSize(left)
+    const size = source === undefined ? there().firstRange : there().rangeSize(left)
     const range = takeRange(pending, size)
     if (range === undefined) return
     await fetchPart({ ...transfer, signal }, range, {
@@ -84,7 +86,7 @@ async function fetchRanges(transfer: Transfer): Promise<void> {
   }
   await settleAll(transfer.signal, (signal) => {
     const lane = async () => {
-      while (pending.length > 0) await connections.run(() => fetchNext(signal))
+      while (pending.length > 0) await there().run(() => fetchNext(signal))
     }
     const others = Array.from({ length: connections.most - 1 }, () => answered.promise.then(lane))
     return [lane().finally(answered.resolve), ...others]
@@ -105,7 +107,7 @@ interface Part {
   /** Whether the range is asked for, or the blob. */
   readonly how: 'range' | 'blob'
   /** Where a range can be read directly, once that is known. */
-  readonly source?: () => RangeSource | undefined
+  readonly source?: () => HostSource | undefined
   readonly onAnswer?: (response: BlobResponse) => void
 }
 
@@ -117,29 +119,32 @@ async function fetchPart(transfer: Transfer, range: ByteRange, part: Part): Prom
   let fresh = 0
   /** Where the last try was, which the next one avoids where there is another place. */
   let place: string | undefined
+  let { host } = client
   const writing = async (to: ByteRange, read: (onBytes: OnBytes) => Promise<boolean>) => {
     const writer = createRangeWriter(sink, to, (at, length, missing) => {
       start = at
       fresh += missing
-      return connections.received(length, signal)
+      return connections.to(host).received(length, signal)
     })
     return await writer.writeAll(read)
   }
-  const tryDirectly = async (source: RangeSource) => {
+  const tryDirectly = async (source: HostSource) => {
     const rest = { start, end: range.end }
-    return await writing(rest, (onBytes) => direct.read(source, rest, onBytes, signal))
+    ;({ place, host } = source)
+    return await writing(rest, (onBytes) =>
+      host.run(() => direct.read(source, rest, onBytes, signal)),
+    )
   }
   const tryOnce = async () => {
     fresh = 0
     const broken = place
     const source = isWhole ? undefined : part.source?.()
     if (source !== undefined && (source.place === undefined || source.place !== broken)) {
-      place = source.place
       if (await tryDirectly(source)) return
     }
     const wanted = isWhole ? undefined : { start, end: range.end }
     const response = await client.openBlob(blob, wanted, signal, broken)
-    place = response.source.place
+    ;({ place, host } = response.source)
     isWhole ||= response.whole
     part.onAnswer?.(response)
     const body = isWhole ? { start: 0, end: blob.size } : { start, end: range.end }
@@ -150,7 +155,7 @@ async function fetchPart(transfer: Transfer, range: ByteRange, part: Part): Prom
       try {
         await tryOnce()
       } catch (error) {
-        if (isBusy(error)) connections.easeOff()
+        if (isBusy(error)) connections.to(host).easeOff()
         throw error
       }
     },

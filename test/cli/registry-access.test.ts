@@ -24,6 +24,20 @@ describe('credentials of the command line', () => {
   })
 })
 
+describe('limits of the command line', () => {
+  it('are those of the hosts that they name', async () => {
+    const hosts = new Map([['r.example:5000', 2]])
+    const rates = new Map([['m.example', 1024]])
+    const { limits } = await registryAccess({
+      tokenServer: [],
+      maxConnections: { all: 3, hosts },
+      limitRate: { hosts: rates },
+    })
+    assert.deepEqual(limits?.('r.example:5000'), { maxConnections: 2, limitRate: undefined })
+    assert.deepEqual(limits?.('m.example'), { maxConnections: undefined, limitRate: 1024 })
+  })
+})
+
 describe('dray pull', () => {
   it('pulls from a mirror of hosts.toml, and says so when asked', async (t) => {
     const dir = tempDir(t)
@@ -46,6 +60,12 @@ describe('dray pull', () => {
     const pulled = await dray([...args, ...options], { env })
     assert.equal(pulled.code, 0, pulled.stderr)
     assert.match(pulled.stderr, new RegExp(`r\\.example/team/app comes from ${registry.host}`))
+    mkdirSync(path('dray'))
+    writeFileSync(path('dray/registries.toml'), '["r.example"]\nmax-connections = 0\n')
+    const limited = await dray([...args, ...options], { env })
+    assert.equal(limited.code, 1)
+    assert.match(limited.stderr, /dray\/registries\.toml:2: r\.example\.max-connections: /)
+    writeFileSync(path('dray/registries.toml'), '["r.example"]\nmax-connections = 1\n')
     writeFileSync(file, 'server = 1\n')
     const wrong = await dray([...args, ...options], { env })
     assert.equal(wrong.code, 1)

@@ -23,6 +23,9 @@ const CASES: readonly Case[] = [
   { args: ['pull', '--progress', 'loud', 'x'], code: 1, says: /auto, tty, plain, json, none/ },
   { args: ['pull', '--max-connections', '0', 'x'], code: 1, says: /from 1 to 9999/ },
   { args: ['pull', '--limit-rate', 'fast', 'x'], code: 1, says: /such as 500k or 20m/ },
+  { args: ['pull', '--max-connections', 'a=0', 'x'], code: 1, says: /from 1 to 9999/ },
+  { args: ['push', '--limit-rate', 'a:5000=x', 'x'], code: 1, says: /such as 500k or 20m/ },
+  { args: ['copy', '--limit-rate', '=1m', 'x', 'y'], code: 1, says: /such as 500k or 20m/ },
   { args: ['pull', '127.0.0.1:1/x'], code: 1, says: /no registry answers on 127\.0\.0\.1:1/ },
   {
     args: ['push', '127.0.0.1:1/x'],

@@ -30,6 +30,7 @@ export interface Meddling {
 export async function startOpenRegistry(
   t: TestContext,
   meddle: Meddler = () => undefined,
+  onRequest: (url: string, response: ServerResponse) => void = () => undefined,
 ): Promise<OpenRegistry> {
   const config = parseConfig({ env: {}, flags: { listen: '127.0.0.1:0' } })
   const registry = await startRegistry(config, { storage: inMemory() })
@@ -37,6 +38,7 @@ export async function startOpenRegistry(
   const log: string[] = []
   const proxy = await startServer((request, response) => {
     if (request.url !== '/v2/') log.push(`${request.method} ${request.url}`)
+    onRequest(request.url ?? '', response)
     const meddling = meddle(request) ?? {}
     const { status } = meddling
     if (status === undefined) return forward(request, response, port, meddling)

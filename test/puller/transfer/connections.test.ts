@@ -7,7 +7,7 @@ const { signal } = new AbortController()
 
 describe('createConnections', () => {
   it('sends no more requests at once than it may', async () => {
-    const connections = createConnections({ maxConnections: 3 })
+    const connections = createConnections({ maxConnections: 3 }).to({ name: 'a' })
     let [now, most] = [0, 0]
     const request = async () => {
       most = Math.max(most, ++now)
@@ -19,7 +19,7 @@ describe('createConnections', () => {
   })
 
   it('cuts ranges smaller towards the end of a blob, so that all end together', () => {
-    const connections = createConnections()
+    const connections = createConnections().to({ name: 'a' })
     const sizes: number[] = []
     for (let left = 100 * MiB; left > 0; ) {
       const size = Math.min(left, connections.rangeSize(left))
@@ -35,9 +35,9 @@ describe('createConnections', () => {
   })
 
   it('asks to wait when bytes come faster than the rate allows', () => {
-    const connections = createConnections({ limitRate: 10 * MiB })
+    const connections = createConnections({ limitRate: 10 * MiB }).to({ name: 'a' })
     assert.notEqual(connections.received(MiB, signal), undefined)
-    assert.equal(createConnections().received(MiB, signal), undefined)
+    assert.equal(createConnections().to({ name: 'a' }).received(MiB, signal), undefined)
   })
 
   it('takes one connection for a rate that is not worth more', () => {
