@@ -25,7 +25,7 @@ export interface Overlay {
    * directory cannot be mounted a second time.
    */
   readonly volatile: boolean
-  /** `page` takes the way of kernels before 6.5 on newer ones too. By default the kernel decides. */
+  /** `page` takes the way of kernels before 6.8 on newer ones too. By default the kernel decides. */
   readonly api?: 'page' | undefined
 }
 
@@ -37,7 +37,7 @@ const PAGE = 4096
 const VALUE_LIMIT = 255
 
 /**
- * Mounts an overlay: by `lowerdir+`, one option a layer (Linux 6.5), or by mount(2) on older kernels, whose one page of
+ * Mounts an overlay: by `lowerdir+`, one option a layer (Linux 6.8), or by mount(2) on older kernels, whose one page of
  * options ends at about 200 layers.
  *
  * @throws MOUNT_FAILED when the kernel refuses, when there are more than 500 layers, or none
@@ -132,9 +132,23 @@ function openWithLowers(dirs: readonly string[]): number | undefined {
 
 function openOverlay(): number | undefined {
   try {
-    return fsopen('overlay')
+    const fs = fsopen('overlay')
+    if (!takesAnything(fs)) return fs
+    closeSync(fs)
+    return undefined
   } catch (error) {
     if (errnoOf(error) === 'ENOSYS') return undefined
+    throw error
+  }
+}
+
+/** Before Linux 6.5 the kernel only collects overlay's options, and refuses those that it doesn't know when it mounts. */
+function takesAnything(fs: number): boolean {
+  try {
+    fsconfig(fs, 'no-such-option', '')
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EINVAL') return false
     throw error
   }
 }
@@ -158,7 +172,7 @@ export function optionString(dirs: readonly string[], common: FsOptions): string
     throw new DrayError(
       'MOUNT_FAILED',
       `${dirs.length} layers need more than the ${PAGE} bytes of options that this kernel takes: ` +
-        'use Linux 6.5 or newer, a store with a shorter path, or an image with fewer layers',
+        'use Linux 6.8 or newer, a store with a shorter path, or an image with fewer layers',
     )
   }
   return text

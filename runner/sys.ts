@@ -136,7 +136,7 @@ export function bindMapped(source: string, target: string, namespace: number): v
   }
 }
 
-/** mount(2) with its option string, which ends at a page: the way before Linux 6.5. */
+/** mount(2) with its option string, which ends at a page: the way before Linux 6.8. */
 export function mount(source: string, target: string, type: string, options: string): void {
   const sys = native()
   checked(sys, 'mount', sys.mount(source, target, type, 0, options))

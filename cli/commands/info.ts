@@ -33,12 +33,14 @@ export function infoCommand(): Command {
 async function info(options: InfoOptions): Promise<void> {
   const { readHostInfo } = await import('#runner/index.ts')
   const { inflaterInUse } = await import('#puller/index.ts')
+  // The kernel loads modules when they are first tried: what it can do is asked after that.
+  const store = await storeFacts(options, process.geteuid?.() === 0)
   const host = await readHostInfo(process.env.PATH, await whyNoNamespaces(rootDir(options.root)))
   const facts = {
     version: version(),
     node: process.version,
     inflater: inflaterInUse(inflaterOf()),
-    store: await storeFacts(options, host.isRoot),
+    store,
     host,
   }
   print(options.format === 'json' ? JSON.stringify(facts, undefined, 2) : text(facts))
