@@ -84,7 +84,7 @@ describe('an overlay', () => {
 
   it('of too many layers for one page of options says what to do', (t) => {
     const overlay = overlayOf(t, 300, 'page')
-    assert.throws(() => mountOverlay(overlay), { code: 'MOUNT_FAILED', message: /6\.5/ })
+    assert.throws(() => mountOverlay(overlay), { code: 'MOUNT_FAILED', message: /6\.8/ })
   })
 })
 
