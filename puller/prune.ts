@@ -1,4 +1,6 @@
-import { type ImageUser, manifestsOf, type RemovedImage } from './remove.ts'
+import { attachedImages, withoutDetached } from './image/attached.ts'
+import type { ImageUser, RemovedImage } from './remove.ts'
+import { manifestsOf } from './store/contents.ts'
 import type { Store } from './store/store.ts'
 
 export interface PruneOptions {
@@ -8,23 +10,34 @@ export interface PruneOptions {
   readonly users: () => Promise<readonly ImageUser[]>
 }
 
-/** Removes the images that no container was made of. What they alone need is garbage then. */
+/**
+ * Removes the images that no container was made of, and what belonged to them, such as signatures. What they alone need is
+ * garbage then.
+ */
 export async function pruneImages(
   store: Store,
   { all = false, users }: PruneOptions,
 ): Promise<RemovedImage[]> {
   const removed = new Map<string, RemovedImage>()
+  let detached: readonly string[] = []
   await store.change(async (images) => {
     const used = new Set((await users()).map(({ manifestDigest }) => manifestDigest))
-    for (const { descriptor } of images) {
+    const attached = await attachedImages(store, images)
+    for (const image of images) {
+      const { descriptor } = image
       const { digest } = descriptor
+      if (attached.has(image)) continue
       const same = images.filter((image) => image.descriptor.digest === digest)
       const untagged = same.flatMap(({ name }) => (name === undefined ? [] : [name]))
       if (removed.has(digest) || (!all && untagged.length > 0)) continue
       if (!(await manifestsOf(store, descriptor)).isDisjointFrom(used)) continue
       removed.set(digest, { untagged, deleted: digest })
     }
-    return images.filter(({ descriptor }) => !removed.has(descriptor.digest))
+    const kept = images.filter(({ descriptor }) => !removed.has(descriptor.digest))
+    const left = await withoutDetached(store, images, kept)
+    detached = left.detached
+    return left.images
   })
-  return [...removed.values()]
+  const others = detached.length === 0 ? [] : [{ untagged: detached, deleted: undefined }]
+  return [...removed.values(), ...others]
 }

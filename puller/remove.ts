@@ -1,7 +1,8 @@
 import type { Digest } from '#oci/digest.ts'
-import { DrayError, isDrayError } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
+import { withoutDetached } from './image/attached.ts'
 import { type FoundImage, findLocal, repositoryOf } from './image/find-local.ts'
-import { contentsOf } from './store/contents.ts'
+import { manifestsOf } from './store/contents.ts'
 import { type NamedImage, withoutNeedless } from './store/image-index.ts'
 import type { Store } from './store/store.ts'
 
@@ -27,6 +28,7 @@ export interface RemovedImage {
 
 /**
  * Takes a name from an image of the local store, and the image out of it when it was the last one; by its digest, all names.
+ * What belonged to the image, such as its signatures, goes with it, unless it belongs to another one as well.
  * Its blobs and layers are garbage then ({@link removeGarbage}), but for the layers that a container uses.
  *
  * @param text what {@link findLocal} finds it by
@@ -45,11 +47,13 @@ export async function removeImage(
       if (image.name === undefined) checkRepositories(image, text)
       if (isLast) await checkUsers(store, image, text, await options.users())
     }
+    const left = await withoutDetached(store, images, without(images, image))
+    const untagged = image.name === undefined ? image.names : [image.name]
     removed = {
-      untagged: image.name === undefined ? image.names : [image.name],
+      untagged: [...untagged, ...left.detached],
       deleted: isLast ? image.descriptor.digest : undefined,
     }
-    return without(images, image)
+    return left.images
   })
   return removed ?? { untagged: [], deleted: undefined }
 }
@@ -88,17 +92,4 @@ async function checkUsers(
     `image ${text} is used by container ${names.join(', ')}: remove that first (dray rm), or take the name away with --force; ` +
       'what the container needs stays',
   )
-}
-
-/** Digests of an image's manifests; of a damaged one, what it goes by. */
-export async function manifestsOf(
-  store: Store,
-  descriptor: NamedImage['descriptor'],
-): Promise<ReadonlySet<Digest>> {
-  try {
-    return (await contentsOf(store, [descriptor])).blobs
-  } catch (error) {
-    if (!isDrayError(error)) throw error
-    return new Set([descriptor.digest])
-  }
 }

@@ -1,5 +1,6 @@
-import { type ImageUser, manifestsOf } from './remove.ts'
-import { addContents, contentsOf, contentsOfDirs } from './store/contents.ts'
+import { attachedImages } from './image/attached.ts'
+import type { ImageUser } from './remove.ts'
+import { addContents, contentsOf, contentsOfDirs, manifestsOf } from './store/contents.ts'
 import { type DirsInUse, listItems, sizeOfItem } from './store/garbage.ts'
 import { measureIngests } from './store/stale-ingests.ts'
 import type { Store } from './store/store.ts'
@@ -28,7 +29,7 @@ export interface UsageOptions {
 
 /**
  * Measures images, with their blobs and unpacked layers, each counted once however many images share it. An image is in use when
- * there is a container of it.
+ * there is a container of it. What belongs to an image, such as its signatures, is in use when it is, and counts as no image.
  *
  * @throws CONTENT_MISMATCH, MANIFEST_INVALID, IMAGE_CONFIG_INVALID when an image doesn't tell what it has
  */
@@ -37,14 +38,18 @@ export async function measureStore(
   { users, dirsInUse }: UsageOptions,
 ): Promise<StoreUsage> {
   const used = new Set((await users()).map(({ manifestDigest }) => manifestDigest))
+  const listed = await store.images()
+  const attached = await attachedImages(store, listed)
   const images = new Map(
-    (await store.images()).map(({ descriptor }) => [descriptor.digest, descriptor]),
+    listed.filter((image) => !attached.has(image)).map((image) => [image.descriptor.digest, image]),
   )
   const active = []
-  for (const descriptor of images.values()) {
-    if (!(await manifestsOf(store, descriptor)).isDisjointFrom(used)) active.push(descriptor)
+  for (const image of images.values()) {
+    if (!(await manifestsOf(store, image.descriptor)).isDisjointFrom(used)) active.push(image)
   }
-  const needed = await contentsOf(store, active)
+  const ofActive = await attachedImages(store, [...active, ...attached])
+  const inUse = [...active, ...ofActive].map(({ descriptor }) => descriptor)
+  const needed = await contentsOf(store, inUse)
   addContents(needed, contentsOfDirs(store.layout, await dirsInUse()))
   let size = 0
   let reclaimable = 0

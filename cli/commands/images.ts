@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import type { ImageSummary } from '#puller/index.ts'
 import { filterImages } from '../image-filter.ts'
 import { formatSize, shortDigest } from '../output/format.ts'
@@ -9,6 +9,7 @@ import { collect, type StoreOptions, withExamples, withStoreOptions } from './op
 
 interface ImagesOptions extends StoreOptions {
   readonly format: string
+  readonly all?: true
   readonly quiet?: true
   readonly digests?: true
   readonly filter: readonly string[]
@@ -27,7 +28,7 @@ export function imagesCommand(): Command {
       [],
     )
     .option('--format <format>', 'table, json (one object a line), or a Go template', 'table')
-    .addOption(new Option('-a, --all').hideHelp())
+    .option('-a, --all', 'also signatures, SBOMs and other artifacts of those images')
   return withExamples(withStoreOptions(command), [
     ['dray images registry.example/team/app', 'all tags of one repository'],
     ["dray images --format '{{.Repository}}:{{.Tag}} {{.Size}}'", 'a line each'],
@@ -38,7 +39,9 @@ export function imagesCommand(): Command {
 async function images(name: string | undefined, options: ImagesOptions): Promise<void> {
   const { listImages } = await import('#puller/index.ts')
   const filters = [...options.filter, ...(name === undefined ? [] : [`reference=${name}`])]
-  const list = filterImages(await listImages(await openLocalStore(options)), filters)
+  const local = await listImages(await openLocalStore(options))
+  const shown = local.filter(({ isAttached }) => options.all || !isAttached)
+  const list = filterImages(shown, filters)
   if (options.quiet) {
     for (const digest of new Set(list.map(({ digest }) => digest))) print(digest)
   } else if (options.format === 'json') {

@@ -5,6 +5,7 @@ import { formatPlatform } from '#oci/platform.ts'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type BlobSource, readManifest } from '../store/blobs.ts'
 import type { Store } from '../store/store.ts'
+import { attachedImages } from './attached.ts'
 
 /** An image of the local store, as `dray images` shows it. */
 export interface ImageSummary {
@@ -14,12 +15,17 @@ export interface ImageSummary {
   readonly platforms: readonly string[]
   /** Bytes of its blobs in the store; layers that images share count for each. */
   readonly size: number
+  /** Whether it belongs to another image that is here, as signatures and SBOMs do. */
+  readonly isAttached: boolean
 }
 
 /** Lists the images of the store in the order of their names. */
 export async function listImages(store: Store): Promise<ImageSummary[]> {
   const summaries: ImageSummary[] = []
-  for (const { name, descriptor } of await store.images()) {
+  const images = await store.images()
+  const attached = await attachedImages(store, images)
+  for (const image of images) {
+    const { name, descriptor } = image
     const manifests = await manifestsHere(store, descriptor)
     const platforms: string[] = []
     const blobs = new Map<Digest, number>()
@@ -28,7 +34,8 @@ export async function listImages(store: Store): Promise<ImageSummary[]> {
       for (const blob of [manifest.config, ...manifest.layers]) blobs.set(blob.digest, blob.size)
     }
     const size = [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0)
-    summaries.push({ name, digest: descriptor.digest, platforms, size })
+    const isAttached = attached.has(image)
+    summaries.push({ name, digest: descriptor.digest, platforms, size, isAttached })
   }
   return summaries.sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))
 }

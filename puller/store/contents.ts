@@ -2,6 +2,7 @@ import { relative, sep } from 'node:path'
 import { chainId } from '#oci/chain-id.ts'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, isDigest } from '#oci/digest.ts'
+import { isDrayError } from '#oci/error.ts'
 import { parseImageConfig } from '#oci/image-config.ts'
 import { isImageConfigType } from '#oci/media-types.ts'
 import { type BlobSource, readManifest } from './blobs.ts'
@@ -46,6 +47,19 @@ export async function contentsOf(
   const contents = noContents()
   for (const descriptor of descriptors) await addImage(source, descriptor, contents)
   return contents
+}
+
+/** Digests of an image's manifests, and of what else it has; of a damaged one, what it goes by. */
+export async function manifestsOf(
+  source: BlobSource,
+  descriptor: Descriptor,
+): Promise<ReadonlySet<Digest>> {
+  try {
+    return (await contentsOf(source, [descriptor])).blobs
+  } catch (error) {
+    if (!isDrayError(error)) throw error
+    return new Set([descriptor.digest])
+  }
 }
 
 async function addImage(source: BlobSource, descriptor: Descriptor, to: Contents): Promise<void> {

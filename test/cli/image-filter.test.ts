@@ -10,7 +10,7 @@ const IMAGES = [
   'localhost:5000/team/app:1',
   `registry.example/app@${DIGEST}`,
   undefined,
-].map((name) => ({ name, digest: DIGEST, platforms: [], size: 0 }))
+].map((name) => ({ name, digest: DIGEST, platforms: [], size: 0, isAttached: false }))
 
 const CASES: readonly (readonly [filters: readonly string[], found: readonly number[]])[] = [
   [[], [0, 1, 2, 3, 4]],
