@@ -1,7 +1,13 @@
-/** Runs tiers of tests: `node scripts/test.ts unit root s3 e2e`. A tier that can't run here says why and fails. */
+/**
+ * Runs tiers of tests: `node scripts/test.ts unit root s3 e2e`, or files. A tier that can't run here says why and fails.
+ * The files of all tiers are one queue: the longest come first, and the short ones of `unit` fill what is left at the end.
+ */
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, globSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
 
 interface Tier {
   readonly files: string
@@ -52,6 +58,14 @@ const TIERS: Readonly<Record<string, Tier>> = {
 
 const PRIVILEGED = /\.(?:root|s3|e2e)\.test\.ts$/
 
+/** What takes minutes must not begin when everything else has ended. */
+const LONGEST_FIRST = [
+  /compatibility\/|\/killed\.root/,
+  /\.e2e\.test/,
+  /\.root\.test/,
+  /\.s3\.test/,
+]
+
 function onPath(program: string): boolean {
   return `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`
     .split(delimiter)
@@ -93,13 +107,27 @@ function filesOf(name: string): string[] {
 }
 
 const args = process.argv.slice(2)
-const files = args.flatMap((arg) => (arg.endsWith('.test.ts') ? [arg] : filesOf(arg)))
+const files = args
+  .flatMap((arg) => (arg.endsWith('.test.ts') ? [arg] : filesOf(arg)))
+  .sort((a, b) => rank(a) - rank(b))
 // Some tests run the program as users do: what they run must be what the sources say.
 const built = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
 if (built.status !== 0) process.exit(1)
-const result = spawnSync(
-  process.execPath,
-  ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=600000', ...files],
-  { stdio: 'inherit' },
-)
-process.exit(result.status ?? 1)
+run({
+  files,
+  // Much of a test's time is waiting for what it started.
+  concurrency: availableParallelism() + 1,
+  timeout: 600_000,
+  execArgv: ['--import', join(import.meta.dirname, 'test-cache.ts')],
+})
+  .on('test:fail', () => {
+    process.exitCode = 1
+  })
+  .compose(spec)
+  .pipe(process.stdout)
+
+/** The lower, the earlier. */
+function rank(file: string): number {
+  const first = LONGEST_FIRST.findIndex((pattern) => pattern.test(file))
+  return first === -1 ? LONGEST_FIRST.length : first
+}
