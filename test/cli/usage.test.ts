@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { COMMANDS } from '#cli/commands/index.ts'
 import { dray } from '../support/dray.ts'
+import { drayHere } from '../support/dray-here.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 interface Case {
@@ -103,8 +104,10 @@ const CASES: readonly Case[] = [
 describe('dray', () => {
   for (const { args, code, says } of CASES) {
     it(`answers \`dray ${args.join(' ')}\` with what is wrong`, async (t) => {
-      const root = join(tempDir(t), 'root')
-      const outcome = await dray(args, { env: { DRAY_ROOT: root } })
+      const env = { DRAY_ROOT: join(tempDir(t), 'root') }
+      // A process that has connected must also end.
+      const isConnected = args.some((arg) => arg.startsWith('127.0.0.1:1/'))
+      const outcome = await (isConnected ? dray(args, { env }) : drayHere(args, env))
       assert.match(outcome.stderr, says)
       assert.doesNotMatch(outcome.stderr, /unexpected error|\n {4}at /)
       assert.deepEqual([outcome.code, outcome.stdout], [code, ''])
@@ -113,10 +116,10 @@ describe('dray', () => {
 
   it('prints its version, and help for every command', async () => {
     assert.match((await dray(['--version'])).stdout, /^dray [0-9]+\.[0-9]+\.[0-9]+\n$/)
-    const { stdout } = await dray(['--help'])
+    const { stdout } = await drayHere(['--help'])
     for (const command of Object.keys(COMMANDS).filter((name) => name !== 'ended')) {
       assert.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'))
-      const help = await dray([command, '--help'])
+      const help = await drayHere([command, '--help'])
       assert.equal(help.code, 0)
       assert.match(help.stdout, new RegExp(`^Usage: dray ${command}`))
     }
