@@ -1,41 +1,49 @@
 /**
- * How many bytes of a growing file are there from its start without a gap, shared between threads: one 64-bit
- * number. A reader waits for it to grow; the writer says when no more will come.
+ * How many bytes of a growing file are there from its start without a gap, shared between threads, and how many its reader
+ * waits for: two 64-bit numbers. There is one reader; it is woken only when there is enough, since most of what comes in
+ * parallel is of no use to it yet.
  */
 export type Prefix = SharedArrayBuffer
 
 const ABANDONED = -1n
 
+const THERE = 0
+const WANTED = 1
+
 export function createPrefix(length = 0): Prefix {
-  const prefix = new SharedArrayBuffer(8)
-  new BigInt64Array(prefix)[0] = BigInt(length)
+  const prefix = new SharedArrayBuffer(16)
+  cellsOf(prefix)[THERE] = BigInt(length)
   return prefix
 }
 
-/** Tells readers that `length` bytes are there. */
+/** Tells the reader that `length` bytes are there. */
 export function growPrefix(prefix: Prefix, length: number): void {
-  set(prefix, BigInt(length))
+  const cells = cellsOf(prefix)
+  Atomics.store(cells, THERE, BigInt(length))
+  if (BigInt(length) >= Atomics.load(cells, WANTED)) Atomics.notify(cells, THERE)
 }
 
-/** Tells readers that the rest will not come. */
+/** Tells the reader that the rest will not come. */
 export function abandonPrefix(prefix: Prefix): void {
-  set(prefix, ABANDONED)
+  const cells = cellsOf(prefix)
+  Atomics.store(cells, THERE, ABANDONED)
+  Atomics.notify(cells, THERE)
 }
 
-/** Waits until more than `length` bytes are there. @returns how many; undefined when the rest will not come */
-export async function waitBeyond(prefix: Prefix, length: number): Promise<number | undefined> {
-  const cell = new BigInt64Array(prefix)
+/** Waits until at least `length` bytes are there. @returns how many; undefined when the rest will not come */
+export async function waitFor(prefix: Prefix, length: number): Promise<number | undefined> {
+  const cells = cellsOf(prefix)
+  // Before it looks what is there, or the writer might not see that it waits.
+  Atomics.store(cells, WANTED, BigInt(length))
   for (;;) {
-    const now = Atomics.load(cell, 0)
+    const now = Atomics.load(cells, THERE)
     if (now === ABANDONED) return undefined
-    if (now > BigInt(length)) return Number(now)
-    const waiting = Atomics.waitAsync(cell, 0, now)
+    if (now >= BigInt(length)) return Number(now)
+    const waiting = Atomics.waitAsync(cells, THERE, now)
     if (waiting.async) await waiting.value
   }
 }
 
-function set(prefix: Prefix, value: bigint): void {
-  const cell = new BigInt64Array(prefix)
-  Atomics.store(cell, 0, value)
-  Atomics.notify(cell, 0)
+function cellsOf(prefix: Prefix): BigInt64Array<SharedArrayBuffer> {
+  return new BigInt64Array(prefix)
 }

@@ -5,7 +5,7 @@ import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
 import type { Gunzip } from '../layers/decompress.ts'
 import { type UnpackResult, type UnpackTarget, unpackLayer } from '../layers/unpack.ts'
 import { errnoOf } from '../sys.ts'
-import { type Prefix, waitBeyond } from './prefix.ts'
+import { type Prefix, waitFor } from './prefix.ts'
 
 const CHUNK_SIZE = 1024 * 1024
 /** Fewer bytes are read only at the end: inflating little by little costs more. */
@@ -104,7 +104,7 @@ function arrivingChunks(fd: number, job: LayerJob, hash: Hash): NextChunk {
   let at = 0
   return async () => {
     if (at >= job.size) return undefined
-    const available = await waitBeyond(job.prefix, Math.min(at + LEAST_CHUNK, job.size) - 1)
+    const available = await waitFor(job.prefix, Math.min(at + LEAST_CHUNK, job.size))
     if (available === undefined) {
       throw new DrayError('CONTENT_MISMATCH', `blob ${job.digest} did not arrive`)
     }

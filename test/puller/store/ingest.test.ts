@@ -6,7 +6,7 @@ import { describe as describeBytes } from '#oci/descriptor.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { Ingest } from '#puller/store/ingest.ts'
 import { storeLayout } from '#puller/store/layout.ts'
-import { waitBeyond } from '#puller/transfer/prefix.ts'
+import { waitFor } from '#puller/transfer/prefix.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const BLOB = describeBytes(MEDIA_TYPE.ociLayer, Buffer.alloc(1000))
@@ -36,7 +36,7 @@ describe('an ingest', () => {
     const second = await openIngest(t, root)
     assert.deepEqual(second.present(), [{ start: 0, end: 300 }])
     assert.equal(second.presentBytes, 300)
-    assert.equal(await waitBeyond(second.prefix, 0), 300)
+    assert.equal(await waitFor(second.prefix, 1), 300)
   })
 
   it('counts a line that a crash cut off, or that makes no sense, for nothing', async (t) => {
@@ -52,20 +52,21 @@ describe('an ingest', () => {
     const ingest = await openIngest(t, tempDir(t), (bytes) => reported.push(bytes))
     ingest.wrote({ start: 200, end: 300 })
     ingest.wrote({ start: 0, end: 100 })
-    assert.equal(await waitBeyond(ingest.prefix, 0), 100)
+    assert.equal(await waitFor(ingest.prefix, 1), 100)
     ingest.wrote({ start: 100, end: 150 })
     ingest.wrote({ start: 150, end: 200 })
-    assert.equal(await waitBeyond(ingest.prefix, 100), 300)
+    assert.equal(await waitFor(ingest.prefix, 101), 300)
     assert.deepEqual(ingest.present(), [{ start: 0, end: 300 }])
     assert.deepEqual(reported, [0, 100, 200, 250, 300])
   })
 
-  it('wakes a waiting reader, also when nothing more will come', async (t) => {
+  it('wakes a waiting reader when there is enough, also when nothing more will come', async (t) => {
     const ingest = await openIngest(t, tempDir(t))
-    const more = waitBeyond(ingest.prefix, 0)
+    const more = waitFor(ingest.prefix, 15)
     ingest.wrote({ start: 0, end: 10 })
-    assert.equal(await more, 10)
-    const never = waitBeyond(ingest.prefix, 10)
+    ingest.wrote({ start: 10, end: 20 })
+    assert.equal(await more, 20)
+    const never = waitFor(ingest.prefix, 21)
     ingest.abandon()
     assert.equal(await never, undefined)
   })
