@@ -42,6 +42,8 @@ export async function removeImage(
   let removed: RemovedImage | undefined
   await store.change(async (images) => {
     const image = await findLocal(store, images, text)
+    if (!images.some(({ descriptor }) => descriptor.digest === image.descriptor.digest))
+      throw new DrayError('USAGE', `several images have the manifest ${text}: remove them by name`)
     const isLast = image.name === undefined || image.names.length === 1
     if (!options.force) {
       if (image.name === undefined) checkRepositories(image, text)

@@ -5,7 +5,7 @@ import { withImage } from './store/image-index.ts'
 import type { Store } from './store/store.ts'
 
 /**
- * Gives an image of the local store one more name.
+ * Gives an image of the local store one more name; the manifest for one platform, if it is asked for by that.
  *
  * @param image what {@link findLocal} finds it by
  * @throws IMAGE_UNKNOWN, USAGE
@@ -16,7 +16,7 @@ export async function tagImage(store: Store, image: string, target: Reference): 
   }
   const name = formatReference(withDefaultTag(target))
   await store.change(async (images) => {
-    const { descriptor } = await findLocal(store, images, image)
-    return withImage(images, { name, descriptor })
+    const { descriptor, manifest } = await findLocal(store, images, image)
+    return withImage(images, { name, descriptor: manifest ?? descriptor })
   })
 }

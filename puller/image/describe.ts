@@ -16,7 +16,7 @@ interface Variant {
 
 /**
  * All that is known of an image of the local store, in the words of docker's `inspect`: of an index, the manifest that fits the
- * platform best, unless one was asked for by its config.
+ * platform best, unless one was asked for, by its digest or that of its config.
  *
  * @param text what {@link findLocal} finds it by
  * @throws IMAGE_UNKNOWN, USAGE, LAYOUT_INVALID, CONTENT_MISMATCH

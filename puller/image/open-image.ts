@@ -68,7 +68,8 @@ async function openStored(store: Store, text: string): Promise<OpenedImage> {
   const lease = await store.lease()
   const close = async () => lease.close()
   try {
-    const { descriptor } = await findLocal(store, await store.images(), text)
+    const found = await findLocal(store, await store.images(), text)
+    const descriptor = found.manifest ?? found.descriptor
     await keepImage(store, lease, descriptor)
     return { image: { source: store, descriptor }, close }
   } catch (error) {

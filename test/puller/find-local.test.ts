@@ -8,6 +8,7 @@ import { findLocal } from '#puller/image/find-local.ts'
 import {
   describeImage,
   loadImages,
+  openImage,
   openStore,
   prepareRootfs,
   removeImage,
@@ -16,7 +17,7 @@ import {
 import { placeImage } from '../support/placed-image.ts'
 import { type SmallImage, smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { AMD64, ARM64, BOTH, writeLayoutOf } from './copy/images.ts'
+import { AMD64, ARM64, BOTH, indexOf, writeLayoutOf } from './copy/images.ts'
 
 const APP = smallImage([tarOf({ app: 'a' })])
 const OTHER = smallImage([tarOf({ other: 'o' })], { config: { author: 'other' } })
@@ -90,5 +91,77 @@ describe('findLocal', () => {
     assert.equal(rootfs.manifestDigest, ARM64.manifest.digest)
     const named = await prepareRootfs(store, 'both:1', { platform })
     assert.equal(named.manifestDigest, AMD64.manifest.digest)
+  })
+
+  const CHILD = ARM64.manifest.digest
+  const CHILD_HEX = CHILD.slice('sha256:'.length)
+  for (const [what, text] of [
+    ['its name and the digest', `both@${CHILD}`],
+    ['its name, tag and the digest', `both:1@${CHILD}`],
+    ['the digest', CHILD],
+    ['the digits of the digest', CHILD_HEX],
+    ['the first digits of the digest', CHILD_HEX.slice(0, 12)],
+  ] as const) {
+    it(`means by ${what} of the manifest for one platform the image for that`, async (t) => {
+      const { store, find } = await storeWith(t, { [FULL]: APP })
+      const layout = tempDir(t)
+      writeLayoutOf(layout, BOTH, { name: 'both:1' })
+      await loadImages(store, layout, { unpack: false })
+      const { descriptor, manifest, names } = await find(text)
+      assert.deepEqual([descriptor.digest, manifest?.digest], [BOTH.top.digest, CHILD])
+      assert.deepEqual(names, ['docker.io/library/both:1'])
+      const platform = parsePlatform('linux/amd64')
+      const facts = await describeImage(store, text, platform)
+      assert.deepEqual(
+        [facts.Id, facts.ManifestDigest, facts.Architecture],
+        [BOTH.top.digest, CHILD, 'arm64'],
+      )
+      const rootfs = await prepareRootfs(store, text, { platform })
+      assert.equal(rootfs.manifestDigest, CHILD)
+      const opened = await openImage(store, text)
+      assert.equal(opened.image.descriptor.digest, CHILD)
+      await opened.close()
+      await tagImage(store, text, parseReference('arm:1'))
+      assert.deepEqual((await find('arm:1')).descriptor, ARM64.manifest)
+      const users = async () => []
+      assert.deepEqual(await removeImage(store, 'arm:1', { users }), {
+        untagged: ['docker.io/library/arm:1'],
+        deleted: CHILD,
+      })
+      assert.deepEqual(await removeImage(store, text, { users }), {
+        untagged: ['docker.io/library/both:1'],
+        deleted: BOTH.top.digest,
+      })
+    })
+  }
+
+  it('means a manifest that several images have, and removes none of them by it', async (t) => {
+    const again = indexOf([[ARM64, 'arm64']])
+    const { store, find } = await storeWith(t, {})
+    for (const [name, image] of [
+      ['both:1', BOTH],
+      ['both:2', again],
+    ] as const) {
+      const layout = tempDir(t)
+      writeLayoutOf(layout, image, { name })
+      await loadImages(store, layout, { unpack: false })
+    }
+    const found = await find(`both@${CHILD}`)
+    assert.deepEqual([found.descriptor, found.names], [ARM64.manifest, []])
+    assert.equal((await prepareRootfs(store, CHILD)).manifestDigest, CHILD)
+    await assert.rejects(removeImage(store, CHILD, { users: async () => [] }), {
+      code: 'USAGE',
+      message: /several images/,
+    })
+    await assert.rejects(find(CHILD_HEX.slice(0, 12)), { code: 'USAGE' })
+  })
+
+  it('knows no manifest of another repository, nor one that is not here', async (t) => {
+    const { store, find } = await storeWith(t, {})
+    const layout = tempDir(t)
+    writeLayoutOf(layout, BOTH, { name: 'both:1', lacks: (digest) => digest === CHILD })
+    await loadImages(store, layout, { unpack: false })
+    for (const text of [`other@${AMD64.manifest.digest}`, `both@${CHILD}`, CHILD])
+      await assert.rejects(find(text), { code: 'IMAGE_UNKNOWN' })
   })
 })
