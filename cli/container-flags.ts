@@ -34,9 +34,11 @@ export interface ContainerFlags extends HealthFlags {
   readonly network: readonly string[]
   readonly ip?: string
   readonly ip6?: string
+  readonly macAddress?: string
   readonly networkAlias: readonly string[]
   readonly publish: readonly string[]
   readonly publishAll?: true
+  readonly publishBy?: string
   readonly expose: readonly string[]
   readonly hostname?: string
   readonly dns: readonly string[]
@@ -119,13 +121,18 @@ export const FLAGS: readonly Option[] = [
 
   many(
     '--network <network>',
-    'bridge, none, host, container:NAME, or a network: NAME or NAME:ip=ADDRESS,alias=NAME (default: bridge where the host can, else none)',
+    'bridge, none, host, container:NAME, pasta, slirp4netns, or a network: NAME or NAME:ip=ADDRESS,alias=NAME (default: the first of bridge, pasta, slirp4netns and none that the host can make)',
   ),
   many('--network-alias <name>', 'one more name on its networks'),
   one('--ip <address>', 'its address on its network (default: one that is free)'),
   one('--ip6 <address>', 'its address of IPv6 there, if the network has it'),
+  one('--mac-address <address>', 'the address of its interface there'),
   many('-p, --publish <[[ip:]host:]port[/udp]>', 'a port of the host that leads to one inside'),
   one('-P, --publish-all', 'publish what the image exposes, at ports that are free'),
+  one(
+    '--publish-by <kernel|proxy>',
+    "who leads published ports: proxy, and the host's rules for input decide, or kernel, and those for forward do (default: proxy where the host drops input by default, else kernel)",
+  ),
   many('--expose <port[/udp]>', 'a port that -P publishes, too'),
   one('--hostname <name>', 'host name inside'),
   many('--dns <address>', 'name server'),

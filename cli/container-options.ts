@@ -35,10 +35,11 @@ export async function containerOptions(
     hostname: flags.hostname,
     ...parse.parseNetworks(
       flags.network.length > 0 ? flags.network : [await parse.defaultNetwork(process.env.PATH)],
-      { ip: flags.ip, ip6: flags.ip6, aliases: flags.networkAlias },
+      { ip: flags.ip, ip6: flags.ip6, mac: flags.macAddress, aliases: flags.networkAlias },
     ),
     ports: flags.publish.flatMap(parse.parsePort),
     publishAll: flags.publishAll,
+    publishBy: optional(flags.publishBy, parse.parsePublishBy),
     exposedPorts: flags.expose.map((port) => (port.includes('/') ? port : `${port}/tcp`)),
     ...parse.mergeMounts([
       ...flags.volume.map(parse.parseVolumeFlag),

@@ -4,7 +4,7 @@ import type { Healthcheck } from '#oci/image-config.ts'
 import type { Seccomp } from '#oci/runtime-spec.ts'
 import { checkUserNamespace } from './userns/check.ts'
 import type { IdMap, WantedIds } from './userns/id-map.ts'
-import type { Attachment, PortMapping } from './network/model.ts'
+import type { Attachment, PortMapping, PublishBy } from './network/model.ts'
 
 /** A directory or file of the host that is seen inside. */
 export interface Volume {
@@ -96,6 +96,8 @@ export interface ContainerOptions {
   /** All networks, when {@link network} is the name of one: it is the first of them. Default: that one alone. */
   readonly networks?: readonly Attachment[] | undefined
   readonly ports?: readonly PortMapping[] | undefined
+  /** Who takes the connections to them; default: a process where the host's firewall filters what comes in, else the kernel. */
+  readonly publishBy?: PublishBy | undefined
   /** `80/tcp`, besides those of the image. */
   readonly exposedPorts?: readonly string[] | undefined
   /** Publishes the ports that the image exposes, at ports that are free. */

@@ -26,6 +26,7 @@ export function networkDisconnectCommand(): Command {
     .description('Take a container off a network, whether it runs or not')
     .argument('<network>', 'name')
     .argument('<container>', 'name or id')
+    .option('-f, --force', 'without an error when it is not on it')
   return withExamples(withStoreOptions(command), [
     ['dray network disconnect bridge web', 'of several, the next one leads outside then'],
   ]).action(disconnect)
@@ -47,9 +48,10 @@ async function connect(network: string, reference: string, options: ConnectOptio
 async function disconnect(
   network: string,
   reference: string,
-  options: StoreOptions,
+  options: StoreOptions & { readonly force?: true },
 ): Promise<void> {
   const { leaveNetworkOf } = await import('#runner/network/live.ts')
   const context = runnerContext(options)
-  await leaveNetworkOf(await openContainer(context.root, reference), network, context)
+  const container = await openContainer(context.root, reference)
+  await leaveNetworkOf(container, network, { context, force: options.force ?? false })
 }

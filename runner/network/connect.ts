@@ -37,7 +37,7 @@ export async function connect(
 export async function disconnect(guest: Guest): Promise<void> {
   let connection = readConnection(guest.paths)
   if (connection === undefined) return
-  await dropPorts(connection)
+  await dropPorts(guest, connection)
   const namespace = namespacePath(connection)
   if (existsSync(namespace)) {
     unmount(namespace)

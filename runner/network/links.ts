@@ -41,6 +41,7 @@ export async function enter(
     network,
     address: takeAddress(root, network, id, attachment.ip),
     address6: takeAddress6(root, network, id, attachment.ip6),
+    mac: attachment.mac,
     names: [...names, ...attachment.aliases],
     inside: `eth${slot}`,
     // An interface's name has 15 characters at most.
@@ -53,13 +54,13 @@ export async function enter(
 
 /** Makes the pair of interfaces of a link, one end on the bridge and one in the namespace. @throws NETWORK_FAILED */
 export async function plug(guest: Guest, namespace: string, link: Link): Promise<void> {
-  const { network, inside, outside, address, address6 } = link
+  const { network, inside, outside, address, address6, mac } = link
   const { subnet, subnet6 } = network
   await ip(
     guest.searchPath,
     [],
     [
-      `link add ${outside} type veth peer name ${inside} netns ${namespace}`,
+      `link add ${outside} type veth peer name ${inside} ${mac === undefined ? '' : `address ${mac} `}netns ${namespace}`,
       `link set ${outside} master ${network.interface} up`,
     ],
   )
@@ -106,15 +107,23 @@ export async function leadByMainLink(guest: Guest, connection: Connection): Prom
     const routes = ways.map((way) => `route replace default via ${way}`)
     await ip(guest.searchPath, ['-n', namespace], routes)
   }
-  if (ports.length > 0) await nft(guest.searchPath, portRules('add', ports, link))
+  const ofKernel = ports.filter(({ isProxied }) => !isProxied)
+  if (ofKernel.length > 0) await nft(guest.searchPath, portRules('add', ofKernel, link))
+  if (ofKernel.length === ports.length || link.network.isInternal) return
+  const { startProxies } = await import('./proxies.ts')
+  const proxied = ports.filter(({ isProxied }) => isProxied)
+  await startProxies(guest.id, proxied, link, guest.searchPath)
 }
 
 /** Takes away what leads ports of the host to a container, if it is there. */
-export async function dropPorts(connection: Connection): Promise<void> {
+export async function dropPorts(guest: Guest, connection: Connection): Promise<void> {
   const link = mainLink(connection)
   if (link === undefined) return
-  for (const port of connection.ports)
+  const ofKernel = connection.ports.filter(({ isProxied }) => !isProxied)
+  for (const port of ofKernel)
     await nft(undefined, portRules('delete', [port], link)).catch(() => undefined)
+  if (ofKernel.length === connection.ports.length) return
+  await (await import('./proxies.ts')).endProxies(guest.id)
 }
 
 function freeSlot({ links }: Connection): number {

@@ -41,17 +41,22 @@ export async function joinNetwork(
   })
 }
 
-/** Takes a container off a network. @throws CONTAINER_STATE when it isn't on it; NETWORK_FAILED */
+/**
+ * Takes a container off a network.
+ *
+ * @throws CONTAINER_STATE when it isn't on it, unless by force; NETWORK_FAILED
+ */
 export async function leaveNetworkOf(
   container: Container,
   name: string,
-  context: RunnerContext,
+  { context, force }: { readonly context: RunnerContext; readonly force: boolean },
 ): Promise<void> {
   await changeContainer(context.root, container, async (claim, record) => {
     const { options } = record
     const networks = attachmentsOf(options)
     const others = networks.filter((other) => other.name !== name)
     if (others.length === networks.length) {
+      if (force) return
       const message = `container ${record.name} is not on network ${name}`
       throw new DrayError('CONTAINER_STATE', message)
     }
@@ -96,7 +101,7 @@ async function relink(
   const guest = { root: context.root, id, paths, searchPath: context.hostEnv.PATH }
   const next = await change(guest, connection)
   if (mainLink(next) !== mainLink(connection)) {
-    await dropPorts(connection)
+    await dropPorts(guest, connection)
     await leadByMainLink(guest, next)
   }
   const hostname = hostnameOf(id, record.options)

@@ -31,7 +31,12 @@ export interface PortMapping {
   readonly hostPort: number
   readonly containerPort: number
   readonly protocol: 'tcp' | 'udp'
+  /** Whether a process of the host takes the connections, in place of the kernel. */
+  readonly isProxied?: boolean | undefined
 }
+
+/** Who takes the connections to a published port. */
+export type PublishBy = 'kernel' | 'proxy'
 
 /** What a container is to have on a network. */
 export interface Attachment {
@@ -42,6 +47,8 @@ export interface Attachment {
   /** Default: one that is free. */
   readonly ip?: string | undefined
   readonly ip6?: string | undefined
+  /** Of its interface; default: one that the kernel makes up. */
+  readonly mac?: string | undefined
 }
 
 /** What a container has on its networks while it runs, written down before it is set up. */
@@ -57,6 +64,7 @@ export interface Link {
   readonly network: NetworkRecord
   readonly address: string
   readonly address6?: string | undefined
+  readonly mac?: string | undefined
   /** The first is the container's own. */
   readonly names: readonly string[]
   /** The interfaces, in the container and on the host. */

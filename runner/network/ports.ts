@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { DrayError } from '#oci/error.ts'
-import type { PortMapping } from './model.ts'
+import type { PortMapping, PublishBy } from './model.ts'
 
 /** All addresses of the host. */
 const ANY = ['0.0.0.0', '::']
@@ -18,14 +18,18 @@ export function parsePort(text: string): PortMapping[] {
   const outside = host === '' ? inside?.map(() => 0) : numbers(host)
   const isAddress = of6 === null ? !hostIp || isIPv4(hostIp) : isIPv6(hostIp ?? '')
   if (!isRight || !isAddress || !inside || outside?.length !== inside.length) throw usage(text)
-  if (hostIp === '::1')
-    throw new DrayError('USAGE', '::1 of the host leads to nobody else: publish at 127.0.0.1')
   return inside.map((containerPort, at) => ({
     ...(hostIp && !ANY.includes(hostIp) && { hostIp }),
     hostPort: outside[at] ?? 0,
     containerPort,
     protocol: protocol as PortMapping['protocol'],
   }))
+}
+
+/** Parses `kernel` or `proxy`. @throws USAGE */
+export function parsePublishBy(text: string): PublishBy {
+  if (text === 'kernel' || text === 'proxy') return text
+  throw new DrayError('USAGE', `invalid --publish-by ${JSON.stringify(text)}: write kernel or proxy`)
 }
 
 /** `0.0.0.0:8080->80/tcp`, as docker has it. */

@@ -21,7 +21,7 @@ interface Held {
 }
 
 /**
- * Takes ports of the host.
+ * Takes ports of the host. Those that a process is to listen at are found free, and left to it.
  *
  * @param options.has6 whether all addresses are those of IPv6 too
  * @throws PORT_TAKEN; USAGE for an address of IPv6 without it
@@ -31,19 +31,24 @@ export async function reservePorts(
   { has6 = false } = {},
 ): Promise<Reservation> {
   const held: Held[] = []
+  const left: Held[] = []
   const ports: PortMapping[] = []
   try {
     for (const mapping of wanted) {
-      if (!has6 && isIPv6(mapping.hostIp ?? '')) throw no6(mapping)
+      const { isProxied = false } = mapping
+      if (!has6 && !isProxied && isIPv6(mapping.hostIp ?? '')) throw no6(mapping)
+      const ones = isProxied ? left : held
       const one = await hold(mapping)
-      held.push(one)
+      ones.push(one)
       const port = { ...mapping, hostPort: one.port }
-      if (has6 && mapping.hostIp === undefined) held.push(await hold({ ...port, hostIp: '::' }))
+      if (has6 && mapping.hostIp === undefined) ones.push(await hold({ ...port, hostIp: '::' }))
       ports.push(port)
     }
   } catch (error) {
     for (const { close } of held) close()
     throw error
+  } finally {
+    for (const { close } of left) close()
   }
   return {
     ports,

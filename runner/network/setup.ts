@@ -1,3 +1,4 @@
+import { DrayError } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { imagePorts } from '../containers/image.ts'
 import { findContainer } from '../containers/find.ts'
@@ -11,10 +12,12 @@ import { attachmentsOf } from './attachments.ts'
 import { connect } from './connect.ts'
 import { namespacePath } from './connections.ts'
 import { SEARCH_DOMAIN } from './dns.ts'
+import { choosePublishers } from './firewall.ts'
 import { mainLink } from './links.ts'
-import type { Connection, PortMapping } from './model.ts'
+import type { Attachment, Connection, PortMapping } from './model.ts'
 import { type Reservation, reservePorts } from './reserve.ts'
 import { findNetwork } from './store.ts'
+import { isUserModeProgram, USER_MODE_PROGRAMS } from './user-mode/programs.ts'
 import { setUpUserMode } from './user-mode/setup.ts'
 
 /** What a container's start needs to know of its network. */
@@ -47,11 +50,9 @@ export async function setUpNetwork(
       around: { sameAs: other.paths.dir },
     }
   }
+  if (isUserModeProgram(mode)) return await setUpUserMode(claim, portsOf(record), mode, searchPath)
   const attachments = attachmentsOf(record.options)
-  if (isInUserNamespace()) {
-    const names = attachments.map(({ name }) => name)
-    return await setUpUserMode(claim, portsOf(record), names, searchPath)
-  }
+  if (isInUserNamespace()) throw needsRoot(attachments)
   const wanted = await Promise.all(
     attachments.map(async (attachment) => ({
       network: await findNetwork(root, attachment.name),
@@ -60,7 +61,8 @@ export async function setUpNetwork(
     })),
   )
   const has6 = wanted.some(({ network }) => network.subnet6 !== undefined)
-  const reservation = await reservePorts(portsOf(record), { has6 })
+  const ports = await choosePublishers(portsOf(record), record.options.publishBy, searchPath)
+  const reservation = await reservePorts(ports, { has6 })
   try {
     const guest = { root, id: claim.id, paths: claim.paths, searchPath }
     const connection = await connect(guest, wanted, {
@@ -73,6 +75,13 @@ export async function setUpNetwork(
     reservation.release()
     throw error
   }
+}
+
+function needsRoot(attachments: readonly Attachment[]): DrayError {
+  const names = attachments.map(({ name }) => name).join(', ')
+  const advice = `use --network ${USER_MODE_PROGRAMS.join(' or ')}, host or none`
+  const message = `network ${names} is of bridges, which only root can make: ${advice}`
+  return new DrayError('NETWORK_FAILED', message)
 }
 
 /** What a container is called on its networks, without aliases. */

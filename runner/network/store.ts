@@ -11,12 +11,13 @@ import { attachmentsOf } from './attachments.ts'
 import { gateway6Of, parseSubnet6, randomSubnet6 } from './address6.ts'
 import { gatewayOf, overlaps, parseSubnet } from './address.ts'
 import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
+import { USER_MODE_PROGRAMS } from './user-mode/programs.ts'
 
 /** The network that a container is on when nothing else is said. It is there without being made. */
 export const DEFAULT_NETWORK = 'bridge'
 
 /** Names that stand for no bridge. */
-const RESERVED = ['none', 'host', 'default', 'container', DEFAULT_NETWORK]
+const RESERVED = ['none', 'host', 'default', 'container', DEFAULT_NETWORK, ...USER_MODE_PROGRAMS]
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
 const RECORD_LIMIT = 64 * 1024
 

@@ -16,24 +16,32 @@ export async function nft(searchPath: string | undefined, script: string): Promi
   await runScript('nft', 'nftables', ['-f', '-'], script, searchPath)
 }
 
+/** What nft(8) lists, in JSON. @throws NETWORK_FAILED */
+export async function nftJson(
+  searchPath: string | undefined,
+  args: readonly string[],
+): Promise<unknown> {
+  return JSON.parse(await runScript('nft', 'nftables', ['-j', ...args], '', searchPath))
+}
+
 async function runScript(
   program: string,
   debianPackage: string,
   args: readonly string[],
   input: string,
   searchPath: string | undefined,
-): Promise<void> {
+): Promise<string> {
   const found = await findRuntime(program, searchPath)
   if (found === undefined) {
-    const advice = `apt-get install ${debianPackage}, or use --network none or host`
+    const advice = `apt-get install ${debianPackage}, or use --network pasta, slirp4netns, host or none`
     throw new DrayError(
       'NETWORK_FAILED',
       `${program}, which sets up networks, is not installed: ${advice}`,
     )
   }
-  await new Promise<void>((resolve, reject) => {
-    const child = execFile(found.path, [...args], (error, _, stderr) => {
-      if (error === null) resolve()
+  return await new Promise((resolve, reject) => {
+    const child = execFile(found.path, [...args], (error, stdout, stderr) => {
+      if (error === null) resolve(stdout)
       else reject(new DrayError('NETWORK_FAILED', `${program}: ${stderr.trim() || error.message}`))
     })
     child.stdin?.on('error', () => undefined)

@@ -1,4 +1,5 @@
 import { DrayError } from '#oci/error.ts'
+import { isUserModeProgram } from '../network/user-mode/programs.ts'
 import type { ContainerOptions } from '../options.ts'
 
 /** What belongs to other namespaces can't be touched by root of a new one. @throws USAGE */
@@ -9,7 +10,8 @@ export function checkUserNamespace(options: ContainerOptions): void {
   }
   const { pid, ipc, uts, network } = options
   const shared = Object.entries({ pid, ipc, uts, network }).find(
-    ([, mode]) => mode === 'host' || mode?.startsWith('container:'),
+    ([, mode]) =>
+      mode === 'host' || mode?.startsWith('container:') || isUserModeProgram(mode ?? ''),
   )
   const other = options.privileged ? '--privileged' : shared && `--${shared[0]} ${shared[1]}`
   if (other !== undefined)

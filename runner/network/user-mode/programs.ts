@@ -1,3 +1,4 @@
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { findRuntime } from '../../runtime.ts'
 import type { PortMapping } from '../model.ts'
 
@@ -8,6 +9,10 @@ import type { PortMapping } from '../model.ts'
 export const USER_MODE_PROGRAMS = ['pasta', 'slirp4netns'] as const
 
 export type UserModeProgram = (typeof USER_MODE_PROGRAMS)[number]
+
+export function isUserModeProgram(name: string): name is UserModeProgram {
+  return USER_MODE_PROGRAMS.some((program) => program === name)
+}
 
 /** What a network of one container alone looks like from inside, whichever program makes it. */
 export const USER_MODE = {
@@ -35,6 +40,8 @@ export async function chooseUserMode(
 export function pastaArguments(namespace: string, ports: readonly PortMapping[]): string[] {
   const { address, bits, gateway, nameserver } = USER_MODE
   return [
+    // It gives root up by itself, and then can't open the namespace.
+    ...(isInUserNamespace() ? [] : ['--runas', '0']),
     ...['--config-net', '--quiet', '--no-map-gw', '--dns-forward', nameserver],
     ...['--address', address, '--netmask', String(bits), '--gateway', gateway],
     ...forwards('-t', 'tcp', ports),
