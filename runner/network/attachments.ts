@@ -51,7 +51,8 @@ export function parseNetworks(
     const { name, aliases: own, ...more } = special
     if (networks.length > 1) throw usage(`--network ${name} excludes other networks`)
     if (hasAddress || aliases.length > 0 || own.length > 0 || Object.keys(more).length > 0) {
-      const what = 'addresses and names that others see (--ip, --ip6, --mac-address, --network-alias)'
+      const what =
+        'addresses and names that others see (--ip, --ip6, --mac-address, --network-alias)'
       throw usage(`--network ${name} excludes ${what}: they are for bridge, or a network of yours`)
     }
     return { network: name }

@@ -29,7 +29,10 @@ export function parsePort(text: string): PortMapping[] {
 /** Parses `kernel` or `proxy`. @throws USAGE */
 export function parsePublishBy(text: string): PublishBy {
   if (text === 'kernel' || text === 'proxy') return text
-  throw new DrayError('USAGE', `invalid --publish-by ${JSON.stringify(text)}: write kernel or proxy`)
+  throw new DrayError(
+    'USAGE',
+    `invalid --publish-by ${JSON.stringify(text)}: write kernel or proxy`,
+  )
 }
 
 /** `0.0.0.0:8080->80/tcp`, as docker has it. */

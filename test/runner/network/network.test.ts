@@ -34,6 +34,7 @@ describe('a port', () => {
     ['0.0.0.0:8080:80', ['0.0.0.0:8080->80/tcp']],
     ['[fd00::1]:8080:80', ['[fd00::1]:8080->80/tcp']],
     ['[::]:8080:80', ['0.0.0.0:8080->80/tcp']],
+    ['[::1]:8080:80', ['[::1]:8080->80/tcp']],
     ['[fd00::1]::80/udp', ['[fd00::1]:0->80/udp']],
     ['8000-8001:80-81', ['0.0.0.0:8000->80/tcp', '0.0.0.0:8001->81/tcp']],
   ] as const) {
@@ -51,7 +52,6 @@ describe('a port', () => {
     '80/tcp/x',
     '3-1',
     '[fd00::1]:80',
-    '[::1]:80:80',
     '[x]:1:2',
     '::1:1:2',
   ]) {
@@ -76,14 +76,15 @@ describe('what is typed of networks', () => {
   it('is a mode, a name, or names with addresses and aliases', () => {
     assert.deepEqual(parse(['host']), { network: 'host' })
     assert.deepEqual(parse(['container:x']), { network: 'container:x' })
-    const web = { name: 'web', ip: '10.1.2.3', aliases: ['a', 'b'] }
+    const mac = '02:42:ac:11:00:02'
+    const web = { name: 'web', ip: '10.1.2.3', mac, aliases: ['a', 'b'] }
     for (const text of [
-      'web:ip=10.1.2.3,alias=a,alias=b',
-      'name=web,alias=a,ip=10.1.2.3,alias=b',
+      'web:ip=10.1.2.3,mac=02:42:AC:11:00:02,alias=a,alias=b',
+      'name=web,alias=a,ip=10.1.2.3,mac-address=02:42:ac:11:00:02,alias=b',
     ]) {
       assert.deepEqual(parse([text]), { network: 'web', networks: [web] })
     }
-    const beside = { ip: '10.1.2.3', aliases: ['a', 'b'] }
+    const beside = { ip: '10.1.2.3', mac, aliases: ['a', 'b'] }
     assert.deepEqual(parse(['web'], beside), { network: 'web', networks: [web] })
     assert.deepEqual(
       parse(['web', 'db']).networks?.map(({ name }) => name),
@@ -103,10 +104,27 @@ describe('what is typed of networks', () => {
     })
   }
 
-  it('has one address for one network', () => {
-    assert.throws(() => parse(['a', 'b'], { ip: '10.1.2.3' }), { code: 'USAGE' })
-    assert.throws(() => parse(['none'], { ip: '10.1.2.3' }), { code: 'USAGE' })
-  })
+  for (const beside of [{ ip: '10.1.2.3' }, { ip6: 'fd00::7' }, { mac: '02:42:ac:11:00:02' }]) {
+    it(`has one address for one network: ${JSON.stringify(beside)}`, () => {
+      assert.throws(() => parse(['a', 'b'], beside), { code: 'USAGE' })
+    })
+  }
+
+  for (const mode of ['none', 'host', 'container:x', 'pasta', 'slirp4netns']) {
+    it(`has no address and no names where nobody else is: ${mode}`, () => {
+      const all = [{ ip: '10.1.2.3' }, { ip6: 'fd00::7' }, { mac: '02:42:ac:11:00:02' }]
+      for (const beside of [...all, { aliases: ['a'] }]) {
+        assert.throws(() => parse([mode], beside), { code: 'USAGE', message: /excludes addresses/ })
+      }
+      assert.deepEqual(parse([mode]), { network: mode })
+    })
+  }
+
+  for (const text of ['', '02:42:ac:11:00', '02:42:ac:11:00:0g', '01:00:5e:00:00:01']) {
+    it(`has no interface with the address ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parse(['web'], { mac: text }), { code: 'USAGE' })
+    })
+  }
 })
 
 describe('a subnet', () => {
