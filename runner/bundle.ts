@@ -107,7 +107,7 @@ async function additionsOf({
 }: ContainerOptions): Promise<CdiAdditions | undefined> {
   if (cdiDevices.length === 0) return undefined
   const { cdiAdditions } = await import('./cdi/apply.ts')
-  return cdiAdditions(cdiDevices)
+  return await cdiAdditions(cdiDevices)
 }
 
 /** Nothing that was prepared is in use yet; what is mounted now has the container's ids, and only its root can write there. */

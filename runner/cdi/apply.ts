@@ -22,8 +22,8 @@ const PROPAGATION = /^r?(?:shared|slave|private|unbindable)$/
 const KNOWN_BY_ITSELF = /^(?:r?bind|ro|rw|r?(?:shared|slave|private|unbindable))$/
 
 /** Looks up what devices of vendors add to a container. @throws CDI_UNKNOWN, CDI_INVALID */
-export function cdiAdditions(names: readonly string[]): CdiAdditions {
-  const edits = findCdiEdits(names)
+export async function cdiAdditions(names: readonly string[]): Promise<CdiAdditions> {
+  const edits = await findCdiEdits(names)
   const all = <T>(pick: (edit: CdiEdits) => readonly T[] | undefined): T[] =>
     edits.flatMap((edit) => pick(edit) ?? [])
   const mounts = all((edit) => edit.mounts)

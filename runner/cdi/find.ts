@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DrayError, errorMessage } from '#oci/error.ts'
-import { type CdiEdits, type CdiSpec, parseCdiSpec } from './parse.ts'
+import { type CdiEdits, type CdiSpec, parseCdiSpec, parseCdiYaml } from './parse.ts'
 
 /** Where vendors and their tools put what they know of devices. What is in a later one wins. */
 export const CDI_DIRS = ['/etc/cdi', '/var/run/cdi']
@@ -27,11 +27,11 @@ interface Found {
  *
  * @throws CDI_UNKNOWN for a device that no file has, or several of one directory
  */
-export function findCdiEdits(
+export async function findCdiEdits(
   names: readonly string[],
   dirs: readonly string[] = CDI_DIRS,
-): CdiEdits[] {
-  const known = readAll(dirs)
+): Promise<CdiEdits[]> {
+  const known = await readAll(dirs)
   const seen = new Set<CdiSpec>()
   return [...new Set(names)].flatMap((name) => {
     const found = known.devices.get(name)
@@ -45,14 +45,14 @@ export function findCdiEdits(
   })
 }
 
-function readAll(dirs: readonly string[]): Known {
+async function readAll(dirs: readonly string[]): Promise<Known> {
   const devices = new Map<string, Found>()
   const problems: string[] = []
   for (const dir of dirs) {
     const inDir = new Map<string, Found>()
     for (const path of filesIn(dir)) {
       try {
-        for (const [name, found] of devicesIn(path)) {
+        for (const [name, found] of await devicesIn(path)) {
           inDir.set(name, { ...found, rival: inDir.get(name)?.path })
         }
       } catch (error) {
@@ -73,12 +73,9 @@ function filesIn(dir: string): string[] {
   }
 }
 
-function devicesIn(path: string): [string, Found][] {
-  if (!path.endsWith('.json')) {
-    const advice = 'have it written as JSON, as by nvidia-ctk cdi generate --format=json'
-    throw new DrayError('CDI_INVALID', `YAML is not read: ${advice}`)
-  }
-  const spec = parseCdiSpec(readFileSync(path))
+async function devicesIn(path: string): Promise<[string, Found][]> {
+  const bytes = readFileSync(path)
+  const spec = path.endsWith('.json') ? parseCdiSpec(bytes) : await parseCdiYaml(bytes)
   return spec.devices.map(({ name, containerEdits }) => [
     `${spec.kind}=${name}`,
     { spec, edits: containerEdits, path },

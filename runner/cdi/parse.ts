@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { absentable, check, listOf, stringMap, strings } from '#oci/schema.ts'
 import { CLASS, NAME, VENDOR } from './names.ts'
@@ -89,6 +90,29 @@ const specSchema = z.strictObject({
 
 /** Parses a CDI file in JSON. @throws CDI_INVALID */
 export function parseCdiSpec(bytes: Uint8Array): CdiSpec {
-  const value = parseJson(bytes, { code: 'CDI_INVALID', maxBytes: LIMIT })
+  return checked(parseJson(bytes, { code: 'CDI_INVALID', maxBytes: LIMIT }))
+}
+
+/** Parses a CDI file in YAML. @throws CDI_INVALID */
+export async function parseCdiYaml(bytes: Uint8Array): Promise<CdiSpec> {
+  if (bytes.length > LIMIT)
+    throw invalid(`YAML of ${bytes.length} bytes: at most ${LIMIT} are read`)
+  const { parse } = await import('yaml')
+  let value: unknown
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    // 1.1, by which 0666 is octal, is what the parsers of vendors' tools read.
+    value = parse(text, { version: '1.1', logLevel: 'error', maxAliasCount: 100 })
+  } catch (cause) {
+    throw invalid(`not YAML: ${errorMessage(cause)}`, cause)
+  }
+  return checked(value)
+}
+
+function checked(value: unknown): CdiSpec {
   return check(specSchema, value, 'CDI file', 'CDI_INVALID')
+}
+
+function invalid(message: string, cause?: unknown): DrayError {
+  return new DrayError('CDI_INVALID', message, { cause })
 }
