@@ -23,6 +23,25 @@ const NODE = `node -e "
   const text = String(execFileSync('echo', ['child'])).trim()
   new Worker('require(\\'worker_threads\\').parentPort.postMessage(1)', { eval: true }).on('message', () => console.log(text))"`
 
+/** Processes with shared memory and locks, a thread, a child, and an event loop with sockets. */
+const PYTHON = `cat > /tmp/a.py <<'END'
+import asyncio, multiprocessing, subprocess, threading
+async def ask():
+    async def answer(reader, writer):
+        writer.write(await reader.readline()); writer.close()
+    server = await asyncio.start_server(answer, '127.0.0.1', 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b'asked\\n')
+    return (await reader.readline()).decode().strip()
+if __name__ == '__main__':
+    said = []
+    thread = threading.Thread(target=lambda: said.append(subprocess.check_output(['echo', 'child']).decode().strip()))
+    thread.start(); thread.join()
+    with multiprocessing.Pool(2) as pool: said += pool.map(abs, [-1, -2])
+    print(*said, asyncio.run(ask()))
+END
+python3 /tmp/a.py`
+
 /** apt-get gives up rights, and dpkg changes owners, syncs and runs scripts. */
 const APT = `mkdir -p /tmp/p/DEBIAN /tmp/p/opt; echo made > /tmp/p/opt/made
   printf 'Package: made\\nVersion: 1\\nArchitecture: all\\nMaintainer: a <a@b>\\nDescription: a\\n' > /tmp/p/DEBIAN/control
@@ -40,6 +59,7 @@ describe('programs of Debian’s packages, as a container has them', () => {
     ['gcc compiles, and threads and processes run', C, '7'],
     ['node runs, with a thread and a child', NODE, 'child'],
     ['apt-get installs', APT, 'install ok installed\nmade'],
+    ['python runs, with processes, a thread and sockets', PYTHON, 'child 1 2 asked'],
     ['perl runs', `perl -e 'print 6 * 7'`, '42'],
   ] as const) {
     it(program, async () => {

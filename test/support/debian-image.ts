@@ -16,7 +16,7 @@ import { join } from 'node:path'
 export interface DebianImages {
   /** Debian 12 minbase: one layer, about 160 MB unpacked. */
   readonly base: string
-  /** Three layers on top of it: nodejs, build-essential, a small application. About 600 MB unpacked. */
+  /** Three layers on top of it: nodejs and python3, build-essential, a small application. About 600 MB unpacked. */
   readonly app: string
   /** The base as a tar, as mmdebstrap wrote it. */
   readonly tar: string
@@ -26,7 +26,7 @@ const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Makes the images, or takes those that an earlier run of the tests made; they take a minute or two. */
 export function debianImages(): DebianImages {
-  const cache = join(tmpdir(), 'dray-test-debian-images-1')
+  const cache = join(tmpdir(), 'dray-test-debian-images-2')
   if (!existsSync(cache)) {
     const work = mkdtempSync(join(tmpdir(), 'dray-test-debian-'))
     try {
@@ -80,7 +80,7 @@ function makeApp(work: string): void {
   const root = join(bundle, 'rootfs')
   cpSync(join(work, 'base'), layout, { recursive: true })
   sh('umoci', 'unpack', '--image', image, bundle)
-  for (const packages of ['nodejs', 'build-essential']) {
+  for (const packages of ['nodejs python3', 'build-essential']) {
     install(root, packages)
     sh('umoci', 'repack', '--refresh-bundle', '--image', image, bundle)
   }
