@@ -26,12 +26,8 @@ export const NETWORKS: Cases = {
       `~network create N\n~network create M\nrun --rm --network N --network M I ls /sys/class/net\n~network rm N M`,
     ],
     [
-      'are joined and left while a container runs',
-      `~network create N\n~network create M\n~run -d --name N --network N I sleep 100\n~network connect M N\nexec N ls /sys/class/net\n~network disconnect M N\nexec N ls /sys/class/net\n!rm -f N\n~network rm N M`,
-    ],
-    [
-      'are joined by a name that others find',
-      `~network create N\n~network create M\n~run -d --name N --network N I ${SERVE}\n~network connect --alias late-N M N\nrun --rm --network M I ${hear('late-N')}\n!rm -f N\n~network rm N M`,
+      'are joined, by a name that others find, and left while a container runs',
+      `~network create N\n~network create M\n~run -d --name N --network N I ${SERVE}\n~network connect --alias late-N M N\nexec N ls /sys/class/net\nrun --rm --network M I ${hear('late-N')}\n~network disconnect M N\nexec N ls /sys/class/net\n!rm -f N\n~network rm N M`,
     ],
     [
       'that are internal lead nowhere',
