@@ -115,8 +115,8 @@ const built = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inheri
 if (built.status !== 0) process.exit(1)
 run({
   files,
-  // Much of a test's time is waiting for what it started.
-  concurrency: availableParallelism() + 1,
+  // Half of a test's time is waiting for what it started.
+  concurrency: availableParallelism() * 2,
   timeout: 600_000,
   execArgv: ['--import', join(import.meta.dirname, 'test-cache.ts')],
 })
