@@ -151,7 +151,8 @@ function call(
     const child = execFile(
       tool.program,
       [...tool.args, ...words],
-      { env: tool.env, timeout: 120_000 },
+      // podman's monitor notes where it works that memory ran out.
+      { cwd: dir, env: tool.env, timeout: 120_000 },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
         resolve({ code, stdout, stderr })
