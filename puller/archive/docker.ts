@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto'
-import { link, mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import * as z from 'zod'
 import { type Descriptor, describe } from '#oci/descriptor.ts'
 import { type Digest, finishDigest } from '#oci/digest.ts'
-import { DrayError, isErrno } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
 import { IMAGE_CONFIG_LIMIT, parseImageConfig } from '#oci/image-config.ts'
 import { parseJson } from '#oci/json.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
@@ -14,7 +12,6 @@ import { type WriteLayerOptions, writeLayer } from '../image/write-layer.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { writeSmallBlob } from '../store/blobs.ts'
-import { blobPath } from '../store/layout.ts'
 import { checkedTar } from '../tar/check.ts'
 import { invalid, type Member, type Members, streamOf } from './members.ts'
 
@@ -41,6 +38,11 @@ export function readDockerList(members: Members): ListedImage[] {
   return check(listSchema, list, `${DOCKER_LIST} of ${members.where}`, 'ARCHIVE_INVALID')
 }
 
+export interface ConvertOptions extends WriteLayerOptions {
+  /** Makes a member of the archive a blob. */
+  readonly place: (member: Member, digest: Digest) => Promise<void>
+}
+
 /**
  * Turns images of a docker-archive into OCI images of a layout: configs stay as they are, byte for byte, and so do layers that are
  * compressed; the others are compressed, with gzip unless something else is asked for.
@@ -51,7 +53,7 @@ export function readDockerList(members: Members): ListedImage[] {
 export async function convertDockerImages(
   members: Members,
   images: readonly ListedImage[],
-  options: WriteLayerOptions,
+  options: ConvertOptions,
 ): Promise<Descriptor[]> {
   const layers = new Map<Digest, Descriptor>()
   const manifests: Descriptor[] = []
@@ -63,7 +65,7 @@ async function convert(
   members: Members,
   image: ListedImage,
   known: Map<Digest, Descriptor>,
-  options: WriteLayerOptions,
+  options: ConvertOptions,
 ): Promise<Descriptor> {
   const bytes = members.read(image.Config, IMAGE_CONFIG_LIMIT)
   const diffIds = parseImageConfig(bytes).rootfs.diff_ids
@@ -90,31 +92,27 @@ async function convertLayer(
   members: Members,
   name: string,
   diffId: Digest,
-  options: WriteLayerOptions,
+  options: ConvertOptions,
 ): Promise<Descriptor> {
   const member = members.find(name)
-  const compression = await compressionOf(member.path)
-  const actual = compression === 'none' ? member.digest : await digestInside(member)
-  if (actual !== diffId) {
+  const compression = await compressionOf(streamOf(member))
+  const check = (actual: Digest) => {
+    if (actual === diffId) return
     throw new DrayError(
       'DIFF_ID_MISMATCH',
       `layer ${name} of ${members.where} is ${actual}, but its config says ${diffId}: the archive is damaged`,
     )
   }
-  if (compression === 'none')
-    return (await writeLayer(checkedTar(streamOf(member)), options)).descriptor
-  await linkBlob(member, member.digest, options.layoutDir)
+  check(compression === 'none' ? member.digest : await digestInside(member))
+  if (compression === 'none') {
+    const written = await writeLayer(checkedTar(streamOf(member)), options)
+    // The file may have changed since.
+    check(written.diffId)
+    return written.descriptor
+  }
+  await options.place(member, member.digest)
   const mediaType = compression === 'gzip' ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.ociLayerZstd
   return { mediaType, digest: member.digest, size: member.size }
-}
-
-/** Makes a member of an archive a blob of a layout, without copying it. */
-export async function linkBlob(member: Member, digest: Digest, layoutDir: string): Promise<void> {
-  const path = blobPath(layoutDir, digest)
-  await mkdir(dirname(path), { recursive: true })
-  await link(member.path, path).catch((error: unknown) => {
-    if (!isErrno(error, 'EEXIST')) throw error
-  })
 }
 
 async function digestInside(member: Member): Promise<Digest> {

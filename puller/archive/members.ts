@@ -1,8 +1,11 @@
 import { createHash, type Hash } from 'node:crypto'
-import { closeSync, createReadStream, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
+import { Readable } from 'node:stream'
 import { type Digest, finishDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
+import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { printable, type TarEntry } from '../tar/entry.ts'
 import { createTarReader } from '../tar/reader.ts'
@@ -14,9 +17,10 @@ const MOST_MEMBERS = 100_000
 const LONGEST_NAME = 1024
 const MOST_HOPS = 8
 
-/** A file of an archive, unpacked under a name that the archive has no say in. */
+/** A file of an archive: bytes of a file on disk, under whose name the archive has no say. */
 export interface Member {
   readonly path: string
+  readonly start: number
   readonly size: number
   /** sha256 of its bytes. */
   readonly digest: Digest
@@ -35,45 +39,57 @@ export interface Members {
 }
 
 /**
- * Unpacks the files of an archive, gzip, zstd or plain, into a directory that is made. Nothing is written elsewhere, whatever
- * names the archive has.
+ * Reads which files an archive has, gzip, zstd or plain. They stay where they are in a plain archive that is a file, and are
+ * unpacked into a directory otherwise. Nothing is written elsewhere, whatever names the archive has.
  *
- * @throws ARCHIVE_INVALID, TAR_INVALID, COMPRESSION_INVALID
+ * @param archive a path, or the archive itself
+ * @param dir is made
+ * @throws USAGE when it can't be read, ARCHIVE_INVALID, TAR_INVALID, COMPRESSION_INVALID
  */
-export async function unpackMembers(
-  archive: AsyncIterable<Buffer>,
+export async function readMembers(
+  archive: string | AsyncIterable<Buffer>,
   dir: string,
-  where: string,
 ): Promise<Members> {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const unpacking = new Unpacking(dir, where)
-  const reader = createTarReader(unpacking)
+  const isPath = typeof archive === 'string'
+  const where = isPath ? archive : 'standard input'
+  const plain = isPath && (await isPlainFile(archive)) ? archive : undefined
+  const reading = new Reading(plain === undefined ? { dir } : { path: plain }, where)
+  const reader = createTarReader(reading)
+  const bytes = isPath ? createReadStream(archive, { highWaterMark: MiB }) : archive
   try {
-    for await (const chunk of decompress(archive)) reader.push(chunk)
+    for await (const chunk of plain === undefined ? decompress(bytes) : bytes) reader.push(chunk)
     reader.end()
   } finally {
-    unpacking.close()
+    reading.close()
   }
-  return membersOf(where, unpacking.files, unpacking.links)
+  return membersOf(where, reading.files, reading.links)
 }
 
-/** Takes what the tar reader tells, and writes each file under a number. */
-class Unpacking {
+/** Whether it can be read at any place, as often as one likes, and isn't compressed. */
+async function isPlainFile(path: string): Promise<boolean> {
+  if (!(await stat(path)).isFile()) return false
+  return (await compressionOf(createReadStream(path))) === 'none'
+}
+
+/** Where files of an archive are: written under a number each, or where they are in the archive. */
+type Where = { readonly dir: string } | { readonly path: string }
+
+/** Takes what the tar reader tells. */
+class Reading {
   readonly files = new Map<string, Member>()
   readonly links = new Map<string, string>()
-  readonly #dir: string
+  readonly #place: Where
   readonly #where: string
-  #open:
-    | { readonly name: string; readonly path: string; readonly fd: number; size: number }
-    | undefined
+  #open: OpenMember | undefined
   #hash: Hash = createHash('sha256')
 
-  constructor(dir: string, where: string) {
-    this.#dir = dir
+  constructor(place: Where, where: string) {
+    this.#place = place
     this.#where = where
   }
 
-  entry({ path: raw, type, linkPath, sparse }: TarEntry): void {
+  entry({ path: raw, type, linkPath, sparse, dataOffset }: TarEntry): void {
     if (type === 'directory') return
     if (raw.length > LONGEST_NAME) throw invalid(this.#where, 'it has a name that is too long')
     const name = posix.normalize(raw.toString('utf8'))
@@ -86,29 +102,44 @@ class Unpacking {
     if (type === 'hardlink') this.links.set(name, posix.normalize(link))
     if (type !== 'file') return
     if (sparse !== undefined) throw invalid(this.#where, `${printable(raw)} is a sparse file`)
-    const path = join(this.#dir, String(this.files.size))
-    this.#open = { name, path, fd: openSync(path, 'wx', 0o644), size: 0 }
+    this.#open = { name, size: 0, ...this.#placeOf(dataOffset) }
     this.#hash = createHash('sha256')
+  }
+
+  #placeOf(dataOffset: number): Pick<OpenMember, 'path' | 'start' | 'fd'> {
+    if ('path' in this.#place) return { path: this.#place.path, start: dataOffset }
+    const path = join(this.#place.dir, String(this.files.size))
+    return { path, start: 0, fd: openSync(path, 'wx', 0o644) }
   }
 
   data(chunk: Buffer): void {
     if (this.#open === undefined) return
     this.#hash.update(chunk)
     this.#open.size += chunk.length
-    for (let at = 0; at < chunk.length; ) at += writeSync(this.#open.fd, chunk, at)
+    const { fd } = this.#open
+    if (fd !== undefined) for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at)
   }
 
   endEntry(): void {
     if (this.#open === undefined) return
-    const { name, path, size } = this.#open
-    this.files.set(name, { path, size, digest: finishDigest('sha256', this.#hash) })
+    const { name, path, start, size } = this.#open
+    this.files.set(name, { path, start, size, digest: finishDigest('sha256', this.#hash) })
     this.close()
   }
 
   close(): void {
-    if (this.#open !== undefined) closeSync(this.#open.fd)
+    if (this.#open?.fd !== undefined) closeSync(this.#open.fd)
     this.#open = undefined
   }
+}
+
+/** A file of the archive that is being read, and the one that it is written to. */
+interface OpenMember {
+  readonly name: string
+  readonly path: string
+  readonly start: number
+  readonly fd?: number
+  size: number
 }
 
 function membersOf(
@@ -136,16 +167,31 @@ function membersOf(
     find,
     has: (name) => lookUp(name) !== undefined,
     read(name, limit) {
-      const { path, size } = find(name)
-      if (size <= limit) return readFileSync(path)
+      const member = find(name)
+      const { size } = member
+      if (size <= limit) return readMember(member)
       throw invalid(where, `${printable(Buffer.from(name))} has ${size} bytes`)
     },
   }
 }
 
-/** The bytes of a member. */
-export function streamOf({ path }: Member): AsyncIterable<Buffer> {
-  return createReadStream(path, { highWaterMark: MiB })
+/** A small member. */
+export function readMember({ path, start, size }: Member): Buffer {
+  const bytes = Buffer.alloc(size)
+  const fd = openSync(path, 'r')
+  try {
+    return bytes.subarray(0, readSync(fd, bytes, 0, size, start))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The bytes of a member, from one of them on. */
+export function streamOf({ path, start, size }: Member, from = 0): AsyncIterable<Buffer> {
+  // A stream that is to end before it begins is refused.
+  if (from >= size) return Readable.from([])
+  const range = { start: start + from, end: start + size - 1 }
+  return createReadStream(path, { ...range, highWaterMark: MiB })
 }
 
 export function invalid(where: string, why: string, cause?: unknown): DrayError {

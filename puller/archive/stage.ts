@@ -1,26 +1,31 @@
-import { createReadStream, createWriteStream } from 'node:fs'
-import { link, mkdir, stat } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { link, mkdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { digestAlgorithm, isDigest } from '#oci/digest.ts'
-import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
+import { type Digest, digestAlgorithm, isDigest } from '#oci/digest.ts'
+import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
+import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { fullName } from '#oci/reference.ts'
 import { isReferrersTag } from '#oci/referrers-tag.ts'
 import type { LayerCompression } from '../image/compression.ts'
-import { type BlobSource, openBlobs } from '../store/blobs.ts'
+import { checkDocument } from '../image/resolve.ts'
+import { type BlobFiles, type BlobSource, openBlobs } from '../store/blobs.ts'
 import { CONTAINERD_NAME, type NamedImage, readImageIndex } from '../store/image-index.ts'
 import { blobPath } from '../store/layout.ts'
-import { convertDockerImages, DOCKER_LIST, linkBlob, readDockerList } from './docker.ts'
-import { invalid, type Members, unpackMembers } from './members.ts'
+import { type ConvertOptions, convertDockerImages, DOCKER_LIST, readDockerList } from './docker.ts'
+import { invalid, type Member, type Members, readMember, readMembers, streamOf } from './members.ts'
 import { blobsOf, readBlob, readWhole, type WholeImage } from './write.ts'
 
-const MiB = 1024 * 1024
-
-/** Images taken out of an archive: an OCI image layout, of which every blob has been checked against its digest. */
-export interface StagedImages {
+/** Images of an archive, of which every blob has been checked against its digest. */
+export interface ArchivedImages {
   readonly source: BlobSource
   readonly images: readonly WholeImage[]
+}
+
+/** Images taken out of an archive: an OCI image layout. */
+export interface StagedImages extends ArchivedImages {
+  readonly source: BlobFiles
 }
 
 export interface StageOptions {
@@ -48,20 +53,83 @@ export async function stageImages(
   const layoutDir = join(stageDir, 'layout')
   if (typeof from === 'string' && (await isDirectory(from)))
     return await copyLayout(from, layoutDir, options)
-  const where = typeof from === 'string' ? from : 'standard input'
-  const bytes = typeof from === 'string' ? createReadStream(from, { highWaterMark: MiB }) : from
-  const members = await unpackMembers(bytes, join(stageDir, 'members'), where)
+  const source = openBlobs(layoutDir)
+  const place = (member: Member, digest: Digest) => putBlob(member, blobPath(layoutDir, digest))
+  const images = await readImagesOf(from, stageDir, { ...options, layoutDir, source, place })
+  return { source, images }
+}
+
+/**
+ * {@link stageImages}, but blobs stay where they are in an archive that is plain and a file: what is written are layers that
+ * have to be compressed, and documents.
+ */
+export async function openArchive(
+  from: string,
+  stageDir: string,
+  options: StageOptions = {},
+): Promise<ArchivedImages> {
+  if (await isDirectory(from)) return await stageImages(from, stageDir, options)
+  const layoutDir = join(stageDir, 'layout')
+  const placed = new Map<Digest, Member>()
+  const source = blobsIn(placed, openBlobs(layoutDir))
+  const place = async (member: Member, digest: Digest) => void placed.set(digest, member)
+  const images = await readImagesOf(from, stageDir, { ...options, layoutDir, source, place })
+  return { source, images }
+}
+
+interface Work extends StageOptions, Pick<ConvertOptions, 'place'> {
+  readonly layoutDir: string
+  /** What is placed, and what is written into the layout. */
+  readonly source: BlobSource
+}
+
+async function readImagesOf(
+  from: string | AsyncIterable<Buffer>,
+  stageDir: string,
+  work: Work,
+): Promise<readonly WholeImage[]> {
+  const members = await readMembers(from, join(stageDir, 'members'))
   const isLayout = members.has('oci-layout') && members.has('index.json')
   const hasList = members.has(DOCKER_LIST)
   if (!isLayout && !hasList) {
     const has = members.names.slice(0, 5).join(', ') || 'nothing'
-    throw invalid(where, `it has ${has}. dray import makes an image of a root file system`)
+    throw invalid(members.where, `it has ${has}. dray import makes an image of a root file system`)
   }
-  const staged = isLayout ? await stageLayout(members, layoutDir) : undefined
+  const images = isLayout ? await stageLayout(members, work) : undefined
   // docker's own archives hold layers uncompressed, which nobody wants to keep or to push.
-  if (staged !== undefined && !(hasList && staged.images.some(hasPlainLayer)))
-    return { ...staged, images: chosen(staged.images, options.name) }
-  return await stageList(members, layoutDir, options)
+  if (images !== undefined && !(hasList && images.some(hasPlainLayer)))
+    return chosen(images, work.name)
+  return await stageList(members, work)
+}
+
+/** Blobs that are members of an archive, and those of a layout. */
+function blobsIn(members: ReadonlyMap<Digest, Member>, layout: BlobSource): BlobSource {
+  return {
+    dir: layout.dir,
+    async has(blob) {
+      const member = members.get(blob.digest)
+      return member === undefined ? await layout.has(blob) : member.size === blob.size
+    },
+    async readSmall(blob) {
+      const member = members.get(blob.digest)
+      return member === undefined
+        ? await layout.readSmall(blob)
+        : checkDocument(blob, readMember(member))
+    },
+    read(blob, start) {
+      const member = members.get(blob.digest)
+      return member === undefined ? layout.read(blob, start) : streamOf(member, start)
+    },
+  }
+}
+
+/** Makes a member a blob of a layout, without copying it where it is a file of its own: in archives there is a header first. */
+async function putBlob(member: Member, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  if (member.start > 0) return await pipeline(streamOf(member), createWriteStream(path))
+  await link(member.path, path).catch((error: unknown) => {
+    if (!isErrno(error, 'EEXIST')) throw error
+  })
 }
 
 async function isDirectory(path: string): Promise<boolean> {
@@ -72,13 +140,16 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-async function stageLayout(members: Members, layoutDir: string): Promise<StagedImages> {
+async function stageLayout(
+  members: Members,
+  { layoutDir, source, place }: Work,
+): Promise<readonly WholeImage[]> {
   await mkdir(layoutDir, { recursive: true })
-  await link(members.find('index.json').path, join(layoutDir, 'index.json'))
+  await writeFile(join(layoutDir, 'index.json'), members.read('index.json', MANIFEST_LIMIT))
   for (const name of members.names) {
-    const [place, algorithm, hex, ...rest] = name.split('/')
+    const [top, algorithm, hex, ...rest] = name.split('/')
     const digest = `${algorithm}:${hex}`
-    if (place !== 'blobs' || rest.length > 0 || !isDigest(digest)) continue
+    if (top !== 'blobs' || rest.length > 0 || !isDigest(digest)) continue
     const member = members.find(name)
     if (digestAlgorithm(digest) === 'sha256' && member.digest !== digest) {
       throw new DrayError(
@@ -86,15 +157,14 @@ async function stageLayout(members: Members, layoutDir: string): Promise<StagedI
         `${name} of ${members.where} is damaged: its bytes are ${member.digest}`,
       )
     }
-    await linkBlob(member, digest, layoutDir)
+    await place(member, digest)
   }
-  const source = openBlobs(layoutDir)
   const images = await readImages(source).catch((error: unknown) => {
     if (!isDrayError(error, 'LAYOUT_INVALID')) throw error
     throw invalid(members.where, 'its index.json, or a manifest that it names, is no good', error)
   })
   for (const blob of blobsOf(images)) await checkStaged(source, blob, members.where)
-  return { source, images }
+  return images
 }
 
 /** Every blob that an image needs is there, and those that weren't hashed on the way are what they should be. */
@@ -142,24 +212,22 @@ function hasPlainLayer({ manifests }: WholeImage): boolean {
 
 async function stageList(
   members: Members,
-  layoutDir: string,
-  { name, compression, signal }: StageOptions,
-): Promise<StagedImages> {
+  { layoutDir, source, place, name, compression, signal }: Work,
+): Promise<readonly WholeImage[]> {
   const listed = readDockerList(members).filter(
     ({ RepoTags = [] }) => name === undefined || RepoTags.some((tag) => isSameName(tag, name)),
   )
   const stageDir = join(layoutDir, 'half')
   const manifests = await convertDockerImages(members, listed, {
-    ...{ layoutDir, stageDir, compression, signal },
+    ...{ layoutDir, stageDir, compression, signal, place },
   })
-  const source = openBlobs(layoutDir)
   const images: WholeImage[] = []
   for (const [at, descriptor] of manifests.entries()) {
     const tags = listed[at]?.RepoTags ?? []
     for (const tag of tags.length === 0 ? [undefined] : tags)
       images.push(await readWhole(source, { name: tag, descriptor }))
   }
-  return { source, images }
+  return images
 }
 
 function chosen(images: readonly WholeImage[], name: string | undefined): WholeImage[] {
@@ -174,7 +242,7 @@ function isSameName(tag: string, name: string): boolean {
 
 /** The one image that was asked for, lists of referrers aside. @throws IMAGE_UNKNOWN */
 export function onlyImage(
-  staged: StagedImages,
+  staged: ArchivedImages,
   where: string,
   name: string | undefined,
 ): NamedImage {

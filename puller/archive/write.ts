@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestHex, finishDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
@@ -12,8 +11,6 @@ import type { BlobSource } from '../store/blobs.ts'
 import { emptyFile, encodeHeader, paddingFor } from '../tar/encode.ts'
 import { BLOCK_SIZE } from '../tar/header.ts'
 import { CONTAINERD_NAME, type NamedImage, REF_NAME } from '../store/image-index.ts'
-
-const MiB = 1024 * 1024
 
 /** `docker-archive` has docker's list of images besides what `oci-archive` has, and so can be read as both. */
 export const ARCHIVE_FORMATS = ['docker-archive', 'oci-archive'] as const
@@ -94,8 +91,7 @@ export async function* readBlob(
   const algorithm = digestAlgorithm(blob.digest)
   const hash = createHash(algorithm)
   if (blob.size > 0) {
-    const file = createReadStream(source.pathOf(blob), { highWaterMark: MiB, end: blob.size - 1 })
-    for await (const chunk of file as AsyncIterable<Buffer>) {
+    for await (const chunk of source.read(blob)) {
       hash.update(chunk)
       yield chunk
     }
@@ -104,7 +100,7 @@ export async function* readBlob(
   if (actual === blob.digest) return
   throw new DrayError(
     'CONTENT_MISMATCH',
-    `${source.pathOf(blob)} is damaged: its bytes are ${actual}`,
+    `blob ${blob.digest} of ${source.dir} is damaged: its bytes are ${actual}`,
   )
 }
 

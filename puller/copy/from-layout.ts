@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
@@ -9,8 +8,6 @@ import type { Document } from '../image/resolve.ts'
 import { type BlobSource, readManifest } from '../store/blobs.ts'
 import { readImageIndex } from '../store/image-index.ts'
 import type { ImageSource } from './source.ts'
-
-const MiB = 1024 * 1024
 
 /** Opens an image of an OCI image layout: the local store, or one on disk. @throws LAYOUT_INVALID, CONTENT_MISMATCH */
 export async function layoutSource(
@@ -33,7 +30,7 @@ export async function layoutSource(
           `${source.dir} lacks blob ${blob.digest}: pull the image again`,
         )
       }
-      yield* createReadStream(source.pathOf(blob), { start, highWaterMark: MiB })
+      yield* source.read(blob, start)
     },
     readTagged: (tag) => findTagged(source, tag),
     listReferrers: (subject) => findReferrers(source, subject),

@@ -1,6 +1,6 @@
 import { digestAlgorithm, digestHex } from '#oci/digest.ts'
 import { isReferrersTag, referrersTag } from '#oci/referrers-tag.ts'
-import type { BlobSource } from '../store/blobs.ts'
+import type { BlobFiles } from '../store/blobs.ts'
 import { manifestsOf } from '../store/contents.ts'
 import type { NamedImage } from '../store/image-index.ts'
 
@@ -9,7 +9,7 @@ import type { NamedImage } from '../store/image-index.ts'
  * distribution spec or of cosign, of a manifest of an image, or of such an artifact.
  */
 export async function attachedImages(
-  source: BlobSource,
+  source: BlobFiles,
   images: readonly NamedImage[],
 ): Promise<ReadonlySet<NamedImage>> {
   const attached = new Set<NamedImage>()
@@ -30,7 +30,7 @@ export async function attachedImages(
 
 /** A list without what belonged to an image before, and belongs to none after a change. */
 export async function withoutDetached(
-  source: BlobSource,
+  source: BlobFiles,
   before: readonly NamedImage[],
   after: readonly NamedImage[],
 ): Promise<{ readonly images: readonly NamedImage[]; readonly detached: readonly string[] }> {
@@ -46,7 +46,7 @@ export async function withoutDetached(
 
 /** What tags begin with under which there is something that refers to these images. */
 async function stemsOf(
-  source: BlobSource,
+  source: BlobFiles,
   images: readonly NamedImage[],
 ): Promise<ReadonlySet<string>> {
   const stems = new Set<string>()

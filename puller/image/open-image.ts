@@ -1,6 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import { parseReference, type Reference } from '#oci/reference.ts'
-import { onlyImage, stageImages } from '../archive/stage.ts'
+import { onlyImage, openArchive } from '../archive/stage.ts'
 import type { LocalImage } from '../push.ts'
 import { openBlobs } from '../store/blobs.ts'
 import { findImage, readImageIndex } from '../store/image-index.ts'
@@ -55,7 +55,7 @@ export async function openAt(
   const store = await openStore()
   const stage = await store.stage()
   try {
-    const staged = await stageImages(path, stage.dir, { ...options, name })
+    const staged = await openArchive(path, stage.dir, { ...options, name })
     const { descriptor } = onlyImage(staged, path, name)
     return { image: { source: staged.source, descriptor }, close: () => stage.close() }
   } catch (error) {

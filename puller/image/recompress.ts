@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import pLimit, { type LimitFunction } from 'p-limit'
@@ -18,8 +17,6 @@ import type { LayerCompression } from './compression.ts'
 import type { OpenedImage } from './open-image.ts'
 import type { Document } from './resolve.ts'
 import { writeLayer } from './write-layer.ts'
-
-const MiB = 1024 * 1024
 
 /** How buildkit names, in an index, the manifest that an attestation is of. */
 const ATTESTED = 'vnd.docker.reference.digest'
@@ -169,9 +166,8 @@ async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): P
       `${source.dir} lacks blob ${layer.digest}: pull the image again`,
     )
   }
-  const path = source.pathOf(layer)
-  if (!force && (await compressionOf(path)) === compression.format) return undefined
-  const tar = decompress(createReadStream(path, { highWaterMark: MiB }))
+  if (!force && (await compressionOf(source.read(layer))) === compression.format) return undefined
+  const tar = decompress(source.read(layer))
   const made = await writeLayer(tar, { layoutDir, stageDir, compression, signal })
   if (made.diffId !== diffId) {
     throw new DrayError(
@@ -200,6 +196,6 @@ function over(upper: BlobSource, written: ReadonlySet<Digest>, lower: BlobSource
     dir: lower.dir,
     has: (blob) => of(blob).has(blob),
     readSmall: (blob) => of(blob).readSmall(blob),
-    pathOf: (blob) => of(blob).pathOf(blob),
+    read: (blob, start) => of(blob).read(blob, start),
   }
 }

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Descriptor } from '#oci/descriptor.ts'
@@ -7,6 +8,8 @@ import { type Manifest, parseManifest } from '#oci/manifest.ts'
 import { fileSize, replaceFile } from './files.ts'
 import { blobPath } from './layout.ts'
 
+const MiB = 1024 * 1024
+
 /** Blobs of one OCI image layout. What it hands out as bytes has been checked against its digest. */
 export interface BlobSource {
   readonly dir: string
@@ -14,12 +17,18 @@ export interface BlobSource {
   has(blob: Descriptor): Promise<boolean>
   /** A small blob. @throws LAYOUT_INVALID when it is missing, CONTENT_MISMATCH */
   readSmall(blob: Descriptor): Promise<Buffer>
+  /** Bytes of a blob that is there, from `start` on, unverified. */
+  read(blob: Descriptor, start?: number): AsyncIterable<Buffer>
+}
+
+/** Blobs that are a file each. */
+export interface BlobFiles extends BlobSource {
   /** The file that holds a blob, whether it is there or not; its bytes are unverified. */
   pathOf(blob: Descriptor): string
 }
 
 /** Blobs of the OCI image layout in `dir`, which need not exist yet. */
-export function openBlobs(dir: string): BlobSource {
+export function openBlobs(dir: string): BlobFiles {
   return {
     dir,
     has: async (blob) => (await fileSize(blobPath(dir, blob.digest))) === blob.size,
@@ -32,6 +41,8 @@ export function openBlobs(dir: string): BlobSource {
         `${blobPath(dir, blob.digest)} is damaged: its bytes are ${actual}`,
       )
     },
+    read: (blob, start = 0) =>
+      createReadStream(blobPath(dir, blob.digest), { start, highWaterMark: MiB }),
     pathOf: (blob) => blobPath(dir, blob.digest),
   }
 }

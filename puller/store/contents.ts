@@ -5,7 +5,7 @@ import { type Digest, isDigest } from '#oci/digest.ts'
 import { isDrayError } from '#oci/error.ts'
 import { parseImageConfig } from '#oci/image-config.ts'
 import { isImageConfigType } from '#oci/media-types.ts'
-import { type BlobSource, readManifest } from './blobs.ts'
+import { type BlobFiles, readManifest } from './blobs.ts'
 import { exists } from './files.ts'
 import type { StoreLayout } from './layout.ts'
 
@@ -41,7 +41,7 @@ export function stackContents(diffIds: readonly Digest[]): SomeContents {
  * @throws CONTENT_MISMATCH, MANIFEST_INVALID, IMAGE_CONFIG_INVALID for a document that is damaged
  */
 export async function contentsOf(
-  source: BlobSource,
+  source: BlobFiles,
   descriptors: readonly Descriptor[],
 ): Promise<Contents> {
   const contents = noContents()
@@ -51,7 +51,7 @@ export async function contentsOf(
 
 /** Digests of an image's manifests, and of what else it has; of a damaged one, what it goes by. */
 export async function manifestsOf(
-  source: BlobSource,
+  source: BlobFiles,
   descriptor: Descriptor,
 ): Promise<ReadonlySet<Digest>> {
   try {
@@ -62,7 +62,7 @@ export async function manifestsOf(
   }
 }
 
-async function addImage(source: BlobSource, descriptor: Descriptor, to: Contents): Promise<void> {
+async function addImage(source: BlobFiles, descriptor: Descriptor, to: Contents): Promise<void> {
   if (to.blobs.has(descriptor.digest)) return
   to.blobs.add(descriptor.digest)
   if (!(await exists(source.pathOf(descriptor)))) return

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Inflater } from '../layers/inflater.ts'
-import { type BlobSource, openBlobs, writeSmallBlob } from './blobs.ts'
+import { type BlobFiles, openBlobs, writeSmallBlob } from './blobs.ts'
 import { exists } from './files.ts'
 import {
   findImage,
@@ -19,7 +19,7 @@ import { type FileLock, lockFile, tryLockFile } from './lock.ts'
 import { removeStaleIngests } from './stale-ingests.ts'
 
 /** The local store: images by name, their blobs, their unpacked layers. */
-export interface Store extends BlobSource {
+export interface Store extends BlobFiles {
   readonly layout: StoreLayout
   /** What inflates the layers that are unpacked into it. */
   readonly inflater: Inflater

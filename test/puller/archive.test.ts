@@ -8,7 +8,9 @@ import { digestOf } from '#oci/digest.ts'
 import type { ErrorCode } from '#oci/error.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { hostPlatform, parsePlatform } from '#oci/platform.ts'
-import { loadImages, openStore, saveImages } from '#puller/index.ts'
+import { openArchive } from '#puller/archive/stage.ts'
+import { readBlob } from '#puller/archive/write.ts'
+import { loadImages, openImage, openStore, saveImages } from '#puller/index.ts'
 import { digestsOf, placeImage } from '../support/placed-image.ts'
 import { type SmallImage, smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -326,5 +328,62 @@ describe('loadImages', () => {
     const { load } = await newStore(t)
     await assert.rejects(load('/nowhere'), { code: 'USAGE', message: /\/nowhere/ })
     await assert.rejects(load(tempDir(t)), { code: 'ARCHIVE_INVALID' })
+  })
+})
+
+const KINDS: Readonly<Record<string, (t: TestContext) => Promise<Buffer>>> = {
+  'an oci-archive': (t) => saved(t, ['app:1'], 'oci-archive'),
+  'a docker-archive of ours': (t) => saved(t, ['app:1']),
+  "one of docker's": async () => dockerArchive(IMAGE),
+  "one of docker's with compressed layers": async () =>
+    dockerArchive(IMAGE, { layers: [gzipSync(BASE), gzipSync(TOP)] }),
+  'one that is compressed': async (t) => gzipSync(await saved(t, ['app:1'])),
+}
+
+describe('an archive that is a file', () => {
+  for (const [kind, make] of Object.entries(KINDS)) {
+    it(`gives what it gives as a stream: ${kind}`, async (t) => {
+      const bytes = await make(t)
+      const [streamed, read] = [await newStore(t), await newStore(t)]
+      const path = join(tempDir(t), 'app.tar')
+      writeFileSync(path, bytes)
+      assert.deepEqual(await read.load(path), await streamed.load(bytes))
+      assert.deepEqual(read.blobs(), streamed.blobs())
+    })
+
+    it(`is read from where it is: ${kind}`, async (t) => {
+      const bytes = await make(t)
+      const path = join(tempDir(t), 'app.tar')
+      writeFileSync(path, bytes)
+      const stageDir = join(tempDir(t), 'stage')
+      const { source, images } = await openArchive(path, stageDir, { name: 'app:1' })
+      assert.equal(images.length, 1)
+      for (const blob of images[0]?.blobs ?? []) {
+        const chunks = await Array.fromAsync(source.read(blob))
+        assert.equal(digestOf(Buffer.concat(chunks)), blob.digest)
+        const rest = await Array.fromAsync(source.read(blob, 10))
+        assert.ok(Buffer.concat(rest).equals(Buffer.concat(chunks).subarray(10)))
+      }
+      const written = (name: string) => readdirSync(join(stageDir, name)).length
+      assert.equal(written('members') === 0, !kind.includes('is compressed'))
+      const layers = IMAGE.layers.filter(({ digest }) =>
+        existsSync(join(stageDir, 'layout/blobs', digest.replace(':', '/'))),
+      )
+      assert.equal(layers.length, kind === "one of docker's" ? 2 : 0)
+    })
+  }
+
+  it('is found out when it changes meanwhile', async (t) => {
+    const bytes = await saved(t, ['app:1'], 'oci-archive')
+    const path = join(tempDir(t), 'app.tar')
+    writeFileSync(path, bytes)
+    const { store } = await newStore(t)
+    const { image, close } = await openImage(store, `oci-archive:${path}`)
+    writeFileSync(path, Buffer.alloc(bytes.length, 'x'))
+    await assert.rejects(image.source.readSmall(image.descriptor), { code: 'CONTENT_MISMATCH' })
+    await assert.rejects(Array.fromAsync(readBlob(image.source, image.descriptor)), {
+      code: 'CONTENT_MISMATCH',
+    })
+    await close()
   })
 })
