@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import type { ContainerOptions } from '#runner/options.ts'
 import { type ContainerFlags, FLAGS } from './container-flags.ts'
+import { say } from './output/print.ts'
 import { keyValues } from './key-values.ts'
 import { readLines } from './read-lines.ts'
 
@@ -21,6 +22,7 @@ export async function containerOptions(
   if (flags.rm && flags.restart !== undefined && flags.restart !== 'no') {
     throw new DrayError('USAGE', '--rm and --restart exclude each other')
   }
+  checkPublished(flags)
   return {
     image,
     name: flags.name,
@@ -85,6 +87,20 @@ export async function containerOptions(
     stopTimeout: flags.stopTimeout,
     health: parse.parseHealthFlags(flags),
     log: parse.parseLogOptions(flags.logDriver, flags.logOpt),
+  }
+}
+
+/** Ports can be published where the container has a network of its own only. @throws USAGE */
+function checkPublished({ network: [mode = ''], publish, publishAll }: ContainerFlags): void {
+  if (publish.length === 0 && !publishAll) return
+  if (mode.startsWith('container:')) {
+    const message = `--network ${mode} excludes -p: publish the ports with that container`
+    throw new DrayError('USAGE', message)
+  }
+  if (mode === 'host' || mode === 'none') {
+    say(
+      `dray: -p leads nowhere with --network ${mode}${mode === 'host' ? ', whose ports are the host’s own' : ''}`,
+    )
   }
 }
 

@@ -20,12 +20,11 @@ async function port(
   wanted: string | undefined,
   options: StoreOptions,
 ): Promise<void> {
-  const { readConnection } = await import('#runner/network/connections.ts')
   const { formatOutside } = await import('#runner/network/ports.ts')
-  const { readUserMode } = await import('#runner/network/user-mode/connect.ts')
+  const { publishedPorts } = await import('#runner/network/published.ts')
   const { root } = runnerContext(options)
   const { paths, record } = await openContainer(root, reference)
-  const ports = (readUserMode(paths) ?? readConnection(paths))?.ports ?? []
+  const ports = publishedPorts(paths)
   const inside = wanted === undefined || wanted.includes('/') ? wanted : `${wanted}/tcp`
   const lines = ports.map((mapping) => ({
     inside: `${mapping.containerPort}/${mapping.protocol}`,

@@ -1,4 +1,6 @@
 import { attachmentsOf } from '#runner/network/attachments.ts'
+import { formatPort } from '#runner/network/ports.ts'
+import { publishedPorts } from '#runner/network/published.ts'
 import { labelsOf, type Seen } from '#runner/containers/filter.ts'
 import type { ContainerState } from '#runner/containers/state.ts'
 import { commandLine } from '#runner/spec.ts'
@@ -27,7 +29,7 @@ export function containerRow(
     RunningFor: `${since} ago`,
     Status: statusText(state, now),
     State: state.status,
-    Ports: '',
+    Ports: publishedPorts(container.paths).map(formatPort).join(', '),
     Names: record.name,
     Labels: Object.entries(labelsOf(container))
       .map(([key, value]) => `${key}=${value}`)

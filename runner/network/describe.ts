@@ -3,7 +3,8 @@ import { parseSubnet6 } from './address6.ts'
 import { parseSubnet } from './address.ts'
 import { connectionsOn, namespacePath, readConnection } from './connections.ts'
 import { mainLink } from './links.ts'
-import type { Connection, Link, NetworkRecord } from './model.ts'
+import type { Link, NetworkRecord, PortMapping } from './model.ts'
+import { publishedPorts } from './published.ts'
 
 /** What a container has on its networks now, in the words of docker's `inspect`. */
 export function describeConnection(paths: ContainerPaths) {
@@ -14,7 +15,7 @@ export function describeConnection(paths: ContainerPaths) {
     IPAddress: main?.address ?? '',
     GlobalIPv6Address: main?.address6 ?? '',
     Gateway: main?.network.gateway ?? '',
-    Ports: portsOf(connection),
+    Ports: describePorts(publishedPorts(paths)),
     Networks: Object.fromEntries(
       (connection?.links ?? []).map((link) => [link.network.name, describeLink(link)]),
     ),
@@ -34,9 +35,9 @@ function describeLink({ network, address, address6, names, inside }: Link) {
   }
 }
 
-function portsOf(connection: Connection | undefined) {
+function describePorts(mappings: readonly PortMapping[]) {
   const ports: Record<string, { HostIp: string; HostPort: string }[]> = {}
-  for (const { hostIp, hostPort, containerPort, protocol } of connection?.ports ?? []) {
+  for (const { hostIp, hostPort, containerPort, protocol } of mappings) {
     const key = `${containerPort}/${protocol}`
     ports[key] = [...(ports[key] ?? []), { HostIp: hostIp ?? '0.0.0.0', HostPort: `${hostPort}` }]
   }

@@ -51,6 +51,12 @@ describe("a published port and the host's firewall", () => {
     for (const port of ports) assert.equal(askFromOutside(port), 'hello\n')
   })
 
+  it('is listed with the container', async () => {
+    const [first, second] = ports
+    const listed = `0.0.0.0:${first}->80/tcp, 0.0.0.0:${second}->81/tcp`
+    assert.equal(await ok('ps', '--format', '{{.Ports}}'), listed)
+  })
+
   it('is closed by a rule of the host for what is forwarded, by the port that was called', () => {
     const [closed = 0, open = 0] = ports
     nft(`add table ${TABLE}

@@ -9,7 +9,6 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import type { ContainerPaths } from '../../layout.ts'
 import { findPrograms, killAndWait } from '../../processes.ts'
 import { findRuntime } from '../../runtime.ts'
-import { readStateFile } from '../../state-file.ts'
 import { keepDescriptorsPrivate } from '../../sys.ts'
 import type { PortMapping } from '../model.ts'
 import {
@@ -108,11 +107,6 @@ async function hasForked(child: ChildProcess): Promise<boolean> {
 async function isReady(_: ChildProcess, ready: Readable): Promise<boolean> {
   for await (const _byte of ready) return true
   return false
-}
-
-/** The network of a container, while it runs; undefined when no program made one. */
-export function readUserMode({ userNetwork }: ContainerPaths): UserModeNetwork | undefined {
-  return readStateFile(userNetwork)
 }
 
 /** Ends the program of a container, if it has one. Its namespace is unmounted with all that is mounted for the container. */
