@@ -27,6 +27,7 @@ const TIERS: Readonly<Record<string, Tier>> = {
       newuidmap: 'uidmap',
       pasta: 'passt',
       slirp4netns: 'slirp4netns',
+      socat: 'socat',
       busybox: 'busybox-static',
       setfattr: 'attr',
       setfacl: 'acl',
