@@ -53,6 +53,15 @@ export function isSameProcess(pid: number, ticks: string): boolean {
   return fields !== undefined && fields[0] !== 'Z' && fields[19] === ticks
 }
 
+/** The numbers of a process's children that haven't ended. */
+export function childrenOf(pid: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((child) => {
+    const [state, parent] = statFields(child) ?? []
+    return state !== 'Z' && parent === String(pid)
+  })
+}
+
 /** Whether a process's command line holds a word. */
 export function hasWord(pid: number, word: string): boolean {
   try {

@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { DrayError } from '#oci/error.ts'
 import type { Cgroups } from '../cgroup.ts'
+import { readNumber } from '../containers/state.ts'
 import type { ContainerPaths } from '../layout.ts'
 import type { LogOptions } from '../options.ts'
 import { findRuntime, type OciRuntime } from '../runtime.ts'
+import { childrenOf, hasWord, namespaceOf, sendSignal } from '../processes.ts'
 import { keepDescriptorsPrivate } from '../sys.ts'
 import { moveToMonitors } from './own-cgroup.ts'
 
@@ -22,6 +24,10 @@ export interface Monitored {
   /** Program and arguments that the monitor starts when the container has ended. */
   readonly whenEnded: readonly string[]
 }
+
+/** How long a container's first process may be without the runtime that made it before anybody has heard of it. */
+const ORPHANED_MS = 5000
+const LOOK_EVERY_MS = 500
 
 /** Where a container's output goes by default: a file that begins anew when it is full. */
 export const DEFAULT_LOG: LogOptions = { driver: 'k8s-file', maxSize: 16 * 2 ** 20 }
@@ -97,16 +103,39 @@ export async function createMonitored(
   child.stderr?.on('data', (chunk) => {
     said += String(chunk)
   })
+  const orphans = watchForOrphans(container)
   try {
     if (child.pid !== undefined) moveToMonitors(child.pid, options.cgroups)
     start.end('\n')
     const line = await Promise.race([firstLine(sync), failed])
     return parseReport(line, said)
   } finally {
+    clearInterval(orphans)
     sync.destroy()
     child.stderr?.destroy()
     child.unref()
   }
+}
+
+/**
+ * Ends the first process of a container whose runtime was killed meanwhile. It waits to be started by a runtime that knows
+ * nothing of it, and conmon waits for the end of what the runtime might have to say, which it could say as well.
+ */
+function watchForOrphans({ id, paths }: Monitored): NodeJS.Timeout {
+  let orphanedSince = Infinity
+  return setInterval(() => {
+    const monitor = readNumber(paths.monitorPid) ?? 0
+    const children = hasWord(monitor, id) ? childrenOf(monitor) : []
+    const isOrphaned = children.length > 0 && !children.some(isBesideUs)
+    if (!isOrphaned) orphanedSince = Infinity
+    else orphanedSince = Math.min(orphanedSince, performance.now())
+    if (performance.now() - orphanedSince < ORPHANED_MS) return
+    for (const pid of children) sendSignal(pid, 'SIGKILL')
+  }, LOOK_EVERY_MS)
+}
+
+function isBesideUs(pid: number): boolean {
+  return namespaceOf(pid, 'pid') === namespaceOf(process.pid, 'pid')
 }
 
 async function firstLine(stream: Readable): Promise<string> {

@@ -1,11 +1,12 @@
 /** Containers whose dray, monitor or runtime kill -9 ends at random moments, and what the next commands make of what is left. */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { containerStore } from '../support/container-store.ts'
+import { tempDir } from '../support/temp-dir.ts'
 import { exitOf, until } from './support/run.ts'
 
 const KILLS = 100
@@ -120,5 +121,32 @@ describe('containers, whose processes are killed at random moments', () => {
     // A runtime whose container is gone notices that by itself.
     await until('nothing is left', () => left().length === 0).catch(() => undefined)
     assert.deepEqual(left(), [])
+  })
+
+  it('are given up when the runtime is killed while one waits to be started', async (t) => {
+    const runtime = join(tempDir(t), 'runtime')
+    // What it leaves has a PID namespace of its own, as a container has, and the descriptors that it was given.
+    const script = `#!/bin/sh
+case " $* " in
+  *' create '*)
+    unshare --pid --fork sleep 1000 &
+    sleep 0.5
+    kill -9 $! $$ ;;
+  *) exec runc "$@" ;;
+esac
+`
+    writeFileSync(runtime, script, { mode: 0o755 })
+    const { code, stderr } = await dray(
+      'run',
+      '-d',
+      '--name',
+      'torn',
+      '--runtime',
+      runtime,
+      'busybox:1',
+    )
+    assert.notEqual(code, 0)
+    assert.match(stderr, /^dray: ./)
+    await ok('rm', '-f', 'torn')
   })
 })
