@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
+import type { CgroupManager } from '#runner/cgroup-path.ts'
 import type { HealthFlags } from '#runner/health/parse.ts'
 import { collect, seconds } from './commands/options.ts'
 
@@ -56,6 +57,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly ulimit: readonly string[]
   readonly oomScoreAdj?: number
   readonly cgroupParent?: string
+  readonly cgroupManager?: CgroupManager
   readonly capAdd: readonly string[]
   readonly capDrop: readonly string[]
   readonly privileged?: true
@@ -150,7 +152,10 @@ export const FLAGS: readonly Option[] = [
   one('--pids-limit <number>', 'most processes and threads (default: 2048)'),
   many('--ulimit <name=soft[:hard]>', 'limit of each process, such as nofile=1024:2048'),
   one('--oom-score-adj <number>', 'how willingly the kernel kills it, -1000 to 1000', number),
-  one('--cgroup-parent <path>', 'cgroup to be put below (default: /dray)'),
+  one('--cgroup-parent <path>', 'cgroup to be put below (default: /dray), or slice (dray.slice)'),
+  one('--cgroup-manager <manager>', 'who makes its cgroup: cgroupfs, without anybody, or systemd')
+    .choices(['cgroupfs', 'systemd'] satisfies readonly CgroupManager[])
+    .env('DRAY_CGROUP_MANAGER'),
 
   many('--cap-add <capability>', 'one more capability, or ALL'),
   many('--cap-drop <capability>', 'one capability less, or ALL'),

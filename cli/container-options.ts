@@ -62,6 +62,7 @@ export async function containerOptions(
     pidsLimit: optional(flags.pidsLimit, parse.parsePidsLimit),
     ulimits: flags.ulimit.map(parse.parseUlimit),
     oomScoreAdj: flags.oomScoreAdj,
+    cgroupManager: flags.cgroupManager,
     cgroupParent: optional(flags.cgroupParent, parse.parseCgroupParent),
     capAdd: flags.capAdd.map(parse.parseCapability),
     capDrop: flags.capDrop.map(parse.parseCapability),

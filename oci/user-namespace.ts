@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 /** A range of numbers inside a user namespace, and what they are outside (user_namespaces(7)). */
 interface MappedRange {
   readonly inside: number
+  readonly outside: number
   readonly count: number
 }
 
@@ -27,6 +28,17 @@ function isOfPart(map: string): boolean {
   return ranges.length > 0 && ranges.reduce((sum, { count }) => sum + count, 0) < ALL
 }
 
+/** The user that is root of this process's user namespace; undefined for root of the host. */
+export function ownerOfRoot(): number | undefined {
+  return isInUserNamespace() ? outsideOf(readMap('uid_map'), 0) : undefined
+}
+
+/** Which number outside stands for one inside. */
+export function outsideOf(map: string, id: number): number | undefined {
+  const range = parseMap(map).find(({ inside, count }) => id >= inside && id < inside + count)
+  return range && range.outside + id - range.inside
+}
+
 /** The highest number of a group that there is here. */
 export function highestGroup(map = readMap('gid_map')): number {
   const ends = parseMap(map).map(({ inside, count }) => inside + count - 1)
@@ -37,8 +49,8 @@ export function highestGroup(map = readMap('gid_map')): number {
 function parseMap(text: string): MappedRange[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   return lines.map((line) => {
-    const [inside = 0, , count = 0] = line.trim().split(/\s+/).map(Number)
-    return { inside, count }
+    const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number)
+    return { inside, outside, count }
   })
 }
 

@@ -3,9 +3,12 @@ import { readdir, readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
-import { isInUserNamespace } from '#oci/user-namespace.ts'
+import { ownerOfRoot } from '#oci/user-namespace.ts'
+import { userManagerOf, userRuntimeDir } from './cgroup-path.ts'
 import { type MountInfo, readMounts } from './mountinfo.ts'
+import type { ContainerOptions } from './options.ts'
 import { sendSignal } from './processes.ts'
+import { controllersWithout } from './spec/limits.ts'
 
 /** How this host divides resources (cgroups(7)). */
 export interface Cgroups {
@@ -31,9 +34,42 @@ const NO_CONTROLLER = /^(?:rw|ro|none|xattr|noprefix|clone_children|release_agen
 /** The cgroups of this host, as far as this process sees them. */
 export async function readCgroups(): Promise<Cgroups> {
   const cgroups = await describeCgroups(await readMounts(), readControllers)
-  if (!isInUserNamespace()) return cgroups
-  return { ...cgroups, obstacle: 'containers of an ordinary user get no cgroup' }
+  const owner = ownerOfRoot()
+  return owner === undefined ? cgroups : await describeDelegated(cgroups, owner)
 }
+
+/** {@link readCgroups} of what an ordinary user may divide: the part of v2 that its systemd has. */
+async function describeDelegated(cgroups: Cgroups, owner: number): Promise<Cgroups> {
+  const without = (why: string): Cgroups => ({
+    ...cgroups,
+    controllers: [],
+    obstacle: `containers of an ordinary user get no cgroup here: ${why}`,
+  })
+  if (cgroups.mode !== 'v2') return without('the host would have to have cgroup v2 alone')
+  const dir = join(CGROUP_ROOT, userManagerOf(owner))
+  if (!existsSync(dir)) return without('no systemd of the user runs; try: loginctl enable-linger')
+  if (!existsSync(join(userRuntimeDir(owner), 'bus')))
+    return without('the systemd of the user has no bus; try: apt-get install dbus-user-session')
+  return { ...cgroups, controllers: (await readControllers(dir)).sort() }
+}
+
+/** By what OCI runtimes find the systemd of an ordinary user. */
+export function busEnvironment(): { readonly XDG_RUNTIME_DIR?: string } {
+  const owner = ownerOfRoot()
+  return owner === undefined ? {} : { XDG_RUNTIME_DIR: userRuntimeDir(owner) }
+}
+
+/** Why nothing holds a container to the limits that it is to have; undefined when all of them hold. */
+export function whyNoLimits(options: ContainerOptions, cgroups: Cgroups): string | undefined {
+  const missing = controllersWithout(options, cgroups.controllers)
+  if (missing.length === 0) return undefined
+  const delegate = ownerOfRoot() === undefined ? '' : `; ${HOW_TO_DELEGATE}`
+  return cgroups.obstacle ?? `there is no cgroup controller ${missing.join(', ')}${delegate}`
+}
+
+/** How root gives controllers to ordinary users. */
+export const HOW_TO_DELEGATE =
+  'as root: systemctl edit user@.service, [Service] Delegate=cpu cpuset io memory pids'
 
 /** {@link readCgroups} of given mounts. `readV2` gives the controllers of a v2 hierarchy mounted at a path. */
 export async function describeCgroups(

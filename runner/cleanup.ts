@@ -5,11 +5,12 @@ import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { type Cgroups, isFrozen, readCgroups, removeCgroup } from './cgroup.ts'
+import { cgroupOf } from './cgroup-path.ts'
 import { realContainersDir } from './containers/find.ts'
 import { dropName } from './containers/names.ts'
 import { recordEvent } from './events/record.ts'
 import { endWatch } from './health/health.ts'
-import { cgroupsPathOf, isContainerId, rootOf } from './layout.ts'
+import { isContainerId, rootOf } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
 import { disconnectUserMode } from './network/user-mode/connect.ts'
 import { findPrograms, killAndWait } from './processes.ts'
@@ -112,7 +113,7 @@ export async function takeDown(
 ): Promise<void> {
   endWatch(claim.paths)
   const trouble = record === undefined ? undefined : await deleteInRuntime(record)
-  if (!(await removeCgroup(cgroups, cgroupsPathOf(claim.id, record?.options)))) {
+  if (!(await removeCgroup(cgroups, cgroupOf(claim.id, record?.options)))) {
     throw left(claim, trouble ?? 'its processes do not end')
   }
   await takeOffNetwork(claim)
@@ -129,7 +130,7 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
     run(record.runtime, args, { timeout: RUNTIME_TIMEOUT_MS })
   try {
     // Nothing frozen can be killed.
-    if (isFrozen(cgroupsPathOf(record.id, record.options)))
+    if (isFrozen(cgroupOf(record.id, record.options)))
       await call(resumeArguments(record.runtimeRoot, record.id))
     await call(deleteArguments(record.runtimeRoot, record.id))
     return undefined

@@ -3,6 +3,7 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { Process } from '#oci/runtime-spec.ts'
 import { makeBundle } from './bundle.ts'
+import { usesSystemd } from './cgroup-path.ts'
 import { removeContainer } from './cleanup.ts'
 import { checkCommand, mayBringCommand } from './command.ts'
 import { type NewContainer, newContainer } from './containers/create.ts'
@@ -10,7 +11,7 @@ import { launchFacts } from './containers/facts.ts'
 import type { RunnerContext } from './context.ts'
 import { recordEvent } from './events/record.ts'
 import type { ContainerOptions } from './options.ts'
-import { explainStart, type OciRuntime, runArguments } from './runtime.ts'
+import { explainStart, globalArguments, type OciRuntime, runArguments } from './runtime.ts'
 import { exitCodeOfSignal, SignalCatcher } from './signals.ts'
 import { type Stdio, superviseRuntime } from './supervise.ts'
 
@@ -84,11 +85,13 @@ async function runIn(container: NewContainer, run: Run): Promise<number> {
   if (signals.ending !== undefined) return exitCodeOfSignal(signals.ending)
   context.signal?.throwIfAborted()
   const { log, pid: pidFile } = claim.paths
+  const bySystemd = facts.hasCgroup !== false && usesSystemd(options)
+  const globals = globalArguments(runtime, record.runtimeRoot, claim.paths, bySystemd)
   recordEvent(context.root, record, 'start')
   const exitCode = await superviseRuntime(
     {
       runtime,
-      args: runArguments(record.runtimeRoot, claim.id, claim.paths),
+      args: runArguments(globals, claim.id, claim.paths),
       pidFile,
       stdio: run.stdio,
       tty: spec.process.terminal,

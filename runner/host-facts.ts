@@ -17,6 +17,7 @@ export type HostFacts = Pick<
   | 'thermalPaths'
   | 'hostCapabilities'
   | 'hasCgroup'
+  | 'controllers'
   | 'userNamespace'
 >
 
@@ -39,6 +40,7 @@ export async function readHostFacts(cgroups: Cgroups): Promise<HostFacts> {
     thermalPaths: thermalPaths(cpus),
     hostCapabilities: capabilitiesIn(status),
     hasCgroup: cgroups.obstacle === undefined,
+    controllers: cgroups.controllers,
     ...(isInUserNamespace() && {
       userNamespace: { highestGroup: Math.min(highestGroup(), 2 ** 31 - 1) },
     }),

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { errorMessage } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { type Advisory, advisoriesOf } from './advisories.ts'
-import { type Cgroups, readCgroups } from './cgroup.ts'
+import { type Cgroups, HOW_TO_DELEGATE, readCgroups } from './cgroup.ts'
 import { isKernelAtLeast } from './host-facts.ts'
 import { defaultNetwork } from './network/default.ts'
 import { takesLayersOneByOne } from './overlay.ts'
@@ -165,8 +165,12 @@ export function missingForRun(
     ...(host.seccomp ? [] : ['seccomp: a kernel built with CONFIG_SECCOMP_FILTER']),
     ...(controllers.length === 0 || host.cgroups.obstacle !== undefined
       ? []
-      : [`cgroup controllers for limits: ${controllers.join(', ')}`]),
+      : [`cgroup controllers for limits: ${controllers.join(', ')}${delegation(host)}`]),
   ]
+}
+
+function delegation({ isUserNamespace }: Pick<HostInfo, 'isUserNamespace'>): string {
+  return isUserNamespace ? ` (${HOW_TO_DELEGATE})` : ''
 }
 
 function whyNone(runtimes: readonly RuntimeInfo[]): string {

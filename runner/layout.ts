@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { type ContainerOptions, normalPath } from './options.ts'
 
 /**
  * What a container leaves on the host as long as it exists. `<root>` is the local store.
@@ -80,11 +79,6 @@ export function rootOf({ dir }: ContainerPaths): string {
 /** Where the names of a store's containers are. */
 export function namesDir(root: string): string {
   return join(root, 'container-names')
-}
-
-/** The cgroup of a container, below the mount of each controller. */
-export function cgroupsPathOf(id: string, options: ContainerOptions = {}): string {
-  return normalPath(`${options.cgroupParent ?? '/dray'}/${id}`)
 }
 
 /** Whether a name in {@link containersDir} is that of a container. */

@@ -2,6 +2,7 @@ import { normalize } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
 import type { Healthcheck } from '#oci/image-config.ts'
 import type { Seccomp } from '#oci/runtime-spec.ts'
+import type { CgroupManager } from './cgroup-path.ts'
 import { checkUserNamespace } from './userns/check.ts'
 import type { IdMap, WantedIds } from './userns/id-map.ts'
 import type { Attachment, PortMapping, PublishBy } from './network/model.ts'
@@ -128,8 +129,10 @@ export interface ContainerOptions {
   readonly cpusetMems?: string | undefined
   readonly ulimits?: readonly Ulimit[] | undefined
   readonly oomScoreAdj?: number | undefined
-  /** The cgroup to be put below; default /dray. */
+  /** The cgroup to be put below; default /dray. With systemd a slice; default dray.slice. */
   readonly cgroupParent?: string | undefined
+  /** Who makes the cgroup; default `cgroupfs`, and for ordinary users `systemd`. */
+  readonly cgroupManager?: CgroupManager | undefined
   readonly cpus?: number | undefined
   /** Processes and threads; default 2048, -1 for no limit. */
   readonly pidsLimit?: number | undefined

@@ -2,6 +2,7 @@ import { constants, readFileSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import type { Cgroups } from './cgroup.ts'
 import type { ContainerPaths } from './layout.ts'
 
@@ -78,9 +79,27 @@ async function isExecutable(path: string): Promise<boolean> {
   }
 }
 
+/** Arguments before the command, where a container is made. `bySystemd`: whether systemd makes its cgroup. */
+export function globalArguments(
+  runtime: OciRuntime,
+  runtimeRoot: string,
+  paths: ContainerPaths,
+  bySystemd: boolean,
+): string[] {
+  return [
+    ...['--root', runtimeRoot, '--log', paths.log, '--log-format', 'json'],
+    ...(bySystemd ? ['--systemd-cgroup'] : []),
+    // Of root in a user namespace, runc believes only by this that it isn't root.
+    ...(bySystemd && runtime.name === 'runc' && isInUserNamespace() ? ['--rootless', 'true'] : []),
+  ]
+}
+
 /** Arguments of `run`: starts a container and stays until it ends, with the exit code of its command. */
-export function runArguments(runtimeRoot: string, id: string, paths: ContainerPaths): string[] {
-  const globals = ['--root', runtimeRoot, '--log', paths.log, '--log-format', 'json']
+export function runArguments(
+  globals: readonly string[],
+  id: string,
+  paths: ContainerPaths,
+): string[] {
   return [...globals, 'run', '--bundle', paths.dir, '--pid-file', paths.pid, id]
 }
 

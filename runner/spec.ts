@@ -1,6 +1,7 @@
 import { DrayError } from '#oci/error.ts'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
 import type { Hooks, Namespace, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
+import { usesSystemd } from './cgroup-path.ts'
 import { buildEnvironment } from './environment.ts'
 import { buildMounts, INIT_PATH } from './mounts.ts'
 import { type ContainerOptions, normalPath, type PlacedVolume } from './options.ts'
@@ -37,6 +38,8 @@ export interface SpecFacts {
   readonly oomScoreAdj: number
   /** Directories in /sys that tell about the host's load, masked besides the fixed ones. */
   readonly thermalPaths: readonly string[]
+  /** What a cgroup here holds its processes to; default: everything. */
+  readonly controllers?: readonly string[] | undefined
   /** Whether the container has a cgroup, which holds it to limits; default true. */
   readonly hasCgroup?: boolean | undefined
   /** Present where root is root over a part of the host's users only; the highest number of a group that there is. */
@@ -54,6 +57,9 @@ export interface SpecFacts {
   /** The first process of `init`, on the host. */
   readonly initPath?: string | undefined
 }
+
+/** crun would make another one below that of systemd's scope. */
+const ONE_CGROUP = { 'run.oci.systemd.subgroup': '' }
 
 /** The host name inside, from the options or the id. */
 export function hostnameOf(id: string, options: ContainerOptions): string {
@@ -104,6 +110,7 @@ export function buildSpec(
     ...(options.uts === undefined && { hostname: hostnameOf(facts.id, options) }),
     mounts: buildMounts(options, facts),
     ...(facts.hooks !== undefined && { hooks: facts.hooks }),
+    ...(facts.hasCgroup !== false && usesSystemd(options) && { annotations: ONE_CGROUP }),
     linux: buildLinux(options, facts),
   }
 }

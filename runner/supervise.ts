@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
+import { busEnvironment } from './cgroup.ts'
 import { sendSignal } from './processes.ts'
 import type { OciRuntime } from './runtime.ts'
 import { exitCodeOfSignal, isLostOnProcess, type SignalCatcher } from './signals.ts'
@@ -72,13 +73,13 @@ export async function superviseRuntime(
 
 /**
  * Without a terminal inside, the runtime gets a session of its own: Ctrl-C reaches the container once, by us. Of the
- * environment it needs nothing but the PATH.
+ * environment it needs nothing but the PATH, and to find an ordinary user's systemd.
  */
 function spawnOptions(options: RuntimeProcess): SpawnOptions {
   return {
     stdio: [...options.stdio],
     detached: !options.tty,
-    env: { PATH: options.searchPath },
+    env: { PATH: options.searchPath, ...busEnvironment() },
   }
 }
 

@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 import { errorMessage, isDrayError } from '#oci/error.ts'
+import { userRuntimeDir } from '#runner/cgroup-path.ts'
 import { findRuntime } from '#runner/runtime.ts'
 import { say } from '../output/print.ts'
 import { openNamespaces } from './make.ts'
@@ -37,7 +38,7 @@ export async function enterNamespaces(root: string, command: string): Promise<vo
   process.execve?.(
     nsenter,
     ['nsenter', ...target, '--', 'sh', '-c', IN_PLACE, process.cwd(), ...program],
-    { ...env, DRAY_ROOT: root },
+    { ...env, DRAY_ROOT: root, XDG_RUNTIME_DIR: userRuntimeDir(thisUser().uid) },
   )
 }
 

@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
-import { type Cgroups, readCgroups } from '../cgroup.ts'
+import { type Cgroups, readCgroups, whyNoLimits } from '../cgroup.ts'
+import { checkCgroupManager } from '../cgroup-path.ts'
 import { removeContainer } from '../cleanup.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
@@ -37,6 +38,7 @@ export async function newContainer(
 ): Promise<NewContainer> {
   checkOptions(wanted)
   requireRoot()
+  checkCgroupManager(wanted)
   const cgroups = await readCgroups()
   warnOfLimits(wanted, cgroups, context)
   const runtime = await chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
@@ -77,24 +79,13 @@ export async function newContainer(
   }
 }
 
-const LIMITS = [
-  'memory',
-  'memorySwap',
-  'memoryReservation',
-  'cpus',
-  'cpuShares',
-  'cpusetCpus',
-  'cpusetMems',
-  'pidsLimit',
-] as const satisfies readonly (keyof ContainerOptions)[]
-
 function warnOfLimits(
   options: ContainerOptions,
-  { obstacle }: Cgroups,
+  cgroups: Cgroups,
   { onWarning }: RunnerContext,
 ): void {
-  if (obstacle === undefined || LIMITS.every((name) => options[name] === undefined)) return
-  onWarning?.(`nothing holds the container to limits of memory, CPUs and processes: ${obstacle}`)
+  const why = whyNoLimits(options, cgroups)
+  if (why !== undefined) onWarning?.(`nothing holds the container to limits that were asked for: ${why}`)
 }
 
 /** @throws RUN_FAILED for anyone but root */

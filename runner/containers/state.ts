@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import { isFrozen } from '../cgroup.ts'
 import { currentHealth, type Health } from '../health/health.ts'
-import { type ContainerPaths, cgroupsPathOf } from '../layout.ts'
+import { cgroupOf } from '../cgroup-path.ts'
+import type { ContainerPaths } from '../layout.ts'
 import { hasWord, isSameProcess, readBootId } from '../processes.ts'
 import type { ContainerRecord, Run, RunEnd } from '../record.ts'
 
@@ -77,13 +78,13 @@ export function isRunning(
 function ownedState({ record, paths }: Container, startedAt: string): ContainerState {
   const pid = readNumber(paths.pid)
   if (pid === undefined || !existsSync(`/proc/${pid}`)) return { ...STARTING, startedAt }
-  const status = isFrozen(cgroupsPathOf(record.id, record.options)) ? 'paused' : 'running'
+  const status = isFrozen(cgroupOf(record.id, record.options)) ? 'paused' : 'running'
   return { ...STARTING, status, pid, startedAt }
 }
 
 function running({ record, paths }: Container, run: Run): ContainerState {
   return {
-    status: isFrozen(cgroupsPathOf(record.id, record.options)) ? 'paused' : 'running',
+    status: isFrozen(cgroupOf(record.id, record.options)) ? 'paused' : 'running',
     pid: run.pid,
     startedAt: run.startedAt,
     oomKilled: false,

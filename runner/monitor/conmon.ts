@@ -17,7 +17,8 @@ export interface Monitored {
   readonly name: string
   readonly paths: ContainerPaths
   readonly runtime: OciRuntime
-  readonly runtimeRoot: string
+  /** Those before the command. */
+  readonly runtimeArguments: readonly string[]
   readonly tty: boolean
   readonly interactive: boolean
   readonly log: LogOptions
@@ -51,9 +52,7 @@ export function monitorArguments(container: Monitored): string[] {
     ...['--bundle', paths.dir, '--persist-dir', paths.dir, '--full-attach'],
     ...['--container-pidfile', paths.pid, '--conmon-pidfile', paths.monitorPid],
     ...['--runtime', runtime.path],
-    ...['--root', container.runtimeRoot, '--log', paths.log, '--log-format', 'json'].flatMap(
-      (word) => ['--runtime-arg', word],
-    ),
+    ...container.runtimeArguments.flatMap((word) => ['--runtime-arg', word]),
     ...logArguments(log, paths),
     ...(container.tty ? ['--terminal'] : []),
     ...(container.interactive ? ['--stdin'] : []),

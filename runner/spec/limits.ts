@@ -55,6 +55,39 @@ export function buildRlimits(ulimits: readonly Ulimit[], openFiles: number): Rli
   return [{ type: 'RLIMIT_NOFILE', soft: Math.min(OPEN_FILES.soft, hard), hard }, ...wanted]
 }
 
+/** Which controller of cgroups holds a container to a limit. */
+const CONTROLLER_OF = {
+  memory: 'memory',
+  memorySwap: 'memory',
+  memoryReservation: 'memory',
+  cpus: 'cpu',
+  cpuShares: 'cpu',
+  cpusetCpus: 'cpuset',
+  cpusetMems: 'cpuset',
+  pidsLimit: 'pids',
+} as const satisfies Partial<Record<keyof ContainerOptions, string>>
+
+/** The controllers that limits of a container need, of which there are none here. */
+export function controllersWithout(
+  options: ContainerOptions,
+  controllers: readonly string[],
+): string[] {
+  const wanted = Object.entries(CONTROLLER_OF).filter(
+    ([name]) => options[name as keyof typeof CONTROLLER_OF] !== undefined,
+  )
+  const missing = wanted.map(([, controller]) => controller)
+  return [...new Set(missing)].filter((name) => !controllers.includes(name))
+}
+
+/** Options without the limits to which nothing holds a container here. */
+export function limitsHeld(
+  options: ContainerOptions,
+  controllers: readonly string[] = Object.values(CONTROLLER_OF),
+): ContainerOptions {
+  const lost = Object.entries(CONTROLLER_OF).filter(([, name]) => !controllers.includes(name))
+  return { ...options, ...Object.fromEntries(lost.map(([name]) => [name, undefined])) }
+}
+
 /** What the cgroup of a container is held to. */
 export function buildResources(
   options: ContainerOptions,

@@ -1,5 +1,5 @@
 import type { Linux, Namespace } from '#oci/runtime-spec.ts'
-import { cgroupsPathOf } from '../layout.ts'
+import { cgroupsPathOf } from '../cgroup-path.ts'
 import { maskedPaths, READ_ONLY_PATHS } from '../mounts.ts'
 import type { ContainerOptions } from '../options.ts'
 import { seccompProfile } from '../seccomp.ts'
@@ -7,7 +7,7 @@ import { idsFromZero } from '../userns/id-map.ts'
 import type { SpecFacts } from '../spec.ts'
 import { boundingSet } from './capabilities.ts'
 import { isMounted } from './devices.ts'
-import { buildResources } from './limits.ts'
+import { buildResources, limitsHeld } from './limits.ts'
 
 /** What is Linux's own in the spec of a container. */
 export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
@@ -23,7 +23,7 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
     }),
     ...(facts.hasCgroup !== false && {
       cgroupsPath: cgroupsPathOf(facts.id, options),
-      resources: buildResources(options, facts.limitsSwap, devices),
+      resources: buildResources(limitsHeld(options, facts.controllers), facts.limitsSwap, devices),
     }),
     ...(made.length > 0 && { devices: made.map(({ node }) => node) }),
     sysctl: { ...(hasOwnNetwork(options) && networkSysctls(facts)), ...options.sysctls },

@@ -3,7 +3,8 @@ import { promisify } from 'node:util'
 import { basename } from 'node:path'
 import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { makeBundle } from '../bundle.ts'
-import { type Cgroups, readCgroups } from '../cgroup.ts'
+import { busEnvironment, type Cgroups, readCgroups } from '../cgroup.ts'
+import { usesSystemd } from '../cgroup-path.ts'
 import { endRuntime, takeDown } from '../cleanup.ts'
 import { checkCommand, mayBringCommand } from '../command.ts'
 import { changeContainer } from '../containers/change.ts'
@@ -18,7 +19,7 @@ import { startWatch } from '../health/watch.ts'
 import { createMonitored, DEFAULT_LOG, findMonitor } from '../monitor/conmon.ts'
 import { readBootId, startTicks } from '../processes.ts'
 import { type Claim, type ContainerRecord, type Run, writeRecord } from '../record.ts'
-import { explainStart, type OciRuntime, startArguments } from '../runtime.ts'
+import { explainStart, globalArguments, type OciRuntime, startArguments } from '../runtime.ts'
 import { requireRoot } from '../containers/create.ts'
 
 const run = promisify(execFile)
@@ -79,12 +80,13 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   const spec = await makeBundle(claim, record.rootfs, record.options, facts)
   if (!mayBringCommand(record.options)) await checkCommand(paths.merged, spec.process)
   const runtime: OciRuntime = { name: basename(record.runtime), path: record.runtime }
+  const bySystemd = facts.hasCgroup !== false && usesSystemd(record.options)
   const monitored = {
     id,
     name: record.name,
     paths,
     runtime,
-    runtimeRoot: record.runtimeRoot,
+    runtimeArguments: globalArguments(runtime, record.runtimeRoot, paths, bySystemd),
     tty: spec.process.terminal,
     interactive: record.options.interactive ?? false,
     log: record.options.log ?? DEFAULT_LOG,
@@ -131,7 +133,7 @@ function watchHealth(
 /** Of the environment of whoever starts it, the monitor and the health checks hand on what the program needs that it runs at the end. */
 function monitorEnvironment(hostEnv: RunnerContext['hostEnv']): NodeJS.ProcessEnv {
   const names = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'NODE_COMPILE_CACHE']
-  return Object.fromEntries(names.map((name) => [name, hostEnv[name]]))
+  return { ...Object.fromEntries(names.map((name) => [name, hostEnv[name]])), ...busEnvironment() }
 }
 
 /** What the runtime's log says of a failure is better than what its caller can say. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type CgroupUsage, readUsage } from '../cgroup-usage.ts'
+import { cgroupOf } from '../cgroup-path.ts'
 import type { Container } from '../containers/state.ts'
-import { cgroupsPathOf } from '../layout.ts'
 import { requireRunning } from './kill.ts'
 
 /** What a container uses at a moment. Bytes and numbers since its start, unless they say otherwise. */
@@ -20,7 +20,7 @@ export function containerUsage(container: Container): Usage {
     atMs: performance.now(),
     networkIn,
     networkOut,
-    ...readUsage(cgroupsPathOf(container.id, container.record.options)),
+    ...readUsage(cgroupOf(container.id, container.record.options)),
   }
 }
 

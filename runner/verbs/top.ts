@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import { processesOf } from '../cgroup.ts'
+import { cgroupOf } from '../cgroup-path.ts'
 import type { Container } from '../containers/state.ts'
-import { cgroupsPathOf } from '../layout.ts'
 import { processesBeside } from '../processes.ts'
 import { requireRunning } from './kill.ts'
 
@@ -27,7 +27,7 @@ export async function containerProcesses(
   const [heading = '', ...lines] = stdout.trimEnd().split('\n')
   const column = heading.trim().split(/\s+/).indexOf('PID')
   if (column < 0) throw new DrayError('USAGE', 'ps shows no column PID with these options')
-  const inCgroup = processesOf(cgroupsPathOf(container.id, container.record.options))
+  const inCgroup = processesOf(cgroupOf(container.id, container.record.options))
   const pids = new Set((inCgroup.length > 0 ? inCgroup : processesBeside(first)).map(String))
   return [heading, ...lines.filter((line) => pids.has(line.trim().split(/\s+/)[column] ?? ''))]
 }

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
-import { limitsSwap, readCgroups } from '../cgroup.ts'
+import { limitsSwap, readCgroups, whyNoLimits } from '../cgroup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
 import type { ContainerOptions } from '../options.ts'
-import { writeRecord } from '../record.ts'
-import { buildResources } from '../spec/limits.ts'
+import { type ContainerRecord, writeRecord } from '../record.ts'
+import { buildResources, limitsHeld } from '../spec/limits.ts'
 
 const run = promisify(execFile)
 
@@ -36,7 +36,7 @@ export async function updateContainer(
     const options: ContainerOptions = { ...record.options, ...Object.fromEntries(wanted) }
     const changesLimits = wanted.some(([name]) => name !== 'restart')
     if (changesLimits && isRunning(readState({ ...container, record }))) {
-      await apply(record.runtime, record.runtimeRoot, record.id, options)
+      await apply(record, options, changes)
     }
     await writeRecord(claim.paths, { ...record, options })
     recordEvent(root, record, 'update')
@@ -44,16 +44,15 @@ export async function updateContainer(
 }
 
 async function apply(
-  runtime: string,
-  runtimeRoot: string,
-  id: string,
+  { runtime, runtimeRoot, id }: ContainerRecord,
   options: ContainerOptions,
+  changes: UpdateOptions,
 ): Promise<void> {
   const cgroups = await readCgroups()
-  if (cgroups.obstacle !== undefined) {
-    throw new DrayError('RUN_FAILED', `cannot change the limits: ${cgroups.obstacle}`)
-  }
-  const { memory, cpu, pids } = buildResources(options, limitsSwap(cgroups), [])
+  const why = whyNoLimits(changes, cgroups)
+  if (why !== undefined) throw new DrayError('RUN_FAILED', `cannot change the limits: ${why}`)
+  const held = limitsHeld(options, cgroups.controllers)
+  const { memory, cpu, pids } = buildResources(held, limitsSwap(cgroups), [])
   const flags: readonly (readonly [string, number | string | undefined])[] = [
     ['--memory', memory?.limit],
     ['--memory-swap', memory?.swap],

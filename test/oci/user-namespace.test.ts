@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { highestGroup, isInUserNamespace } from '#oci/user-namespace.ts'
+import { highestGroup, isInUserNamespace, outsideOf } from '#oci/user-namespace.ts'
 
 describe('a user namespace', () => {
   it('is one that lacks some of the host’s users', () => {
@@ -8,6 +8,14 @@ describe('a user namespace', () => {
     assert.equal(isInUserNamespace('0 1000 1\n1 100000 65536\n'), true)
     assert.equal(isInUserNamespace('0 100000 65536\n'), true)
     assert.equal(isInUserNamespace(''), false)
+  })
+
+  it('has for each of its users one of the host', () => {
+    const map = '0 1000 1\n1 100000 65536\n'
+    assert.deepEqual(
+      [0, 1, 65_536, 65_537].map((id) => outsideOf(map, id)),
+      [1000, 100_000, 165_535, undefined],
+    )
   })
 
   it('has groups up to the end of its last range', () => {

@@ -35,7 +35,7 @@ export function indexTar(
 export function withMounted<T>(
   layer: LayerImage,
   work: (dir: string) => T,
-  source: MountSource = 'file',
+  source?: MountSource,
 ): T {
   mkdirSync(layer.target, { recursive: true })
   mountLayerImage(layer, source)
