@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
+import { innerDir } from './cgroup.ts'
 
 /** What the processes of a cgroup use, as docker counts it. */
 export interface CgroupUsage {
@@ -18,7 +19,7 @@ const ROOT = '/sys/fs/cgroup'
 
 /** Reads the counters of a cgroup, of v1 or v2. Those that the host doesn't count are 0. */
 export function readUsage(path: string): CgroupUsage {
-  const usage = isUnified(path) ? readV2(join(ROOT, path)) : readV1(path)
+  const usage = isUnified(path) ? readV2(innerDir(path)) : readV1(path)
   return { ...usage, memoryLimit: Math.min(usage.memoryLimit || totalmem(), totalmem()) }
 }
 

@@ -113,11 +113,20 @@ function pidsUnder(dir: string): number[] {
   return [...own.filter(Boolean), ...below.flatMap(({ name }) => pidsUnder(join(dir, name)))]
 }
 
+/**
+ * Where the limits and counters of a cgroup of v2 are. Below that of systemd's scope, which systemd resets when it reads its units
+ * again, crun makes one of its own.
+ */
+export function innerDir(path: string): string {
+  const [outer, inner] = [join(CGROUP_ROOT, path), join(CGROUP_ROOT, path, 'container')]
+  return existsSync(inner) ? inner : outer
+}
+
 /** Whether the processes of a cgroup are frozen. */
 export function isFrozen(path: string): boolean {
   return (
     readText(join(CGROUP_ROOT, 'freezer', path, 'freezer.state')).startsWith('FROZEN') ||
-    readText(join(CGROUP_ROOT, path, 'cgroup.freeze')).startsWith('1')
+    readText(join(innerDir(path), 'cgroup.freeze')).startsWith('1')
   )
 }
 

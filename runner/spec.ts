@@ -1,7 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
 import type { Hooks, Namespace, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
-import { usesSystemd } from './cgroup-path.ts'
 import { buildEnvironment } from './environment.ts'
 import { buildMounts, INIT_PATH } from './mounts.ts'
 import { type ContainerOptions, normalPath, type PlacedVolume } from './options.ts'
@@ -58,9 +57,6 @@ export interface SpecFacts {
   readonly initPath?: string | undefined
 }
 
-/** crun would make another one below that of systemd's scope. */
-const ONE_CGROUP = { 'run.oci.systemd.subgroup': '' }
-
 /** The host name inside, from the options or the id. */
 export function hostnameOf(id: string, options: ContainerOptions): string {
   return options.hostname ?? id.slice(0, 12)
@@ -110,7 +106,6 @@ export function buildSpec(
     ...(options.uts === undefined && { hostname: hostnameOf(facts.id, options) }),
     mounts: buildMounts(options, facts),
     ...(facts.hooks !== undefined && { hooks: facts.hooks }),
-    ...(facts.hasCgroup !== false && usesSystemd(options) && { annotations: ONE_CGROUP }),
     linux: buildLinux(options, facts),
   }
 }

@@ -1,6 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { errorMessage, isDrayError } from '#oci/error.ts'
-import { userRuntimeDir } from '#runner/cgroup-path.ts'
+import { userManagerOf, userRuntimeDir } from '#runner/cgroup-path.ts'
 import { findRuntime } from '#runner/runtime.ts'
 import { say } from '../output/print.ts'
 import { openNamespaces } from './make.ts'
@@ -10,6 +11,9 @@ import type { Owner } from './sub-ids.ts'
 const DO_WITHOUT = new Set(
   'import push pull copy images tag save load rmi image info system'.split(' '),
 )
+
+/** Commands that leave processes behind, or bring them into containers. */
+const STARTS_PROCESSES = new Set('run start restart exec healthcheck system'.split(' '))
 
 /** Starts the program in the place that it is in, whose path is the first word. */
 const IN_PLACE = 'cd "$0" && exec "$@"'
@@ -35,11 +39,27 @@ export async function enterNamespaces(root: string, command: string): Promise<vo
   const [script = '', ...words] = process.argv.slice(1)
   const target = ['--target', String(holder), '--user', '--mount', '--preserve-credentials']
   const program = [process.execPath, ...process.execArgv, script, ...words]
-  process.execve?.(
-    nsenter,
-    ['nsenter', ...target, '--', 'sh', '-c', IN_PLACE, process.cwd(), ...program],
-    { ...env, DRAY_ROOT: root, XDG_RUNTIME_DIR: userRuntimeDir(thisUser().uid) },
-  )
+  const entered = [nsenter, ...target, '--', 'sh', '-c', IN_PLACE, process.cwd(), ...program]
+  const [first = '', ...rest] = [...(await scopeFor(command)), ...entered]
+  process.execve?.(first, [first, ...rest], {
+    ...env,
+    DRAY_ROOT: root,
+    XDG_RUNTIME_DIR: userRuntimeDir(thisUser().uid),
+  })
+}
+
+/**
+ * What a command begins with so that it has a cgroup of the user's systemd: only from there may processes be put into those of
+ * containers, and only there they outlive the session. Empty where it is there already, or there is none.
+ */
+async function scopeFor(command: string): Promise<string[]> {
+  const { uid } = thisUser()
+  const manager = userManagerOf(uid)
+  if (!STARTS_PROCESSES.has(command) || !existsSync(`/sys/fs/cgroup${manager}`)) return []
+  if (readFileSync('/proc/self/cgroup', 'latin1').includes(`${manager}/`)) return []
+  const systemdRun = await findRuntime('systemd-run', process.env.PATH)
+  if (systemdRun === undefined || !existsSync(`${userRuntimeDir(uid)}/bus`)) return []
+  return [systemdRun.path, '--user', '--scope', '--quiet', '--collect', '--']
 }
 
 /** Why an ordinary user has no namespaces here; undefined for root. */

@@ -85,7 +85,8 @@ function warnOfLimits(
   { onWarning }: RunnerContext,
 ): void {
   const why = whyNoLimits(options, cgroups)
-  if (why !== undefined) onWarning?.(`nothing holds the container to limits that were asked for: ${why}`)
+  if (why !== undefined)
+    onWarning?.(`nothing holds the container to limits that were asked for: ${why}`)
 }
 
 /** @throws RUN_FAILED for anyone but root */
