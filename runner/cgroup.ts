@@ -59,6 +59,14 @@ export function busEnvironment(): { readonly XDG_RUNTIME_DIR?: string } {
   return owner === undefined ? {} : { XDG_RUNTIME_DIR: userRuntimeDir(owner) }
 }
 
+/**
+ * All of the environment that an OCI runtime gets: with the address of root's own session, crun would ask the wrong systemd for a
+ * cgroup.
+ */
+export function runtimeEnvironment(searchPath: string | undefined): NodeJS.ProcessEnv {
+  return { PATH: searchPath, ...busEnvironment() }
+}
+
 /** Why nothing holds a container to the limits that it is to have; undefined when all of them hold. */
 export function whyNoLimits(options: ContainerOptions, cgroups: Cgroups): string | undefined {
   const missing = controllersWithout(options, cgroups.controllers)

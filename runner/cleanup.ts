@@ -4,7 +4,7 @@ import { readdir, rmdir, unlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
-import { type Cgroups, isFrozen, readCgroups, removeCgroup } from './cgroup.ts'
+import { type Cgroups, isFrozen, readCgroups, removeCgroup, runtimeEnvironment } from './cgroup.ts'
 import { cgroupOf } from './cgroup-path.ts'
 import { realContainersDir } from './containers/find.ts'
 import { dropName } from './containers/names.ts'
@@ -127,7 +127,10 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
   const isKnown = KNOWN_RUNTIMES.some((name) => name === basename(record.runtime))
   if (isKnown && !existsSync(state)) return undefined
   const call = (args: readonly string[]) =>
-    run(record.runtime, args, { timeout: RUNTIME_TIMEOUT_MS })
+    run(record.runtime, args, {
+      timeout: RUNTIME_TIMEOUT_MS,
+      env: runtimeEnvironment(process.env.PATH),
+    })
   try {
     // Nothing frozen can be killed.
     if (isFrozen(cgroupOf(record.id, record.options)))

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
-import { busEnvironment } from './cgroup.ts'
+import { runtimeEnvironment } from './cgroup.ts'
 import { sendSignal } from './processes.ts'
 import type { OciRuntime } from './runtime.ts'
 import { exitCodeOfSignal, isLostOnProcess, type SignalCatcher } from './signals.ts'
@@ -79,7 +79,7 @@ function spawnOptions(options: RuntimeProcess): SpawnOptions {
   return {
     stdio: [...options.stdio],
     detached: !options.tty,
-    env: { PATH: options.searchPath, ...busEnvironment() },
+    env: runtimeEnvironment(options.searchPath),
   }
 }
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
-import { limitsSwap, readCgroups, whyNoLimits } from '../cgroup.ts'
+import { limitsSwap, readCgroups, runtimeEnvironment, whyNoLimits } from '../cgroup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
@@ -65,9 +65,12 @@ async function apply(
     ['--pids-limit', pids?.limit],
   ]
   const args = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]))
-  await run(runtime, ['--root', runtimeRoot, 'update', ...args, id]).catch((error: unknown) => {
-    throw new DrayError('RUN_FAILED', `cannot change the limits: ${errorMessage(error)}`, {
-      cause: error,
-    })
-  })
+  const env = runtimeEnvironment(process.env.PATH)
+  await run(runtime, ['--root', runtimeRoot, 'update', ...args, id], { env }).catch(
+    (error: unknown) => {
+      throw new DrayError('RUN_FAILED', `cannot change the limits: ${errorMessage(error)}`, {
+        cause: error,
+      })
+    },
+  )
 }
