@@ -62,8 +62,10 @@ export function busEnvironment(): { readonly XDG_RUNTIME_DIR?: string } {
 /**
  * All of the environment that an OCI runtime gets: with the address of root's own session, crun would ask the wrong systemd for a
  * cgroup.
+ *
+ * @param searchPath only for what runs programs: the container's, or hooks
  */
-export function runtimeEnvironment(searchPath: string | undefined): NodeJS.ProcessEnv {
+export function runtimeEnvironment(searchPath?: string): NodeJS.ProcessEnv {
   return { PATH: searchPath, ...busEnvironment() }
 }
 

@@ -129,7 +129,7 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
   const call = (args: readonly string[]) =>
     run(record.runtime, args, {
       timeout: RUNTIME_TIMEOUT_MS,
-      env: runtimeEnvironment(process.env.PATH),
+      env: runtimeEnvironment(),
     })
   try {
     // Nothing frozen can be killed.

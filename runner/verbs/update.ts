@@ -65,7 +65,7 @@ async function apply(
     ['--pids-limit', pids?.limit],
   ]
   const args = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]))
-  const env = runtimeEnvironment(process.env.PATH)
+  const env = runtimeEnvironment()
   await run(runtime, ['--root', runtimeRoot, 'update', ...args, id], { env }).catch(
     (error: unknown) => {
       throw new DrayError('RUN_FAILED', `cannot change the limits: ${errorMessage(error)}`, {
