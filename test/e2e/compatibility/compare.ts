@@ -37,7 +37,7 @@ const PODMAN: Tool = {
   program: 'podman',
   args: [
     ...['--root', join(dir, 'podman'), '--runroot', join(dir, 'podman-run'), '--runtime', 'runc'],
-    ...['--cgroup-manager', 'cgroupfs', '--log-level', 'error', '--events-backend', 'none'],
+    ...['--cgroup-manager', 'cgroupfs', '--log-level', 'error', '--events-backend', 'file'],
   ],
   env: {
     ...process.env,
