@@ -33,12 +33,21 @@ export function debianImages(): DebianImages {
       makeBase(work)
       makeApp(work)
       rmSync(join(work, 'bundle'), { recursive: true, force: true })
-      renameSync(work, cache)
+      publish(work, cache)
     } finally {
       rmSync(work, { recursive: true, force: true })
     }
   }
   return { base: join(cache, 'base'), app: join(cache, 'app'), tar: join(cache, 'base.tar') }
+}
+
+/** Another file of tests may have made the same meanwhile. */
+function publish(work: string, cache: string): void {
+  try {
+    renameSync(work, cache)
+  } catch (error) {
+    if (!existsSync(cache)) throw error
+  }
 }
 
 function sh(program: string, ...args: readonly string[]): void {

@@ -58,7 +58,8 @@ export function compareWithPodman(areas: Cases): void {
     describe(area, { concurrency: 2 }, () => {
       for (const [title, script] of cases) {
         it(title, async () => {
-          const name = `case${next++}`
+          // podman's networks are those of the host: an earlier run may have left some.
+          const name = `case${process.pid}x${next++}`
           const [ours, theirs] = await Promise.all([
             play(DRAY, script, name),
             play(PODMAN, script, name),

@@ -104,7 +104,7 @@ export const LIFE: Cases = {
     ],
     [
       'are followed from the last lines',
-      `~run -d --name N --network none I sh -c 'seq 5; sleep 5; echo b'\n!exec N true\nlogs -f --tail 1 N`,
+      `~run -d --name N --network none I sh -c 'seq 5; sleep 20; echo b'\n!exec N true\nlogs -f --tail 1 N`,
     ],
     [
       'have what came since',
