@@ -34,7 +34,7 @@ export async function pruneImages(
       removed.set(digest, { untagged, deleted: digest })
     }
     const kept = images.filter(({ descriptor }) => !removed.has(descriptor.digest))
-    const left = await withoutDetached(store, images, kept)
+    const left = await withoutDetached(store, attached, kept)
     detached = left.detached
     return left.images
   })

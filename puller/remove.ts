@@ -1,6 +1,6 @@
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
-import { withoutDetached } from './image/attached.ts'
+import { attachedImages, withoutDetached } from './image/attached.ts'
 import { type FoundImage, findLocal, repositoryOf } from './image/find-local.ts'
 import { manifestsOf } from './store/contents.ts'
 import { type NamedImage, withoutNeedless } from './store/image-index.ts'
@@ -49,7 +49,8 @@ export async function removeImage(
       if (image.name === undefined) checkRepositories(image, text)
       if (isLast) await checkUsers(store, image, text, await options.users())
     }
-    const left = await withoutDetached(store, images, without(images, image))
+    const attached = await attachedImages(store, images)
+    const left = await withoutDetached(store, attached, without(images, image))
     const untagged = image.name === undefined ? image.names : [image.name]
     removed = {
       untagged: [...untagged, ...left.detached],

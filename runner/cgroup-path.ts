@@ -9,6 +9,9 @@ export type CgroupManager = 'cgroupfs' | 'systemd'
 
 type Options = Pick<ContainerOptions, 'cgroupManager' | 'cgroupParent'>
 
+/** Where cgroups are mounted: v2, or a directory with a mount for each controller. */
+export const CGROUP_ROOT = '/sys/fs/cgroup'
+
 const PARENT = '/dray'
 const SLICE = 'dray.slice'
 
@@ -41,6 +44,11 @@ export function userManagerOf(uid: number): string {
 /** Where the sockets of an ordinary user's services are. */
 export function userRuntimeDir(uid: number): string {
   return `/run/user/${uid}`
+}
+
+/** The socket by which an ordinary user's systemd is asked for a cgroup. */
+export function userBusOf(uid: number): string {
+  return join(userRuntimeDir(uid), 'bus')
 }
 
 /** @throws USAGE, RUN_FAILED when the cgroup can't be made by whom the options say */

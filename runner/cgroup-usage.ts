@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { innerDir } from './cgroup.ts'
+import { CGROUP_ROOT } from './cgroup-path.ts'
 
 /** What the processes of a cgroup use, as docker counts it. */
 export interface CgroupUsage {
@@ -15,8 +16,6 @@ export interface CgroupUsage {
   readonly blockWritten: number
 }
 
-const ROOT = '/sys/fs/cgroup'
-
 /** Reads the counters of a cgroup, of v1 or v2. Those that the host doesn't count are 0. */
 export function readUsage(path: string): CgroupUsage {
   const usage = isUnified(path) ? readV2(innerDir(path)) : readV1(path)
@@ -24,7 +23,7 @@ export function readUsage(path: string): CgroupUsage {
 }
 
 function isUnified(path: string): boolean {
-  return read(join(ROOT, path, 'cgroup.controllers')) !== ''
+  return read(join(CGROUP_ROOT, path, 'cgroup.controllers')) !== ''
 }
 
 function readV2(dir: string): CgroupUsage {
@@ -42,7 +41,7 @@ function readV2(dir: string): CgroupUsage {
 }
 
 function readV1(path: string): CgroupUsage {
-  const file = (controller: string, name: string) => read(join(ROOT, controller, path, name))
+  const file = (controller: string, name: string) => read(join(CGROUP_ROOT, controller, path, name))
   const stat = counters(file('memory', 'memory.stat'))
   const io = file('blkio', 'blkio.throttle.io_service_bytes')
   return {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
 import { ownerOfRoot } from '#oci/user-namespace.ts'
-import { userManagerOf, userRuntimeDir } from './cgroup-path.ts'
+import { CGROUP_ROOT, userBusOf, userManagerOf, userRuntimeDir } from './cgroup-path.ts'
 import { type MountInfo, readMounts } from './mountinfo.ts'
 import type { ContainerOptions } from './options.ts'
 import { sendSignal } from './processes.ts'
@@ -24,7 +24,6 @@ export interface Cgroups {
   readonly obstacle?: string | undefined
 }
 
-const CGROUP_ROOT = '/sys/fs/cgroup'
 const EMPTY_WITHIN_MS = 2000
 const POLL_MS = 10
 
@@ -48,7 +47,7 @@ async function describeDelegated(cgroups: Cgroups, owner: number): Promise<Cgrou
   if (cgroups.mode !== 'v2') return without('the host would have to have cgroup v2 alone')
   const dir = join(CGROUP_ROOT, userManagerOf(owner))
   if (!existsSync(dir)) return without('no systemd of the user runs; try: loginctl enable-linger')
-  if (!existsSync(join(userRuntimeDir(owner), 'bus')))
+  if (!existsSync(userBusOf(owner)))
     return without('the systemd of the user has no bus; try: apt-get install dbus-user-session')
   return { ...cgroups, controllers: (await readControllers(dir)).sort() }
 }

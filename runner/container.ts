@@ -3,7 +3,6 @@ import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { Process } from '#oci/runtime-spec.ts'
 import { makeBundle } from './bundle.ts'
-import { usesSystemd } from './cgroup-path.ts'
 import { removeContainer } from './cleanup.ts'
 import { checkCommand, mayBringCommand } from './command.ts'
 import { type NewContainer, newContainer } from './containers/create.ts'
@@ -85,8 +84,7 @@ async function runIn(container: NewContainer, run: Run): Promise<number> {
   if (signals.ending !== undefined) return exitCodeOfSignal(signals.ending)
   context.signal?.throwIfAborted()
   const { log, pid: pidFile } = claim.paths
-  const bySystemd = facts.hasCgroup !== false && usesSystemd(options)
-  const globals = globalArguments(runtime, record.runtimeRoot, claim.paths, bySystemd)
+  const globals = globalArguments(runtime, record, claim.paths, facts.hasCgroup)
   recordEvent(context.root, record, 'start')
   const exitCode = await superviseRuntime(
     {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
@@ -9,16 +9,20 @@ const POLL_MS = 10
 
 /** The numbers of the processes that run one of some programs, named by their files, with a word in their command line. */
 export async function findPrograms(names: readonly string[], word: string): Promise<number[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const pids = allPids()
   const lines = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
   )
-  return pids
-    .filter((_, at) => {
-      const [program = '', ...words] = (lines[at] ?? '').split('\0')
-      return names.includes(basename(program)) && words.includes(word)
-    })
-    .map(Number)
+  return pids.filter((_, at) => {
+    const [program = '', ...words] = (lines[at] ?? '').split('\0')
+    return names.includes(basename(program)) && words.includes(word)
+  })
+}
+
+/** The numbers of all processes that there are. */
+function allPids(): number[] {
+  const names = readdirSync('/proc')
+  return names.filter((name) => /^\d+$/.test(name)).map(Number)
 }
 
 /** Sends a signal; that the process is gone is no error. */
@@ -55,8 +59,7 @@ export function isSameProcess(pid: number, ticks: string): boolean {
 
 /** The numbers of a process's children that haven't ended. */
 export function childrenOf(pid: number): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.map(Number).filter((child) => {
+  return allPids().filter((child) => {
     const [state, parent] = statFields(child) ?? []
     return state !== 'Z' && parent === String(pid)
   })
@@ -82,8 +85,7 @@ export function namespaceOf(pid: number, kind: 'pid' | 'user' | 'mnt'): string |
 
 /** The numbers of the processes in a namespace, by what the kernel calls it. */
 export function processesIn(kind: 'pid' | 'user', namespace: string): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.map(Number).filter((pid) => namespaceOf(pid, kind) === namespace)
+  return allPids().filter((pid) => namespaceOf(pid, kind) === namespace)
 }
 
 /** The numbers of the processes that see the same processes as another one, which may be all. */

@@ -4,7 +4,9 @@ import { basename, isAbsolute, join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import type { Cgroups } from './cgroup.ts'
+import { usesSystemd } from './cgroup-path.ts'
 import type { ContainerPaths } from './layout.ts'
+import type { ContainerRecord } from './record.ts'
 
 /** A program with the command line of an OCI runtime: `run`, `state`, `kill`, `delete`. */
 export interface OciRuntime {
@@ -79,13 +81,14 @@ async function isExecutable(path: string): Promise<boolean> {
   }
 }
 
-/** Arguments before the command, where a container is made. `bySystemd`: whether systemd makes its cgroup. */
+/** Arguments before the command, where a container is made. */
 export function globalArguments(
   runtime: OciRuntime,
-  runtimeRoot: string,
+  { runtimeRoot, options }: Pick<ContainerRecord, 'runtimeRoot' | 'options'>,
   paths: ContainerPaths,
-  bySystemd: boolean,
+  hasCgroup = true,
 ): string[] {
+  const bySystemd = hasCgroup && usesSystemd(options)
   return [
     ...['--root', runtimeRoot, '--log', paths.log, '--log-format', 'json'],
     ...(bySystemd ? ['--systemd-cgroup'] : []),

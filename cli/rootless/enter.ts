@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { errorMessage, isDrayError } from '#oci/error.ts'
-import { userManagerOf, userRuntimeDir } from '#runner/cgroup-path.ts'
+import { CGROUP_ROOT, userBusOf, userManagerOf, userRuntimeDir } from '#runner/cgroup-path.ts'
 import { findRuntime } from '#runner/runtime.ts'
 import { say } from '../output/print.ts'
 import { openNamespaces } from './make.ts'
@@ -55,10 +56,10 @@ export async function enterNamespaces(root: string, command: string): Promise<vo
 async function scopeFor(command: string): Promise<string[]> {
   const { uid } = thisUser()
   const manager = userManagerOf(uid)
-  if (!STARTS_PROCESSES.has(command) || !existsSync(`/sys/fs/cgroup${manager}`)) return []
+  if (!STARTS_PROCESSES.has(command) || !existsSync(join(CGROUP_ROOT, manager))) return []
   if (readFileSync('/proc/self/cgroup', 'latin1').includes(`${manager}/`)) return []
   const systemdRun = await findRuntime('systemd-run', process.env.PATH)
-  if (systemdRun === undefined || !existsSync(`${userRuntimeDir(uid)}/bus`)) return []
+  if (systemdRun === undefined || !existsSync(userBusOf(uid))) return []
   return [systemdRun.path, '--user', '--scope', '--quiet', '--collect', '--']
 }
 

@@ -96,18 +96,18 @@ async function convertLayer(
 ): Promise<Descriptor> {
   const member = members.find(name)
   const compression = await compressionOf(streamOf(member))
-  const check = (actual: Digest) => {
+  const checkDiffId = (actual: Digest) => {
     if (actual === diffId) return
     throw new DrayError(
       'DIFF_ID_MISMATCH',
       `layer ${name} of ${members.where} is ${actual}, but its config says ${diffId}: the archive is damaged`,
     )
   }
-  check(compression === 'none' ? member.digest : await digestInside(member))
+  checkDiffId(compression === 'none' ? member.digest : await digestInside(member))
   if (compression === 'none') {
     const written = await writeLayer(checkedTar(streamOf(member)), options)
     // The file may have changed since.
-    check(written.diffId)
+    checkDiffId(written.diffId)
     return written.descriptor
   }
   await options.place(member, member.digest)

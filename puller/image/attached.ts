@@ -28,13 +28,12 @@ export async function attachedImages(
   return attached
 }
 
-/** A list without what belonged to an image before, and belongs to none after a change. */
+/** A list after a change, without what belonged to an image before it ({@link attachedImages}), and belongs to none now. */
 export async function withoutDetached(
   source: BlobFiles,
-  before: readonly NamedImage[],
+  belonged: ReadonlySet<NamedImage>,
   after: readonly NamedImage[],
 ): Promise<{ readonly images: readonly NamedImage[]; readonly detached: readonly string[] }> {
-  const belonged = await attachedImages(source, before)
   if (belonged.size === 0) return { images: after, detached: [] }
   const belongs = await attachedImages(source, after)
   const isDetached = (image: NamedImage) => belonged.has(image) && !belongs.has(image)

@@ -4,7 +4,6 @@ import { basename } from 'node:path'
 import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { makeBundle } from '../bundle.ts'
 import { busEnvironment, type Cgroups, readCgroups } from '../cgroup.ts'
-import { usesSystemd } from '../cgroup-path.ts'
 import { endRuntime, takeDown } from '../cleanup.ts'
 import { checkCommand, mayBringCommand } from '../command.ts'
 import { changeContainer } from '../containers/change.ts'
@@ -80,13 +79,12 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   const spec = await makeBundle(claim, record.rootfs, record.options, facts)
   if (!mayBringCommand(record.options)) await checkCommand(paths.merged, spec.process)
   const runtime: OciRuntime = { name: basename(record.runtime), path: record.runtime }
-  const bySystemd = facts.hasCgroup !== false && usesSystemd(record.options)
   const monitored = {
     id,
     name: record.name,
     paths,
     runtime,
-    runtimeArguments: globalArguments(runtime, record.runtimeRoot, paths, bySystemd),
+    runtimeArguments: globalArguments(runtime, record, paths, facts.hasCgroup),
     tty: spec.process.terminal,
     interactive: record.options.interactive ?? false,
     log: record.options.log ?? DEFAULT_LOG,
