@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import {
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -27,26 +29,32 @@ const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** Makes the images, or takes those that an earlier run of the tests made; they take a minute or two. */
 export function debianImages(): DebianImages {
   const cache = join(tmpdir(), 'dray-test-debian-images-2')
-  if (!existsSync(cache)) {
-    const work = mkdtempSync(join(tmpdir(), 'dray-test-debian-'))
-    try {
-      makeBase(work)
-      makeApp(work)
-      rmSync(join(work, 'bundle'), { recursive: true, force: true })
-      publish(work, cache)
-    } finally {
-      rmSync(work, { recursive: true, force: true })
-    }
+  const lock = lockFile(`${cache}.lock`)
+  try {
+    if (!existsSync(cache)) makeImages(cache)
+  } finally {
+    closeSync(lock)
   }
   return { base: join(cache, 'base'), app: join(cache, 'app'), tar: join(cache, 'base.tar') }
 }
 
-/** Another file of tests may have made the same meanwhile. */
-function publish(work: string, cache: string): void {
+/** Several files of tests want them at once. @returns what to close, to let the next one have it */
+function lockFile(path: string): number {
+  const file = openSync(path, 'w')
+  // The lock is that of the open file, which is ours as well.
+  execFileSync('flock', ['3'], { stdio: ['ignore', 'ignore', 'inherit', file] })
+  return file
+}
+
+function makeImages(cache: string): void {
+  const work = mkdtempSync(join(tmpdir(), 'dray-test-debian-'))
   try {
+    makeBase(work)
+    makeApp(work)
+    rmSync(join(work, 'bundle'), { recursive: true, force: true })
     renameSync(work, cache)
-  } catch (error) {
-    if (!existsSync(cache)) throw error
+  } finally {
+    rmSync(work, { recursive: true, force: true })
   }
 }
 
