@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import type { PortMapping, PublishBy } from './model.ts'
-import { nftJson } from './tools.ts'
+import { legacyRules, nftJson } from './tools.ts'
 
 /** What `nft -j` lists, as far as it is looked at. */
 export interface Listing {
@@ -43,6 +44,30 @@ export async function choosePublishers(
 
 /** Whether the host drops what comes in unless a rule of its own accepts it. */
 async function filtersInput(searchPath: string | undefined): Promise<boolean> {
+  return (await filtersByNft(searchPath)) || (await filtersByLegacy(searchPath))
+}
+
+/** nft doesn't see the rules of iptables-legacy. Those that can't be read are taken for some that drop. */
+async function filtersByLegacy(searchPath: string | undefined): Promise<boolean> {
+  for (const family of ['ip', 'ip6'] as const) {
+    if (!hasLegacyFilter(family)) continue
+    const rules = await legacyRules(searchPath, family)
+    if (rules === undefined || dropsByDefault(rules)) return true
+  }
+  return false
+}
+
+/** Whether somebody has made the table that holds chains for input. */
+function hasLegacyFilter(family: 'ip' | 'ip6'): boolean {
+  try {
+    const names = readFileSync(`/proc/self/net/${family}_tables_names`, 'latin1')
+    return names.split('\n').includes('filter')
+  } catch {
+    return false // a kernel without them
+  }
+}
+
+async function filtersByNft(searchPath: string | undefined): Promise<boolean> {
   const chains = inputChains((await nftJson(searchPath, ['list', 'chains'])) as Listing)
   for (const { family, table, name, policy } of chains) {
     if (policy === 'drop') return true
@@ -66,6 +91,13 @@ export function endsInDrop({ nftables }: Listing): boolean {
   if (verdict === undefined || more.length > 0) return false
   const target = verdict.xt as { readonly name?: string } | undefined
   return ['drop', 'reject'].includes((target?.name ?? keyOf(verdict)).toLowerCase())
+}
+
+/** Whether what iptables-save says of the table `filter` drops or rejects what comes in and isn't accepted. Pure. */
+export function dropsByDefault(saved: string): boolean {
+  if (/^:INPUT DROP /m.test(saved)) return true
+  const last = saved.split('\n').findLast((line) => line.startsWith('-A INPUT '))
+  return /^-A INPUT(?: -m comment --comment (?:"[^"]*"|\S+))? -j (?:DROP|REJECT)\b/.test(last ?? '')
 }
 
 function keyOf(word: object): string {

@@ -24,6 +24,16 @@ export async function nftJson(
   return JSON.parse(await runScript('nft', 'nftables', ['-j', ...args], '', searchPath))
 }
 
+/** The table `filter` of iptables-legacy(8), in the words of iptables-save; undefined where that isn't installed. @throws NETWORK_FAILED */
+export async function legacyRules(
+  searchPath: string | undefined,
+  family: 'ip' | 'ip6',
+): Promise<string | undefined> {
+  const program = `${family}tables-legacy-save`
+  const found = await findRuntime(program, searchPath)
+  return found && (await runProgram(program, found.path, ['-t', 'filter']))
+}
+
 async function runScript(
   program: string,
   debianPackage: string,
@@ -39,12 +49,21 @@ async function runScript(
       `${program}, which sets up networks, is not installed: ${advice}`,
     )
   }
-  return await new Promise((resolve, reject) => {
-    const child = execFile(found.path, [...args], (error, stdout, stderr) => {
+  return await runProgram(program, found.path, args, `${input}\n`)
+}
+
+function runProgram(
+  name: string,
+  path: string,
+  args: readonly string[],
+  input = '',
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(path, [...args], (error, stdout, stderr) => {
       if (error === null) resolve(stdout)
-      else reject(new DrayError('NETWORK_FAILED', `${program}: ${stderr.trim() || error.message}`))
+      else reject(new DrayError('NETWORK_FAILED', `${name}: ${stderr.trim() || error.message}`))
     })
     child.stdin?.on('error', () => undefined)
-    child.stdin?.end(`${input}\n`)
+    child.stdin?.end(input)
   })
 }

@@ -102,6 +102,21 @@ describe('a published port and a firewall that drops what comes in', () => {
     dray('rm', '-f', 'past')
   })
 
+  it('is closed as well where iptables-legacy drops, whose rules nft does not see', () => {
+    inside(HOST, ['nft', 'delete', 'table', 'inet', 'filter'])
+    const legacy = (...rule: readonly string[]) =>
+      assert.equal(inside(HOST, ['iptables-legacy', '-w', ...rule]).stderr, '')
+    for (const rule of ['-P INPUT DROP', '-A INPUT -i lo -j ACCEPT']) legacy(...rule.split(' '))
+    legacy('-A', 'INPUT', '-m', 'conntrack', '--ctstate', 'ESTABLISHED', '-j', 'ACCEPT')
+    const port = serve('old', '-p', '80')
+    assert.equal(ask(OTHER, port), '')
+    legacy('-A', 'INPUT', '-p', 'tcp', '--dport', String(port), '-j', 'ACCEPT')
+    assert.equal(ask(OTHER, port), 'hello\n')
+    dray('rm', '-f', 'old')
+    for (const rule of ['-P INPUT ACCEPT', '-F INPUT']) legacy(...rule.split(' '))
+    allow('')
+  })
+
   it('carries datagrams, and answers to whoever asked', () => {
     const ofHost = ['/usr:/usr', '/usr/lib:/lib', '/usr/lib64:/lib64'].map((dirs) => `-v${dirs}:ro`)
     const echo = ['/usr/bin/socat', 'UDP4-LISTEN:7,fork', 'PIPE']

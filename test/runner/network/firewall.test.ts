@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { endsInDrop, inputChains } from '#runner/network/firewall.ts'
+import { dropsByDefault, endsInDrop, inputChains } from '#runner/network/firewall.ts'
 import { proxyArguments } from '#runner/network/proxies.ts'
 
 const LO = { match: { op: '==', left: { meta: { key: 'iifname' } }, right: 'lo' } }
@@ -39,6 +39,28 @@ describe('a firewall', () => {
     it(`whose last rule ${title} ${drops ? 'drops' : 'does not drop'} by default`, () => {
       assert.equal(endsInDrop(listing([LO, { accept: null }], [...last])), drops)
       assert.equal(endsInDrop(listing([...last], [LO, { accept: null }])), false)
+    })
+  }
+
+  for (const [title, text, drops] of [
+    ['drops by its policy', ':INPUT DROP [0:0]', true],
+    ['drops at its end', ':INPUT ACCEPT [5:420]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -j DROP', true],
+    [
+      'rejects at its end, and says why',
+      ':INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment "the rest" -j REJECT --reject-with icmp-port-unreachable\n-A ufw -j ACCEPT',
+      true,
+    ],
+    ['drops what is forwarded', ':INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]', false],
+    ['drops some', ':INPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.1/32 -j DROP', false],
+    [
+      'accepts at its end',
+      ':INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\n-A INPUT -j ACCEPT',
+      false,
+    ],
+    ['jumps to a chain', ':INPUT ACCEPT [0:0]\n:DROPS - [0:0]\n-A INPUT -j DROPS', false],
+  ] as const) {
+    it(`of iptables-legacy that ${title} ${drops ? 'drops' : 'does not drop'} by default`, () => {
+      assert.equal(dropsByDefault(`*filter\n${text}\nCOMMIT\n`), drops)
     })
   }
 
