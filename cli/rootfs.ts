@@ -1,10 +1,11 @@
 import { DrayError, isDrayError } from '#oci/error.ts'
-import type { Platform } from '#oci/platform.ts'
+import { formatPlatform, hostPlatform, isForeign, type Platform } from '#oci/platform.ts'
 import { isImageId, parseReference } from '#oci/reference.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { Lease, Store } from '#puller/index.ts'
 import type { TransferOptions } from './commands/options.ts'
 import { interruptible } from './interrupt.ts'
+import { say } from './output/print.ts'
 import { createProgressView } from './output/progress.ts'
 import { registryAccess } from './registry-access.ts'
 import { openLocalStore } from './store.ts'
@@ -29,10 +30,18 @@ export async function withRootfs<T>(
     const rootfs = await interruptible((signal) =>
       prepare(store, image, { ...options, lease, signal }),
     )
+    if (options.platform === undefined) warnIfForeign(image, rootfs)
     return await work(rootfs)
   } finally {
     lease.close()
   }
+}
+
+function warnIfForeign(image: string, { config }: Rootfs): void {
+  const host = hostPlatform()
+  if (!isForeign(host, config)) return
+  const [actual, here] = [config, host].map(formatPlatform)
+  say(`warning: ${image} is for ${actual}, this machine is ${here}: it needs an emulator to run`)
 }
 
 async function prepare(

@@ -26,6 +26,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   armel: 'arm/v6',
 }
 
+/** What processors run besides their own. */
+const ALSO_RUN: Readonly<Record<string, string>> = { amd64: '386', arm64: 'arm' }
+
 /** Variants that stand for no variant at all, or for the default one. */
 const DEFAULT_VARIANTS: Readonly<Record<string, string>> = { arm64: 'v8', arm: 'v7', amd64: 'v1' }
 
@@ -51,9 +54,14 @@ export function parsePlatform(text: string): Platform {
     )
   }
   const [os = 'linux', raw = ''] = parts.length === 1 ? ['linux', parts[0]] : parts
-  const [architecture = raw, aliased] = (ALIASES[raw] ?? raw).split('/')
-  const variant = parts[2] ?? aliased
-  return variant === undefined ? { os, architecture } : { os, architecture, variant }
+  return { os, ...inGo(raw, parts[2]) }
+}
+
+/** An architecture as Go calls it. */
+function inGo(name: string, given: string | undefined): Omit<Platform, 'os'> {
+  const [architecture = name, aliased] = (ALIASES[name] ?? name).split('/')
+  const variant = given ?? aliased
+  return variant === undefined ? { architecture } : { architecture, variant }
 }
 
 /** `os/arch[/variant]`. */
@@ -72,6 +80,19 @@ export function matchPlatform(wanted: Platform, offered: Platform): number {
   const have = variantLevel(offered)
   if (want === have) return 100
   return wanted.architecture === 'arm' && have < want ? have : 0
+}
+
+/**
+ * Whether an image that says it is for `offered` won't run on `wanted`. Configs are carelessly made: what they leave out is
+ * no objection, and of variants only those of arm are, since nobody knows the levels of this machine.
+ */
+export function isForeign(wanted: Platform, offered: Platform): boolean {
+  if (offered.os === '' || offered.architecture === '') return false
+  if (wanted.os !== offered.os.toLowerCase()) return true
+  const have = { os: wanted.os, ...inGo(offered.architecture.toLowerCase(), offered.variant) }
+  if (ALSO_RUN[wanted.architecture] === have.architecture) return false
+  if (wanted.architecture !== have.architecture) return true
+  return have.architecture === 'arm' && variantLevel(have) > variantLevel(wanted)
 }
 
 function variantLevel(platform: Platform): number {

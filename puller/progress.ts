@@ -24,6 +24,7 @@ export type ProgressEvent =
       readonly total: number
     }
   | { readonly type: 'saving' }
+  | { readonly type: 'warning'; readonly message: string }
 
 export type OnProgress = (event: ProgressEvent) => void
 

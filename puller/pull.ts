@@ -1,5 +1,5 @@
 import type { Digest } from '#oci/digest.ts'
-import { formatPlatform, hostPlatform, type Platform } from '#oci/platform.ts'
+import { formatPlatform, hostPlatform, isForeign, type Platform } from '#oci/platform.ts'
 import {
   formatReference,
   manifestSelector,
@@ -32,7 +32,7 @@ import { type RetryOptions, withRetries } from './transfer/retry.ts'
 export interface PullOptions
   extends RegistryAccess,
     Pick<ConnectionOptions, 'maxConnections' | 'limitRate'> {
-  /** Default: this machine's. */
+  /** Which manifest of an index is taken; a manifest without one is taken with a warning. Default: this machine's. */
   readonly platform?: Platform | undefined
   /** Whether the blobs of all other platforms are kept, too. Default false. */
   readonly allPlatforms?: boolean | undefined
@@ -131,6 +131,11 @@ export async function fetchImage(
     digest: top.descriptor.digest,
     ...platformOf(image),
   })
+  const { platform } = options
+  if (platform !== undefined && image.config !== undefined && isForeign(platform, image.config)) {
+    const [actual, asked] = [image.config, platform].map(formatPlatform)
+    onProgress({ type: 'warning', message: `${name} is for ${actual}, not for ${asked} as asked` })
+  }
 
   const transferred = await storeImage(store, image, {
     ...options,

@@ -47,6 +47,7 @@ function plainView(stream: ProgressStream): ProgressView {
   return {
     show(event) {
       if (event.type === 'resolved') stream.write(`${headline(event)}\n`)
+      if (event.type === 'warning') stream.write(`warning: ${event.message}\n`)
       if (event.type === 'saving') stream.write('saving\n')
       if (event.type === 'blob' && (event.state === 'done' || event.state === 'exists')) {
         stream.write(
@@ -81,6 +82,7 @@ function terminalView(stream: ProgressStream): ProgressView {
   return {
     show(event) {
       if (event.type === 'resolved') stream.write(`${headline(event)}\n`)
+      if (event.type === 'warning') stream.write(`warning: ${event.message}\n`)
       if (event.type === 'saving') isSaving = true
       if (event.type === 'blob') {
         blobs.set(event.digest, event)

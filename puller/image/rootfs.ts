@@ -3,7 +3,8 @@ import { chainId } from '#oci/chain-id.ts'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
-import { hostPlatform, type Platform } from '#oci/platform.ts'
+import type { ImageConfig } from '#oci/image-config.ts'
+import { formatPlatform, hostPlatform, isForeign, type Platform } from '#oci/platform.ts'
 import { formatReference, type Reference } from '#oci/reference.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import { exists } from '../store/files.ts'
@@ -17,7 +18,7 @@ import { isReady, keepResolved } from './resolved.ts'
 export interface PrepareOptions {
   /** Keeps the image also after this, until a container has it. */
   readonly lease?: Lease | undefined
-  /** Default: this machine's. */
+  /** What the image must be for. Default: this machine's, if it can be had. */
   readonly platform?: Platform | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -63,6 +64,8 @@ async function prepareLeased(
       `${text} is an artifact of type ${image.manifest.config.mediaType}: it can't be run`,
     )
   }
+  if (options.platform !== undefined && image.manifestDescriptor.digest === descriptor.digest)
+    checkPlatform(text, image.config, options.platform)
   await keepResolved(lease, image)
   if (!(await isReady(store, image))) {
     const { storeImage } = await import('./store-image.ts')
@@ -71,6 +74,16 @@ async function prepareLeased(
   }
   const lowerDirs = await stackLayers(store, image.config.rootfs.diff_ids)
   return { manifestDigest: image.manifestDescriptor.digest, config: image.config, lowerDirs }
+}
+
+/** As docker: who asks for a platform doesn't get another one, unless an index says it is that. */
+function checkPlatform(image: string, config: ImageConfig, platform: Platform): void {
+  if (!isForeign(platform, config)) return
+  throw new DrayError(
+    'PLATFORM_UNKNOWN',
+    `${image} is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}: leave out --platform to run it all the same, ` +
+      'or ask the registry for another one with --pull always',
+  )
 }
 
 /** The directories that overlay stacks, lowest first. */

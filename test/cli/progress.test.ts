@@ -11,6 +11,7 @@ const EVENTS: readonly ProgressEvent[] = [
   { type: 'blob', digest: A, kind: 'layer', state: 'transferring', bytes: 1000, total: 2000 },
   { type: 'blob', digest: A, kind: 'layer', state: 'done', bytes: 2000, total: 2000 },
   { type: 'saving' },
+  { type: 'warning', message: 'not as asked' },
 ]
 
 function shown(mode: ProgressMode, { isTTY = false, columns = 80 } = {}): string {
@@ -33,7 +34,7 @@ describe('a progress view', () => {
   it('prints a line a blob where there is no terminal, and no control characters', () => {
     assert.equal(
       shown('auto'),
-      `host/a:1 for linux/amd64 ${A}\nlayer ${A.slice(7, 19)} done 2kB\nsaving\n`,
+      `host/a:1 for linux/amd64 ${A}\nlayer ${A.slice(7, 19)} done 2kB\nsaving\nwarning: not as asked\n`,
     )
   })
 

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { formatPlatform, hostPlatform, matchPlatform, parsePlatform } from '#oci/platform.ts'
+import {
+  formatPlatform,
+  hostPlatform,
+  isForeign,
+  matchPlatform,
+  parsePlatform,
+} from '#oci/platform.ts'
 
 const PARSED: readonly (readonly [string, string])[] = [
   ['linux/amd64', 'linux/amd64'],
@@ -34,6 +40,28 @@ const MATCHES: readonly (readonly [string, string, boolean])[] = [
   ['linux/arm/v7', 'linux/arm/soft', false],
 ]
 
+/** What is wanted, what the config of an image says, and whether that is for another machine. */
+const CONFIGS: readonly (readonly [string, string, boolean])[] = [
+  ['linux/amd64', 'linux/amd64', false],
+  ['linux/amd64', 'linux/amd64/v3', false],
+  ['linux/amd64/v3', 'linux/amd64', false],
+  ['linux/amd64', 'Linux/x86_64', false],
+  ['linux/amd64', 'linux/386', false],
+  ['linux/386', 'linux/amd64', true],
+  ['linux/arm64', 'linux/aarch64', false],
+  ['linux/arm64', 'linux/arm64/v9', false],
+  ['linux/arm64', 'linux/arm/v7', false],
+  ['linux/arm64', 'linux/amd64', true],
+  ['linux/amd64', 'linux/arm64/v8', true],
+  ['linux/arm/v6', 'linux/armhf', true],
+  ['linux/arm/v7', 'linux/armel', false],
+  ['linux/arm', 'linux/arm64', true],
+  ['linux/amd64', 'windows/amd64', true],
+  ['linux/amd64', 'wasi/wasm', true],
+  ['linux/amd64', '/', false],
+  ['linux/arm64', 'linux/', false],
+]
+
 describe('platform', () => {
   for (const [text, expected] of PARSED) {
     it(`reads ${text} as ${expected}`, () => {
@@ -59,6 +87,13 @@ describe('platform', () => {
   for (const [wanted, offered, runs] of MATCHES) {
     it(`${runs ? 'runs' : 'does not run'} ${offered} where ${wanted} is wanted`, () => {
       assert.equal(matchPlatform(parsePlatform(wanted), parsePlatform(offered)) > 0, runs)
+    })
+  }
+
+  for (const [wanted, config, expected] of CONFIGS) {
+    it(`finds ${config} ${expected ? 'foreign' : 'at home'} on ${wanted}`, () => {
+      const [os = '', architecture = '', variant] = config.split('/')
+      assert.equal(isForeign(parsePlatform(wanted), { os, architecture, variant }), expected)
     })
   }
 

@@ -262,6 +262,33 @@ describe('pullImage', () => {
     })
   })
 
+  const ARM64 = smallImage([LOWER], { config: { architecture: 'arm64' } })
+  const FOREIGN = [
+    { what: 'an image for what was asked', platform: 'linux/arm64', warns: 0, runs: true },
+    { what: 'an image for another platform', platform: 'linux/amd64', warns: 1, runs: false },
+    { what: 'an image when nothing was asked', platform: undefined, warns: 0, runs: true },
+    { what: 'what an index calls so', platform: 'linux/amd64', isListed: true, warns: 1, runs: true },
+  ]
+  for (const { what, platform, isListed = false, warns, runs } of FOREIGN) {
+    it(`takes ${what} with ${warns} warnings, and ${runs ? 'runs it' : 'does not run it so'}`, async (t) => {
+      const { index, blobs } = indexOf(ARM64)
+      const listed = isListed ? { ...ARM64, manifest: index, blobs } : ARM64
+      const { store, reference } = await setUp(t, listed)
+      const asked = platform === undefined ? {} : { platform: parsePlatform(platform) }
+      const warnings: string[] = []
+      const onProgress = (event: ProgressEvent) => {
+        if (event.type === 'warning') warnings.push(event.message)
+      }
+      await pullImage(store, reference, { ...asked, onProgress })
+      assert.equal(warnings.length, warns)
+      for (const warning of warnings)
+        assert.match(warning, /1 is for linux\/arm64, not for linux\/amd64/)
+      const preparing = prepareRootfs(store, reference, asked)
+      if (runs) assert.equal((await preparing).config.architecture, 'arm64')
+      else await assert.rejects(preparing, { code: 'PLATFORM_UNKNOWN', message: /--pull always/ })
+    })
+  }
+
   it('takes layers compressed with zstd', async (t) => {
     const bytes = zstdCompressSync(UPPER)
     const layer = describeBytes(MEDIA_TYPE.ociLayerZstd, bytes)
