@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { OpenedImage, Store } from '#puller/index.ts'
+import type { OpenedImage, RecompressOptions, Store } from '#puller/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
@@ -43,7 +43,9 @@ async function push(
   target: string | undefined,
   options: PushOptions,
 ): Promise<void> {
-  const { heldElsewhere, lowerPriority, pushImage, pushTarget } = await import('#puller/index.ts')
+  const { blobsHeldBy, heldElsewhere, lowerPriority, pushImage, pushTarget } = await import(
+    '#puller/index.ts'
+  )
   if (options.lowPriority) lowerPriority()
   const reference = pushTarget(image, target)
   const access = await registryAccess(options, reference.registry)
@@ -51,7 +53,8 @@ async function push(
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible(async (signal) => {
-    const opened = await open(store, image, { ...options, signal })
+    const isHeld = blobsHeldBy(reference, { ...access, signal })
+    const opened = await open(store, image, { ...options, isHeld, signal })
     try {
       return await pushImage(opened.image, reference, {
         ...access,
@@ -77,13 +80,13 @@ async function push(
 async function open(
   store: Store,
   image: string,
-  options: PushOptions & { readonly signal: AbortSignal },
+  options: PushOptions & Pick<RecompressOptions, 'isHeld'> & { readonly signal: AbortSignal },
 ): Promise<OpenedImage> {
   const { openImage, parseCompression, recompressImage } = await import('#puller/index.ts')
-  const { compressionFormat, compressionLevel, forceCompression: force, signal } = options
+  const { compressionFormat, compressionLevel, forceCompression: force, isHeld, signal } = options
   if (compressionFormat === undefined && compressionLevel === undefined && force === undefined)
     return await openImage(store, image, { signal })
   const compression = parseCompression(compressionFormat, compressionLevel)
   const opened = await openImage(store, image, { compression, signal })
-  return await recompressImage(store, opened, { compression, force, signal })
+  return await recompressImage(store, opened, { compression, force, isHeld, signal })
 }

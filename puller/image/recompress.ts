@@ -10,10 +10,11 @@ import { isImageConfigType, isImageLayerType, ociMediaType } from '#oci/media-ty
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { type BlobSource, openBlobs, writeSmallBlob } from '../store/blobs.ts'
+import { keepCompressed, readCompressed } from '../store/compressed.ts'
 import type { Store } from '../store/store.ts'
 import { settleAll } from '../transfer/settle.ts'
 import { document } from './compose.ts'
-import type { LayerCompression } from './compression.ts'
+import { type LayerCompression, layerMediaType } from './compression.ts'
 import type { OpenedImage } from './open-image.ts'
 import type { Document } from './resolve.ts'
 import { writeLayer } from './write-layer.ts'
@@ -28,13 +29,15 @@ export interface RecompressOptions {
   readonly compression: LayerCompression
   /** Whether layers are compressed again that have the format already. Default false. */
   readonly force?: boolean | undefined
+  /** Whether the blob of a layer is where the image goes: what was compressed before needs no more than its digest then. */
+  readonly isHeld?: ((digest: Digest) => Promise<boolean>) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
  * The same image with its layers compressed in another way, those of all its platforms that are here. Configs and diffIDs stay
  * what they are, manifests are of OCI then and have other digests; artifacts that are no container images are left alone. The
- * same image gives the same digest.
+ * same image gives the same digest. What layers of the local store become is remembered there.
  *
  * @param opened is closed with the result, or when there is none
  * @throws DIFF_ID_MISMATCH, COMPRESSION_INVALID, LAYOUT_INVALID, CONTENT_MISMATCH
@@ -54,7 +57,7 @@ export async function recompressImage(
   const limit = pLimit(availableParallelism())
   const written = new Set<Digest>()
   try {
-    const work = { ...options, source, stageDir: stage.dir, layoutDir, limit, written }
+    const work = { ...options, store, source, stageDir: stage.dir, layoutDir, limit, written }
     const made = await recompressManifest(
       { ...work, layers: new Map(), manifests: new Map() },
       descriptor,
@@ -71,6 +74,7 @@ export async function recompressImage(
 }
 
 interface Work extends RecompressOptions {
+  readonly store: Store
   readonly source: BlobSource
   readonly layoutDir: string
   readonly stageDir: string
@@ -159,7 +163,7 @@ async function changeImage(work: Work, manifest: ImageManifest): Promise<Change 
 }
 
 async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): Promise<Made> {
-  const { source, compression, force = false, layoutDir, stageDir, signal, written } = work
+  const { store, source, compression, force = false, layoutDir, stageDir, signal } = work
   if (!(await source.has(layer))) {
     throw new DrayError(
       'LAYOUT_INVALID',
@@ -167,6 +171,10 @@ async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): P
     )
   }
   if (!force && (await compressionOf(source.read(layer))) === compression.format) return undefined
+  const known = await readCompressed(store.layout, diffId, compression)
+  if (known?.digest === layer.digest) return undefined
+  if (known !== undefined && (await work.isHeld?.(known.digest)))
+    return { mediaType: layerMediaType(compression), ...known }
   const tar = decompress(source.read(layer))
   const made = await writeLayer(tar, { layoutDir, stageDir, compression, signal })
   if (made.diffId !== diffId) {
@@ -175,7 +183,8 @@ async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): P
       `layer ${layer.digest} unpacks to ${made.diffId}, but the image config says ${diffId}: pull the image again`,
     )
   }
-  written.add(made.descriptor.digest)
+  work.written.add(made.descriptor.digest)
+  if (source === store) await keepCompressed(store.layout, diffId, compression, made.descriptor)
   return made.descriptor.digest === layer.digest ? undefined : made.descriptor
 }
 

@@ -9,30 +9,36 @@ import { type BlobFiles, readManifest } from './blobs.ts'
 import { exists } from './files.ts'
 import type { StoreLayout } from './layout.ts'
 
-/** Things of a store, by kind: blobs by digest, unpacked layers by diffID, fixups by chainID. */
+/** Things of a store, by kind: blobs by digest, unpacked layers and what they are compressed by diffID, fixups by chainID. */
 export interface Contents {
   readonly blobs: Set<Digest>
   readonly layers: Set<Digest>
   readonly fixups: Set<Digest>
+  readonly compressed: Set<Digest>
 }
 
 /** Some things of a store. */
 export type SomeContents = { readonly [kind in keyof Contents]?: Iterable<Digest> }
 
-export const KINDS = ['blobs', 'layers', 'fixups'] as const satisfies readonly (keyof Contents)[]
+export const KINDS = [
+  'blobs',
+  'layers',
+  'fixups',
+  'compressed',
+] as const satisfies readonly (keyof Contents)[]
 
 export function noContents(): Contents {
-  return { blobs: new Set(), layers: new Set(), fixups: new Set() }
+  return { blobs: new Set(), layers: new Set(), fixups: new Set(), compressed: new Set() }
 }
 
 export function addContents(to: Contents, some: SomeContents): void {
   for (const kind of KINDS) for (const digest of some[kind] ?? []) to[kind].add(digest)
 }
 
-/** The layers of these diffIDs, and what their stack needs. */
+/** The layers of these diffIDs, with what is known of them, and what their stack needs. */
 export function stackContents(diffIds: readonly Digest[]): SomeContents {
   const chain = chainId(diffIds)
-  return { layers: diffIds, fixups: chain === undefined ? [] : [chain] }
+  return { layers: diffIds, fixups: chain === undefined ? [] : [chain], compressed: diffIds }
 }
 
 /**

@@ -26,7 +26,7 @@ export interface Removed {
 export type DirsInUse = () => Promise<readonly string[]>
 
 /**
- * Removes blobs, unpacked layers and fixups that no image, no container and no lease refers to. It is out of sight at once, and
+ * Removes blobs, unpacked layers, fixups and records that no image, no container and no lease refers to. It is out of sight at once, and
  * takes its time to go after that, when nobody waits for the store any more.
  *
  * @throws CONTENT_MISMATCH, MANIFEST_INVALID, IMAGE_CONFIG_INVALID when an image doesn't tell what it refers to, and what
@@ -66,12 +66,13 @@ async function readNeeded(store: Store, dirsInUse: DirsInUse): Promise<Contents>
   return needed
 }
 
-/** Every blob, layer and fixup of a store, with what was left half-written of blobs. */
+/** Every blob, layer, fixup and record of a store, with what was left half-written of blobs and records. */
 export async function listItems(layout: StoreLayout): Promise<Item[]> {
   const dirs = {
     blobs: join(layout.content, 'blobs'),
     layers: layout.layers,
     fixups: layout.fixups,
+    compressed: layout.compressed,
   }
   const items: Item[] = []
   for (const kind of KINDS) {
@@ -90,7 +91,7 @@ export async function sizeOfItem(
   layout: StoreLayout,
   { kind, digest, path }: Item,
 ): Promise<number> {
-  if (kind === 'blobs') return (await fileSize(path)) ?? 0
+  if (kind === 'blobs' || kind === 'compressed') return (await fileSize(path)) ?? 0
   if (kind === 'fixups') return 0
   const { tarBytes = 0 } = (await readLayer(layout, digest)) ?? {}
   return tarBytes + ((await fileSize(layout.layer(digest).image)) ?? 0)

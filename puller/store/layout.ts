@@ -19,6 +19,8 @@ import { type Digest, digestAlgorithm, digestHex } from '#oci/digest.ts'
  *       mounts/<algorithm>-<hex>/     where a layer of form erofs is mounted; not there while it isn't
  *       mounts/lock                   flock held while layers are mounted and unmounted
  *       fixups/<algorithm>/<hex>/     directories that layers of a stack imply, by chainID
+ *       compressed/<algorithm>/<hex>.<format>-<level>
+ *                                     digest and size of a layer, by diffID, that a push compressed so
  *       staging/<nonce>/              half-made trees; nothing in it is ever referred to
  *       leases/<nonce>                what a process works with, "blobs <digest>" and so on, a line each; it holds the flock
  *       lock                          flock held while index.json is replaced, a lease grows, or garbage is moved away
@@ -37,6 +39,9 @@ export interface StoreLayout {
   layer(diffId: Digest): LayerPaths
   readonly layers: string
   readonly fixups: string
+  /** What is known of a layer when it is compressed in some way, such as `zstd-3`. */
+  compressedLayer(diffId: Digest, way: string): string
+  readonly compressed: string
   readonly mounts: string
   readonly mountsLock: string
   mount(diffId: Digest): string
@@ -62,6 +67,7 @@ export interface LayerPaths {
 export function storeLayout(root: string, content = join(root, 'content')): StoreLayout {
   const layers = join(root, 'layers')
   const fixups = join(root, 'fixups')
+  const compressed = join(root, 'compressed')
   const mounts = join(root, 'mounts')
   return {
     root,
@@ -83,6 +89,9 @@ export function storeLayout(root: string, content = join(root, 'content')): Stor
     },
     layers,
     fixups,
+    compressedLayer: (diffId, way) =>
+      join(compressed, digestAlgorithm(diffId), `${digestHex(diffId)}.${way}`),
+    compressed,
     mounts,
     mountsLock: join(mounts, 'lock'),
     mount: (diffId) => join(mounts, `${digestAlgorithm(diffId)}-${digestHex(diffId)}`),

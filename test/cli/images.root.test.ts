@@ -45,6 +45,22 @@ describe('an image without being named', () => {
   })
 })
 
+describe('an image for another machine', () => {
+  it('is run with a warning, and not as one for the platform that was asked for', async () => {
+    await ok('import', '--platform', 'linux/s390x', `${store.root}/../tree`, 'foreign:1')
+    const args = ['--rm', '--network', 'none', 'foreign:1', 'echo', 'in']
+    const { code, stdout, stderr } = await store.dray('run', ...args)
+    assert.deepEqual([code, stdout], [0, 'in\n'])
+    assert.match(stderr, /^warning: foreign:1 is for linux\/s390x, this machine is linux\//)
+    const refused = await store.dray('create', '--platform', 'linux/amd64', 'foreign:1', 'true')
+    assert.equal(refused.code, 125)
+    assert.match(refused.stderr, /foreign:1 is for linux\/s390x, not for linux\/amd64: leave out/)
+    const asked = await store.dray('run', '--platform', 'linux/s390x', ...args)
+    assert.deepEqual([asked.code, asked.stderr], [0, ''])
+    await ok('rmi', 'foreign:1')
+  })
+})
+
 describe('a store with damaged layers', () => {
   it('is found out by system check, and mended from its blobs when that is wanted', async () => {
     assert.equal(await ok('run', '--rm', '--network', 'none', 'busybox:1', 'echo', 'in'), 'in')

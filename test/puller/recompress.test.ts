@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, it, type TestContext } from 'node:test'
@@ -13,15 +13,22 @@ import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import { createCompressor } from '#puller/image/compression.ts'
 import {
+  blobsHeldBy,
   importImage,
   type OpenedImage,
   openImage,
   openStore,
   parseCompression,
+  pullImage,
+  pushImage,
   recompressImage,
+  removeGarbage,
+  removeImage,
+  type Store,
 } from '#puller/index.ts'
+import { startOpenRegistry } from '../support/open-registry.ts'
 import { placeImage } from '../support/placed-image.ts'
-import { smallImage, tarOf } from '../support/small-image.ts'
+import { smallImage, tarOf, writeLayout } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { BOTH, indexOf, writeLayoutOf } from './copy/images.ts'
 
@@ -219,6 +226,92 @@ describe('recompressImage', () => {
       code: 'DIFF_ID_MISMATCH',
     })
     assert.deepEqual(readdirSync(store.layout.staging), [])
+  })
+})
+
+/** Pushes an image of the store with its layers compressed anew. @returns how many were, and what was sent */
+async function pushCompressed(store: Store, target: string) {
+  const reference = parseReference(target)
+  const { signal } = new AbortController()
+  const opened = await recompressImage(store, await openImage(store, 'app:1'), {
+    ...{ compression: ZSTD, force: true },
+    isHeld: blobsHeldBy(reference, { signal }),
+  })
+  const isManifest = 1
+  const made = globSync('staging/*/layout/blobs/*/*', { cwd: store.layout.root }).length
+  const result = await pushImage(opened.image, reference).finally(opened.close)
+  return { ...result, compressed: made - isManifest }
+}
+
+async function pushedTwice(t: TestContext) {
+  const { host, log } = await startOpenRegistry(t)
+  const store = await newStore(t)
+  await placeImage(store, 'docker.io/library/app:1', IMAGE)
+  const target = `${host}/team/app:1`
+  const first = await pushCompressed(store, target)
+  const records = () => globSync('compressed/*/*', { cwd: store.layout.root, withFileTypes: true })
+  const again = async (to = target) => {
+    log.length = 0
+    return await pushCompressed(store, to)
+  }
+  return { host, log, store, target, first, again, records }
+}
+
+describe('a second push of layers that were compressed', () => {
+  it('compresses none of them, asks the registry, and sends nothing', async (t) => {
+    const { log, first, again } = await pushedTwice(t)
+    assert.deepEqual([first.compressed, first.transferred > 0], [2, true])
+    const { compressed, transferred, digest } = await again()
+    assert.deepEqual([compressed, transferred, digest], [0, 0, first.digest])
+    const methods = new Set(log.map((line) => line.replace(/ .*\/(blobs|manifests)\/.*/, ' $1')))
+    assert.deepEqual([...methods].sort(), ['HEAD blobs', 'PUT manifests'])
+  })
+
+  it('compresses them for a registry that lacks them', async (t) => {
+    const { first, again } = await pushedTwice(t)
+    const other = await startOpenRegistry(t)
+    const { compressed, digest } = await again(`${other.host}/team/app:1`)
+    assert.deepEqual([compressed, digest], [2, first.digest])
+  })
+
+  const WRONG = {
+    'is no JSON': '{',
+    'is empty': '',
+    'says nothing': '{}',
+    'names no digest': '{"digest":"x","size":1}',
+    'has no size': JSON.stringify({ digest: digestOf('x') }),
+    'names a blob that is nowhere': JSON.stringify({ digest: digestOf('x'), size: 1 }),
+  }
+  for (const [what, text] of Object.entries(WRONG)) {
+    it(`compresses a layer whose record ${what}`, async (t) => {
+      const { store, target, first, again, records } = await pushedTwice(t)
+      const [record] = records()
+      assert.ok(record !== undefined)
+      writeFileSync(join(record.parentPath, record.name), text)
+      const { compressed, digest } = await again()
+      assert.deepEqual([compressed, digest], [1, first.digest])
+      assert.equal((await again()).compressed, 0)
+      await pullImage(store, parseReference(target))
+    })
+  }
+
+  it('is forgotten with the image, and not before', async (t) => {
+    const { store, records } = await pushedTwice(t)
+    const nobody = async () => []
+    await removeGarbage(store, nobody)
+    assert.equal(records().length, 2)
+    await removeImage(store, 'app:1', { users: nobody })
+    await removeGarbage(store, nobody)
+    assert.deepEqual(records(), [])
+  })
+
+  it('knows nothing of images that are not in the store', async (t) => {
+    const store = await newStore(t)
+    const layout = tempDir(t)
+    writeLayout(layout, IMAGE)
+    const opened = await openImage(store, `oci:${layout}`)
+    await (await recompressImage(store, opened, { compression: ZSTD })).close()
+    assert.deepEqual(globSync('compressed/*/*', { cwd: store.layout.root }), [])
   })
 })
 

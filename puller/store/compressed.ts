@@ -1,0 +1,59 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import * as z from 'zod'
+import { digestSchema } from '#oci/descriptor.ts'
+import type { Digest } from '#oci/digest.ts'
+import { isDrayError } from '#oci/error.ts'
+import { parseJson } from '#oci/json.ts'
+import { check } from '#oci/schema.ts'
+import type { LayerCompression } from '../image/compression.ts'
+import { readIfExists, replaceFile } from './files.ts'
+import type { StoreLayout } from './layout.ts'
+
+/** What a layer becomes when it is compressed in some way: known from having done it, whether there is such a blob or not. */
+export interface CompressedLayer {
+  readonly digest: Digest
+  /** Bytes of the blob. */
+  readonly size: number
+}
+
+const RECORD_LIMIT = 4096
+
+const recordSchema = z.object({
+  digest: digestSchema,
+  size: z.int().min(0),
+})
+
+/** What the layer of this diffID became when it was last compressed so; undefined when nobody knows. */
+export async function readCompressed(
+  layout: StoreLayout,
+  diffId: Digest,
+  compression: LayerCompression,
+): Promise<CompressedLayer | undefined> {
+  const bytes = await readIfExists(pathOf(layout, diffId, compression))
+  if (bytes === undefined) return undefined
+  try {
+    const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
+    return check(recordSchema, value, `record of ${diffId}`, 'STORE_FAILED')
+  } catch (error) {
+    // It only spares work.
+    if (isDrayError(error)) return undefined
+    throw error
+  }
+}
+
+/** Remembers what a layer became. What no image has is forgotten with the rest of the garbage. */
+export async function keepCompressed(
+  layout: StoreLayout,
+  diffId: Digest,
+  compression: LayerCompression,
+  { digest, size }: CompressedLayer,
+): Promise<void> {
+  const path = pathOf(layout, diffId, compression)
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await replaceFile(path, JSON.stringify({ digest, size }))
+}
+
+function pathOf(layout: StoreLayout, diffId: Digest, { format, level }: LayerCompression): string {
+  return layout.compressedLayer(diffId, `${format}-${level}`)
+}
