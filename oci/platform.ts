@@ -17,14 +17,15 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   mips64el: 'mips64le',
 }
 
-const ALIASES: Readonly<Record<string, string>> = {
-  x86_64: 'amd64',
-  'x86-64': 'amd64',
-  aarch64: 'arm64',
-  i386: '386',
-  armhf: 'arm/v7',
-  armel: 'arm/v6',
-}
+// A map, since `constructor` is a name, too.
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['x86_64', 'amd64'],
+  ['x86-64', 'amd64'],
+  ['aarch64', 'arm64'],
+  ['i386', '386'],
+  ['armhf', 'arm/v7'],
+  ['armel', 'arm/v6'],
+])
 
 /** What processors run besides their own. */
 const ALSO_RUN: Readonly<Record<string, string>> = { amd64: '386', arm64: 'arm' }
@@ -59,7 +60,7 @@ export function parsePlatform(text: string): Platform {
 
 /** An architecture as Go calls it. */
 function inGo(name: string, given: string | undefined): Omit<Platform, 'os'> {
-  const [architecture = name, aliased] = (ALIASES[name] ?? name).split('/')
+  const [architecture = name, aliased] = (ALIASES.get(name) ?? name).split('/')
   const variant = given ?? aliased
   return variant === undefined ? { architecture } : { architecture, variant }
 }

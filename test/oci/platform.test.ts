@@ -23,6 +23,7 @@ const PARSED: readonly (readonly [string, string])[] = [
   ['linux/arm/v6', 'linux/arm/v6'],
   ['linux/armhf/v6', 'linux/arm/v6'],
   ['windows/amd64', 'windows/amd64'],
+  ['linux/constructor', 'linux/constructor'],
 ]
 
 /** What is wanted, what is offered, and whether it runs. */

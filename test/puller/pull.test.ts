@@ -267,7 +267,13 @@ describe('pullImage', () => {
     { what: 'an image for what was asked', platform: 'linux/arm64', warns: 0, runs: true },
     { what: 'an image for another platform', platform: 'linux/amd64', warns: 1, runs: false },
     { what: 'an image when nothing was asked', platform: undefined, warns: 0, runs: true },
-    { what: 'what an index calls so', platform: 'linux/amd64', isListed: true, warns: 1, runs: true },
+    {
+      what: 'what an index calls so',
+      platform: 'linux/amd64',
+      isListed: true,
+      warns: 1,
+      runs: true,
+    },
   ]
   for (const { what, platform, isListed = false, warns, runs } of FOREIGN) {
     it(`takes ${what} with ${warns} warnings, and ${runs ? 'runs it' : 'does not run it so'}`, async (t) => {
