@@ -6,8 +6,9 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { run } from 'node:test'
+import { finished } from 'node:stream/promises'
 import { spec } from 'node:test/reporters'
+import { type FileOutcome, note, runTestFile } from './test-file.ts'
 
 interface Tier {
   readonly files: string
@@ -67,6 +68,17 @@ const LONGEST_FIRST = [
   /\.s3\.test/,
 ]
 
+/** How reporters call what Node counts. */
+const COUNTS = [
+  ['tests', 'tests'],
+  ['suites', 'suites'],
+  ['pass', 'passed'],
+  ['fail', 'failed'],
+  ['cancelled', 'cancelled'],
+  ['skipped', 'skipped'],
+  ['todo', 'todo'],
+] as const
+
 function onPath(program: string): boolean {
   return `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`
     .split(delimiter)
@@ -114,18 +126,52 @@ const files = args
 // Some tests run the program as users do: what they run must be what the sources say.
 const built = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
 if (built.status !== 0) process.exit(1)
-run({
-  files,
+process.exit((await runAll(files)) ? 0 : 1) // What a file left open may be open here as well.
+
+/** Runs a queue of files and reports on each when it ends. @returns whether all is well */
+async function runAll(queue: readonly string[]): Promise<boolean> {
+  const started = performance.now()
+  const reporter = new spec()
+  reporter.pipe(process.stdout)
+  const outcomes: FileOutcome[] = []
+  const files = queue.values()
   // Half of a test's time is waiting for what it started.
-  concurrency: availableParallelism() * 2,
-  timeout: 600_000,
-  execArgv: ['--import', join(import.meta.dirname, 'test-cache.ts')],
-})
-  .on('test:fail', () => {
-    process.exitCode = 1
+  const workers = Array.from({ length: availableParallelism() * 2 }, async () => {
+    for (const file of files) {
+      const outcome = await runTestFile(file)
+      outcomes.push(outcome)
+      for (const event of outcome.events) reporter.write(event)
+    }
   })
-  .compose(spec)
-  .pipe(process.stdout)
+  await Promise.all(workers)
+  const durationMs = performance.now() - started
+  for (const line of [...timesOf(outcomes), ...sumsOf(outcomes, durationMs)]) {
+    reporter.write(note(line))
+  }
+  reporter.end()
+  await finished(reporter)
+  return outcomes.every(({ isGood }) => isGood)
+}
+
+/** What each file took, the greediest first. */
+function timesOf(outcomes: readonly FileOutcome[]): string[] {
+  return outcomes
+    .toSorted((a, b) => b.cpuSeconds - a.cpuSeconds)
+    .map(
+      ({ file, cpuSeconds, wallMs }) =>
+        `${cpuSeconds.toFixed(1)} s of CPU in ${(wallMs / 1000).toFixed(1)} s: ${file}`,
+    )
+}
+
+/** As Node's own run of several files has them. */
+function sumsOf(outcomes: readonly FileOutcome[], durationMs: number): string[] {
+  const sum = (name: string) =>
+    outcomes.reduce((total, { counts }) => total + (counts[name] ?? 0), 0)
+  return [
+    ...COUNTS.map(([label, name]) => `${label} ${sum(name)}`),
+    `duration_ms ${Math.round(durationMs)}`,
+  ]
+}
 
 /** The lower, the earlier. */
 function rank(file: string): number {

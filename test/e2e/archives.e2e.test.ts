@@ -12,7 +12,7 @@ const store = containerStore()
 const { ok } = store
 const NAME = 'docker.io/library/busybox:1'
 
-describe('archives of images', () => {
+describe('archives of images', { timeout: 900_000 }, () => {
   let dir = ''
   before(() => {
     dir = mkdtempSync(join(tmpdir(), 'dray-test-'))

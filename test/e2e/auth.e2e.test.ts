@@ -70,7 +70,9 @@ function configFor(challenge: string): string {
 }
 
 for (const challenge of ['bearer', 'basic']) {
-  describe(`a registry that asks for ${challenge === 'bearer' ? 'tokens' : 'passwords'}`, () => {
+  describe(`a registry that asks for ${challenge === 'bearer' ? 'tokens' : 'passwords'}`, {
+    timeout: 900_000,
+  }, () => {
     let registry: RunningRegistry
     before(async () => {
       const data = join(dir, challenge)

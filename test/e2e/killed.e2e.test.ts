@@ -49,7 +49,7 @@ function keptBytes({ layout }: Store): number {
   return kept.reduce((sum, bytes) => sum + bytes, 0)
 }
 
-describe('dray pull, killed at any moment', { concurrency: 2 }, () => {
+describe('dray pull, killed at any moment', { concurrency: 2, timeout: 900_000 }, () => {
   for (let index = 0; index < MOMENTS; index++) {
     const moment = Math.floor(((index + Math.random()) / MOMENTS) * 1.2 * SIZE)
     it(`is completed by the next one: ${index}, at byte ${moment}`, async (t) => {

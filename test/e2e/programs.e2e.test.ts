@@ -48,7 +48,7 @@ const APT = `mkdir -p /tmp/p/DEBIAN /tmp/p/opt; echo made > /tmp/p/opt/made
   dpkg-deb --build /tmp/p /tmp/made.deb >/dev/null
   apt-get install -y -qq /tmp/made.deb >/dev/null 2>&1; dpkg-query -W -f '\${Status}\\n' made; cat /opt/made`
 
-describe('programs of Debian’s packages, as a container has them', () => {
+describe('programs of Debian’s packages, as a container has them', { timeout: 900_000 }, () => {
   before(() => {
     const target = `oci:${join(store.root, 'content')}:${NAME}`
     const source = `oci:${debianImages().app}:latest`

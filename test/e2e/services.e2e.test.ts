@@ -41,7 +41,7 @@ const sql = (query: string) =>
 const answers = async (...command: string[]) => (await store.dray('exec', ...command)).code === 0
 const isReady = () => answers('db', `${BIN}/psql`, '-h', '/tmp', '-U', 'postgres', '-c', 'select 1')
 
-describe('PostgreSQL and Redis from Debian packages', () => {
+describe('PostgreSQL and Redis from Debian packages', { timeout: 900_000 }, () => {
   before(async () => {
     await ok('import', debianServices(), 'services:1')
     await ok('network', 'create', 'app')

@@ -6,8 +6,12 @@ import { join } from 'node:path'
 import { after, before } from 'node:test'
 import { makeBusyboxTree } from '../runner/support/busybox.ts'
 import { dray, LAUNCHER, type Outcome } from './dray.ts'
+import { canRunHere, drayHere } from './dray-here.ts'
 
-/** A local store with the image `busybox:1`, for all tests of a file, driven by the program as users have it. */
+/**
+ * A local store with the image `busybox:1`, for all tests of a file, driven by the program as users have it: what runs something
+ * before the user's eyes is a process of its own, and all else is done here (see dray-here.ts).
+ */
 export interface ContainerStore {
   readonly root: string
   /** Runs a command on the store. */
@@ -36,7 +40,7 @@ export function containerStore(): ContainerStore {
     get root() {
       return join(dir, 'store')
     },
-    dray: (...args) => dray(args, { env: env() }),
+    dray: (...args) => (canRunHere(args) ? drayHere(args, env()) : dray(args, { env: env() })),
     async ok(...args) {
       const { code, stdout, stderr } = await store.dray(...args)
       if (code !== 0) throw new Error(`dray ${args.join(' ')}: ${code} ${stderr}`)

@@ -54,7 +54,7 @@ async function assertAllRecovers(dataDir: string, { change }: Scenario): Promise
   }
 }
 
-describe('a registry on files that is killed', { concurrency: AT_ONCE }, () => {
+describe('a registry on files that is killed', { concurrency: AT_ONCE, timeout: 900_000 }, () => {
   for (const [number, scenario] of SCENARIOS.entries()) {
     it(`between any two steps of ${scenario.change.name} recovers, and a second try succeeds`, async () => {
       const given = join(dir, String(number))

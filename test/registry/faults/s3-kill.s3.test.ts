@@ -57,7 +57,7 @@ async function runKilled(place: BucketPlace, scenario: Scenario, n: number): Pro
   return signal === 'SIGKILL'
 }
 
-describe('a registry on S3 that is killed', { concurrency: AT_ONCE }, () => {
+describe('a registry on S3 that is killed', { concurrency: AT_ONCE, timeout: 900_000 }, () => {
   for (const scenario of SCENARIOS.filter(({ change }) => NAMES.includes(change.name))) {
     it(`after any call of ${scenario.change.name} recovers, and a second try succeeds`, async () => {
       const { endpoint, credentials } = ceph

@@ -138,7 +138,7 @@ async function tryChange(change: Change, place: BucketPlace, rules: Rules): Prom
   }
 }
 
-describe('a push to S3 over a network', { concurrency: 8 }, () => {
+describe('a push to S3 over a network', { concurrency: 8, timeout: 900_000 }, () => {
   for (const [what, fault, isMeant = () => true] of PASSING) {
     it(`is taken when every call ${what} once`, async () => {
       const met = new Set<string>()

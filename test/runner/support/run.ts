@@ -145,11 +145,11 @@ export function firstProgram(place: Playground): string | undefined {
   }
 }
 
-/** Waits until `probe` says yes; fails after ten seconds. */
+/** Waits until `probe` says yes; fails after a minute, which a busy machine may take for what takes seconds. */
 export async function until(
   what: string,
   probe: () => boolean | Promise<boolean>,
-  withinMs = 10_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!(await probe())) {
