@@ -46,6 +46,15 @@ async function isRunning(pid: number): Promise<boolean> {
   return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')) !== ''
 }
 
+/** Whether a process is one of some programs, named by their files, or about to become another one. */
+export function isStillProgram(pid: number, names: readonly string[]): boolean {
+  const [state] = statFields(pid) ?? []
+  if (state === undefined || state === 'Z') return false
+  // In the middle of exec(2) there is no command line.
+  const program = basename(commandLine(pid)[0] ?? '')
+  return program === '' || names.includes(program)
+}
+
 /** When a process was started, in ticks since the boot, which tells it from a later one of the same number. */
 export function startTicks(pid: number): string | undefined {
   return statFields(pid)?.[19]
@@ -67,10 +76,15 @@ export function childrenOf(pid: number): number[] {
 
 /** Whether a process's command line holds a word. */
 export function hasWord(pid: number, word: string): boolean {
+  return commandLine(pid).includes(word)
+}
+
+/** Empty when the process is gone. */
+function commandLine(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(word)
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   } catch {
-    return false
+    return []
   }
 }
 

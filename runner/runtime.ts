@@ -1,11 +1,13 @@
 import { constants, readFileSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { basename, isAbsolute, join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import type { Cgroups } from './cgroup.ts'
 import { usesSystemd } from './cgroup-path.ts'
 import type { ContainerPaths } from './layout.ts'
+import { isStillProgram } from './processes.ts'
 import type { ContainerRecord } from './record.ts'
 
 /** A program with the command line of an OCI runtime: `run`, `state`, `kill`, `delete`. */
@@ -191,4 +193,19 @@ function errorLine(line: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+const PROGRAM_POLL_MS = 2
+/** A container's own program may be called like a runtime: it gets its signals late then. */
+const PROGRAM_WITHIN_MS = 5000
+
+/**
+ * Waits until a container's first process is no longer the runtime at `path`. What that takes of signals before it becomes
+ * the container's program is lost: handlers end with exec(2).
+ */
+export async function untilProgramRuns(pid: number, path: string): Promise<void> {
+  // What is installed may be a wrapper of one that is known.
+  const names = [...KNOWN_RUNTIMES, basename(path)]
+  const deadline = performance.now() + PROGRAM_WITHIN_MS
+  while (isStillProgram(pid, names) && performance.now() < deadline) await delay(PROGRAM_POLL_MS)
 }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
 import { runtimeEnvironment } from './cgroup.ts'
 import { sendSignal } from './processes.ts'
-import type { OciRuntime } from './runtime.ts'
+import { type OciRuntime, untilProgramRuns } from './runtime.ts'
 import { exitCodeOfSignal, isLostOnProcess, type SignalCatcher } from './signals.ts'
 import { keepDescriptorsPrivate } from './sys.ts'
 
@@ -56,7 +56,7 @@ export async function superviseRuntime(
   const child = spawn(options.runtime.path, options.args, spawnOptions(options))
   const ended = endOf(child, options.runtime)
   const drained = drain(child, options.onOutput)
-  const deliverer = new Deliverer(child, options.pidFile)
+  const deliverer = new Deliverer(child, options)
   const stop = () => void deliverer.stop(interruptions.stopTimeoutMs)
   interruptions.signals.deliverTo((signal) => void deliverer.deliver(signal))
   interruptions.abort?.addEventListener('abort', stop)
@@ -114,17 +114,21 @@ function endOf(child: ChildProcess, runtime: OciRuntime): Promise<number> {
 class Deliverer {
   readonly #child: ChildProcess
   readonly #pidFile: string
+  readonly #runtime: string
   /** The signal that the first process would not have noticed, so that it was killed in its place. */
   killedFor: NodeJS.Signals | undefined
 
-  constructor(child: ChildProcess, pidFile: string) {
+  constructor(child: ChildProcess, { pidFile, runtime }: RuntimeProcess) {
     this.#child = child
     this.#pidFile = pidFile
+    this.#runtime = runtime.path
   }
 
   async deliver(signal: NodeJS.Signals): Promise<void> {
     const pid = await this.#firstProcess()
     if (pid === undefined) return
+    await untilProgramRuns(pid, this.#runtime)
+    if (!this.#isRunning()) return
     if (isLostOnProcess(signal, pid)) {
       this.killedFor ??= signal
       sendSignal(pid, 'SIGKILL')
@@ -146,12 +150,16 @@ class Deliverer {
 
   /** Undefined once the runtime has ended. Until then the number belongs to the process: the runtime has yet to reap it. */
   async #firstProcess(): Promise<number | undefined> {
-    while (this.#child.exitCode === null && this.#child.signalCode === null) {
+    while (this.#isRunning()) {
       const pid = readPid(this.#pidFile)
       if (pid !== undefined) return pid
       await delay(PID_POLL_MS)
     }
     return undefined
+  }
+
+  #isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
   }
 }
 

@@ -4,6 +4,7 @@ import { type Container, isRunning, readState } from '../containers/state.ts'
 import { waitForEnd } from '../containers/wait.ts'
 import type { RunnerContext } from '../context.ts'
 import { sendSignal } from '../processes.ts'
+import { untilProgramRuns } from '../runtime.ts'
 import { exitCodeOfSignal, isLostOnProcess, SignalCatcher } from '../signals.ts'
 import { type Attachment, type AttachStreams, attachContainer } from './attach.ts'
 import { startContainer } from './start.ts'
@@ -71,7 +72,9 @@ async function lookOn(
   signals?.deliverTo(async (signal) => {
     const now = await current()
     const state = now && readState(now)
-    if (state !== undefined && isRunning(state)) killedFor ??= pass(signal, state.pid)
+    if (state === undefined || !isRunning(state)) return
+    await untilProgramRuns(state.pid, container.record.runtime)
+    killedFor ??= pass(signal, state.pid)
   })
   // The code is read while the container is still there: with --rm, it removes itself.
   const end = waitForEnd(context.root, container)

@@ -2,6 +2,7 @@ import { DrayError } from '#oci/error.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
 import { sendSignal } from '../processes.ts'
+import { untilProgramRuns } from '../runtime.ts'
 import { parseSignal } from '../signals.ts'
 import { killNow } from './stop.ts'
 
@@ -18,8 +19,9 @@ export async function killContainer(
   const number = parseSignal(signal)
   const pid = requireRunning(container)
   recordEvent(root, container.record, 'kill', { signal: String(number) })
-  if (number === parseSignal('KILL')) await killNow(root, container, pid)
-  else sendSignal(pid, number)
+  if (number === parseSignal('KILL')) return await killNow(root, container, pid)
+  await untilProgramRuns(pid, container.record.runtime)
+  sendSignal(pid, number)
 }
 
 /** The number of a running container's first process. @throws CONTAINER_STATE */

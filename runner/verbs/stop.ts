@@ -6,6 +6,7 @@ import { waitForEnd } from '../containers/wait.ts'
 import { recordEvent } from '../events/record.ts'
 import { sendSignal } from '../processes.ts'
 import { writeRecord } from '../record.ts'
+import { untilProgramRuns } from '../runtime.ts'
 import { isLostOnNumber, parseSignal } from '../signals.ts'
 import { resumeContainer } from './pause.ts'
 
@@ -46,6 +47,7 @@ async function end(
     options.signal ?? record.options.stopSignal ?? record.rootfs.config.config?.StopSignal
   const number = parseSignal(name ?? 'TERM')
   const seconds = options.timeoutSeconds ?? record.options.stopTimeout ?? STOP_TIMEOUT_S
+  await untilProgramRuns(pid, record.runtime)
   if (!isLostOnNumber(number, pid)) {
     recordEvent(root, record, 'kill', { signal: String(number) })
     sendSignal(pid, number)

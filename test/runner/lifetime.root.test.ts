@@ -76,6 +76,20 @@ describe('a signal to the owner', () => {
   })
 })
 
+describe('a signal to the owner that comes before the program runs', () => {
+  it('is not lost on the runtime, which has the same process', async (t) => {
+    const place = playground(t)
+    for (let round = 0; round < 5; round++) {
+      const child = spawnRun(place, ['sleep', '1000'])
+      const exit = exitOf(child)
+      await until('there is a first process', () => firstProgram(place) !== undefined)
+      child.kill('SIGINT')
+      assert.equal(await exit, 130)
+    }
+    assert.deepEqual(leftovers(place), [])
+  })
+})
+
 describe('an abort', () => {
   it('ends the container, by force after the time to stop', async (t) => {
     const place = playground(t)
