@@ -8,12 +8,12 @@ import { say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
 
 /** Opens the local store, and removes what commands that were killed left running or mounted in it. */
-export async function openLocalStore({ root: option, layerStore }: StoreOptions): Promise<Store> {
-  const root = rootDir(option)
+export async function openLocalStore(options: StoreOptions): Promise<Store> {
+  const root = rootDir(options.root)
   // Not by the public faces, which bring all that a transfer, or running a container, needs.
   const { openStore } = await import('#puller/store/store.ts')
   const { unmountUnused } = await import('#puller/store/mounts.ts')
-  const store = await openStore(root, { inflater: inflaterOf(), layerStore })
+  const store = await openStore(root, { inflater: inflaterOf(), ...layerOptions(options) })
   if (await hasContainers(root)) {
     const { cleanUpContainers } = await import('#runner/cleanup.ts')
     const { failed } = await cleanUpContainers(root)
@@ -22,6 +22,11 @@ export async function openLocalStore({ root: option, layerStore }: StoreOptions)
   }
   await unmountUnused(store.layout)
   return store
+}
+
+/** What the options say of new layers. */
+export function layerOptions({ layerStore, layerVerity }: StoreOptions) {
+  return { layerStore, layerVerity: layerVerity === 'on' }
 }
 
 async function hasContainers(root: string): Promise<boolean> {

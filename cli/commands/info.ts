@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Command } from 'commander'
-import type { LayerFormChoice } from '#puller/index.ts'
+import type { LayerFormChoice, Store } from '#puller/index.ts'
 import type { HostInfo, RuntimeInfo } from '#runner/index.ts'
 import { inflaterOf } from '../inflater.ts'
 import { formatTable } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { rootDir } from '../root-dir.ts'
 import { whyNoNamespaces } from '../rootless/enter.ts'
+import { layerOptions } from '../store.ts'
 import { version } from '../version.ts'
 import {
   type StoreOptions,
@@ -51,29 +52,40 @@ interface StoreFacts {
   readonly layerStore: string
   /** Why new layers get this form. */
   readonly reason: string
+  /** Why new layers can't have fs-verity; absent when they can. */
+  readonly verityObstacle?: string | undefined
   readonly keepsOwners: boolean
 }
 
 async function storeFacts(options: InfoOptions, isRoot: boolean): Promise<StoreFacts> {
   const root = rootDir(options.root)
-  const { form, reason } = isRoot
-    ? await layerFormAt(root, options)
-    : { form: 'dir', reason: 'only root can mount layers' }
-  return { root, layerStore: form, reason, keepsOwners: isRoot }
+  const { form, reason, verityObstacle } = isRoot
+    ? await layerFactsAt(root, options)
+    : { form: 'dir', reason: ONLY_ROOT, verityObstacle: ONLY_ROOT }
+  return { root, layerStore: form, reason, verityObstacle, keepsOwners: isRoot }
 }
 
+const ONLY_ROOT = 'only root can mount layers'
+
+type LayerFacts = LayerFormChoice & Pick<StoreFacts, 'verityObstacle'>
+
 /** Whether layers can be mounted is found out by trying: in the store, or where it would be made, which is left as it was. */
-async function layerFormAt(root: string, { layerStore }: InfoOptions): Promise<LayerFormChoice> {
-  const { chooseLayerForm, openStore } = await import('#puller/index.ts')
-  if (existsSync(root)) return await chooseLayerForm(await openStore(root, { layerStore }))
+async function layerFactsAt(root: string, options: InfoOptions): Promise<LayerFacts> {
+  const { openStore } = await import('#puller/index.ts')
+  if (existsSync(root)) return await layerFacts(await openStore(root, layerOptions(options)))
   let place = dirname(root)
   while (!existsSync(place)) place = dirname(place)
   const dir = await mkdtemp(join(place, '.dray-info-'))
   try {
-    return await chooseLayerForm(await openStore(dir, { layerStore }))
+    return await layerFacts(await openStore(dir, layerOptions(options)))
   } finally {
     await rm(dir, { recursive: true })
   }
+}
+
+async function layerFacts(store: Store): Promise<LayerFacts> {
+  const { chooseLayerForm, verityObstacle } = await import('#puller/index.ts')
+  return { ...(await chooseLayerForm(store)), verityObstacle: await verityObstacle(store) }
 }
 
 function text({
@@ -95,6 +107,12 @@ function text({
     [
       'layer store',
       `${store.layerStore}: ${store.reason}${store.keepsOwners ? '' : '; all files are owned by this user'}`,
+    ],
+    [
+      'layer verity',
+      store.verityObstacle === undefined
+        ? 'possible: --layer-verity on gives it to new layers'
+        : `no: ${store.verityObstacle}`,
     ],
     [
       'gzip layers',

@@ -8,6 +8,7 @@ export interface StoreOptions {
   readonly root?: string
   /** Of commands that unpack layers. */
   readonly layerStore?: LayerStore
+  readonly layerVerity?: 'on' | 'off'
 }
 
 export interface AccessOptions {
@@ -170,15 +171,21 @@ export function withImageOptions(command: Command): Command {
 }
 
 export function withLayerStoreOption(command: Command): Command {
-  return command.addOption(
-    new Option(
-      '--layer-store <form>',
-      'how layers are kept. dir: as files; erofs: as their tar, mounted; auto: erofs where it works (see dray info)',
-    )
-      .choices(['auto', 'dir', 'erofs'] satisfies readonly LayerStore[])
-      .default('auto')
-      .env('DRAY_LAYER_STORE'),
+  const form = new Option(
+    '--layer-store <form>',
+    'how layers are kept. dir: as files; erofs: as their tar, mounted; auto: erofs where it works (see dray info)',
   )
+    .choices(['auto', 'dir', 'erofs'] satisfies readonly LayerStore[])
+    .default('auto')
+    .env('DRAY_LAYER_STORE')
+  const verity = new Option(
+    '--layer-verity <use>',
+    'on: new layers get fs-verity, so that nothing can change them, which takes reading them once more (see dray info)',
+  )
+    .choices(['on', 'off'])
+    .default('off')
+    .env('DRAY_LAYER_VERITY')
+  return command.addOption(form).addOption(verity)
 }
 
 export function withPlatformOption(command: Command): Command {

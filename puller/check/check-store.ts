@@ -26,11 +26,15 @@ export interface Finding {
 export interface CheckOptions extends PullOptions {
   /** Whether what is damaged is fetched or unpacked again. Default false. */
   readonly repair?: boolean | undefined
+  /** Whether layers are read also where fs-verity vouches for them. Default false. */
+  readonly full?: boolean | undefined
+  /** Hears of each layer that wasn't read, since fs-verity vouches for it. */
+  readonly onVouched?: ((diffId: Digest) => void) | undefined
 }
 
 /**
  * Verifies every blob that an image of the store needs against its digest, and every unpacked layer against what its blob unpacks
- * to. With `repair`, blobs that are damaged or missing are fetched again, those alone, and layers unpacked again.
+ * to; of a layer that has fs-verity, its digests are enough. With `repair`, blobs that are damaged or missing are fetched again, those alone, and layers unpacked again.
  *
  * @returns what was found, in the order of digests
  */
@@ -89,7 +93,7 @@ async function checkLayers(
   store: Store,
   inventory: Inventory,
   { pool, right, lease, findings }: Work,
-  { repair = false }: CheckOptions,
+  { repair = false, full = false, onVouched }: CheckOptions,
 ): Promise<void> {
   const layers = layersOf(inventory).filter(({ blob }) => right.has(blob.digest))
   await lease.keep({ layers: layers.map(({ diffId }) => diffId) })
@@ -97,7 +101,12 @@ async function checkLayers(
     layers.map(async (layer) => {
       const { diffId: digest } = layer
       try {
-        const why = await checkLayer(store, layer, { pool, repair })
+        const why = await checkLayer(store, layer, {
+          pool,
+          repair,
+          full,
+          onVouched: () => onVouched?.(digest),
+        })
         if (why !== undefined)
           findings.set(digest, { kind: 'layer', digest, why, isRepaired: repair })
       } catch (error) {

@@ -6,12 +6,15 @@ import { getuid } from 'node:process'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { errorMessage, isDrayError, isErrno } from '#oci/error.ts'
+import { verityObstacle } from '../store/layer-verity.ts'
 import {
   finishStagedLayer,
   type LayerFormName,
+  type LayerRecord,
   publishLayer,
   readLayer,
   stageLayer,
+  wrongVerity,
 } from '../store/layers.ts'
 import { layerParts } from '../store/layout.ts'
 import type { Stage, Store } from '../store/store.ts'
@@ -27,6 +30,15 @@ export interface UnpackedLayer {
   readonly blob: Descriptor
 }
 
+export interface CheckLayerOptions {
+  readonly pool: WorkerPool
+  readonly repair: boolean
+  /** Whether files are read also where fs-verity vouches for them. */
+  readonly full: boolean
+  /** Hears that they weren't. */
+  readonly onVouched: () => void
+}
+
 /**
  * Compares an unpacked layer with what its blob unpacks to now, and puts that in its place when it is to be repaired. A container
  * that runs keeps what it has until it is started again.
@@ -36,23 +48,35 @@ export interface UnpackedLayer {
 export async function checkLayer(
   store: Store,
   { diffId, blob }: UnpackedLayer,
-  { pool, repair }: { readonly pool: WorkerPool; readonly repair: boolean },
+  { pool, repair, full, onVouched }: CheckLayerOptions,
 ): Promise<string | undefined> {
+  const known = await recordOf(store, diffId)
+  if (known === undefined) return undefined
+  const { form, verity } = known
+  const { dir } = store.layout.layer(diffId)
+  const wrong = verity === undefined ? undefined : wrongVerity(dir, verity)
+  if (verity !== undefined && wrong === undefined && !full) {
+    onVouched()
+    return undefined
+  }
   const stage = await store.stage()
   try {
-    const form = await formOf(store, diffId)
-    if (form === undefined) return undefined
     const target = await stageLayer(stage.dir, form)
     const result = await pool.run({
       path: store.pathOf(blob),
       prefix: createPrefix(blob.size),
       digest: blob.digest,
       size: blob.size,
-      unpack: { target, diffId, asRoot: getuid?.() === 0 },
+      unpack: {
+        target,
+        diffId,
+        asRoot: getuid?.() === 0,
+        verity: verity !== undefined && (await verityObstacle(store)) === undefined,
+      },
     })
     if (result === undefined) return undefined
     await finishStagedLayer(stage.dir, result)
-    const why = await difference(store.layout.layer(diffId).dir, stage.dir, form)
+    const why = wrong ?? (await difference(dir, stage.dir, form))
     if (why !== undefined && repair) await replaceLayer(store, diffId, stage)
     return why
   } finally {
@@ -60,15 +84,21 @@ export async function checkLayer(
   }
 }
 
-/** The form of a layer; one whose record is damaged is made anew in the form that needs nothing. */
-async function formOf(store: Store, diffId: Digest): Promise<LayerFormName | undefined> {
+/** What is known of a layer; one whose record is damaged is made anew in the form that needs nothing. */
+async function recordOf(
+  store: Store,
+  diffId: Digest,
+): Promise<Pick<LayerRecord, 'form' | 'verity'> | undefined> {
   try {
-    return (await readLayer(store.layout, diffId))?.form
+    return await readLayer(store.layout, diffId)
   } catch (error) {
-    if (isDrayError(error, 'STORE_FAILED')) return 'dir'
+    if (isDrayError(error, 'STORE_FAILED') || isErrno(error, 'EIO')) return { form: 'dir' }
     throw error
   }
 }
+
+/** EIO is also what fs-verity answers when it finds other bytes than it was given to. */
+const UNREADABLE = ['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EIO'] as const
 
 async function difference(
   dir: string,
@@ -83,8 +113,7 @@ async function difference(
       if ((await print(path, part)) !== (await print(layerParts(fresh)[part], part)))
         return `${path} differs from what the blob unpacks to`
     } catch (error) {
-      if (!isDrayError(error) && !isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'))
-        throw error
+      if (!isDrayError(error) && !isErrno(error, ...UNREADABLE)) throw error
       return `${path} cannot be read: ${errorMessage(error)}`
     }
   }

@@ -1,15 +1,23 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
 import type { Digest } from '#oci/digest.ts'
+import { isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import type { UnpackTarget } from '../layers/unpack.ts'
+import { enableVerity, verityDigest } from '../verity.ts'
 import { exists, publish, readIfExists } from './files.ts'
 import { layerParts, type StoreLayout } from './layout.ts'
 
 /** How layers are kept: as their files, or as their tar with an EROFS image of metadata. */
 export const LAYER_FORMS = ['dir', 'erofs'] as const
 export type LayerFormName = (typeof LAYER_FORMS)[number]
+
+/** The fs-verity digests of a layer's files, in hexadecimal. */
+export interface LayerVerity {
+  readonly tar: string
+  readonly image: string
+}
 
 /** What is kept of an unpacked layer beside its tree. */
 export interface LayerRecord {
@@ -23,6 +31,8 @@ export interface LayerRecord {
   readonly whiteoutParents: readonly string[]
   /** Whether the layer hides everything below it. */
   readonly opaqueRoot: boolean
+  /** Of a layer of form erofs that has fs-verity. The record has it too then, whatever its digest. */
+  readonly verity?: LayerVerity | undefined
 }
 
 const RECORD_LIMIT = 256 * 1024 * 1024
@@ -34,6 +44,7 @@ const recordSchema = z.object({
   implied: z.array(z.string()),
   whiteoutParents: z.array(z.string()),
   opaqueRoot: z.boolean(),
+  verity: z.object({ tar: z.string(), image: z.string() }).optional(),
 })
 
 /** Whether the layer of this diffID is unpacked. */
@@ -61,9 +72,11 @@ export async function stageLayer(stageDir: string, form: LayerFormName): Promise
 
 /** Completes a staged layer; it can be published then. */
 export async function finishStagedLayer(stageDir: string, layer: LayerRecord): Promise<void> {
-  const { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot } = layer
-  const record: LayerRecord = { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot }
-  await writeFile(layerParts(stageDir).record, JSON.stringify(record))
+  const { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot, verity } = layer
+  const tree = { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot }
+  const path = layerParts(stageDir).record
+  await writeFile(path, JSON.stringify({ ...tree, verity } satisfies LayerRecord))
+  if (verity !== undefined) enableVerity(path)
 }
 
 /** Makes a finished layer visible. Losing to another process that did the same is success. */
@@ -73,4 +86,33 @@ export async function publishLayer(
   stageDir: string,
 ): Promise<void> {
   await publish(stageDir, layout.layer(diffId).dir)
+}
+
+/**
+ * What is wrong with the fs-verity of a layer that was given it; undefined when its files are those that it was given to. They
+ * aren't read for that: the kernel compares them with their digests when somebody does.
+ */
+export function wrongVerity(layerDir: string, verity: LayerVerity): string | undefined {
+  const { tar, image, record } = layerParts(layerDir)
+  const files = [
+    [tar, verity.tar],
+    [image, verity.image],
+    [record, undefined],
+  ] as const
+  for (const [path, recorded] of files) {
+    const digest = digestIfThere(path)
+    if (digest === undefined) return `${path} has lost its fs-verity`
+    if (recorded !== undefined && digest !== recorded)
+      return `the fs-verity digest of ${path} is ${digest}, not ${recorded} as recorded`
+  }
+  return undefined
+}
+
+function digestIfThere(path: string): string | undefined {
+  try {
+    return verityDigest(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ELOOP')) return undefined
+    throw error
+  }
 }

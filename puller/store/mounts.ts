@@ -1,11 +1,13 @@
 import { closeSync, constants, mkdirSync, openSync, rmdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { getuid } from 'node:process'
-import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
+import { parseDigest } from '#oci/digest.ts'
+import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 import { mountLayerImage } from '../layers/erofs/mount.ts'
 import { unmountIdle } from '../mounting.ts'
 import { namesIn } from './files.ts'
-import { layerParts, type StoreLayout } from './layout.ts'
+import { readLayer, wrongVerity } from './layers.ts'
+import type { StoreLayout } from './layout.ts'
 import { lockFile } from './lock.ts'
 import { type MountedOverlay, readOverlays } from './mountinfo.ts'
 
@@ -37,8 +39,8 @@ export async function holdLayers(
     await unmountUnused(layout)
   }
   try {
-    await locked(layout, () => {
-      for (const point of points) held.push(openMounted(layout, point))
+    await locked(layout, async () => {
+      for (const point of points) held.push(await openMounted(layout, point))
     })
     return { release }
   } catch (error) {
@@ -63,22 +65,22 @@ export async function unmountUnused(layout: StoreLayout): Promise<void> {
   })
 }
 
-async function locked(layout: StoreLayout, work: () => void): Promise<void> {
+async function locked(layout: StoreLayout, work: () => void | Promise<void>): Promise<void> {
   const lock = await lockFile(layout.mountsLock)
   try {
-    work()
+    await work()
   } finally {
     lock.release()
   }
 }
 
-function openMounted(layout: StoreLayout, point: string): number {
+async function openMounted(layout: StoreLayout, point: string): Promise<number> {
   mkdirSync(point, { recursive: true, mode: 0o700 })
-  const { tar, image } = layerParts(layerOfMount(layout, point))
   try {
-    if (!isMounted(point)) mountLayerImage({ tar, image, target: point })
+    if (!isMounted(point)) await mountLayer(layout, point)
     return openSync(point, constants.O_RDONLY | constants.O_DIRECTORY)
   } catch (error) {
+    if (isDrayError(error, 'STORE_FAILED')) throw error
     throw new DrayError(
       'STORE_FAILED',
       `cannot mount layer ${basename(point)}: ${errorMessage(error)}. Pull the image into another store with --root and --layer-store dir`,
@@ -87,9 +89,18 @@ function openMounted(layout: StoreLayout, point: string): number {
   }
 }
 
-function layerOfMount(layout: StoreLayout, point: string): string {
-  const [algorithm = '', hex = ''] = basename(point).split('-')
-  return join(layout.layers, algorithm, hex)
+async function mountLayer(layout: StoreLayout, point: string): Promise<void> {
+  const diffId = parseDigest(basename(point).replace('-', ':'))
+  const { dir, tar, image } = layout.layer(diffId)
+  const verity = (await readLayer(layout, diffId))?.verity
+  const wrong = verity === undefined ? undefined : wrongVerity(dir, verity)
+  if (wrong !== undefined) {
+    throw new DrayError(
+      'STORE_FAILED',
+      `layer ${diffId} is not mounted: ${wrong}. Have it made anew with dray system check --repair`,
+    )
+  }
+  mountLayerImage({ tar, image, target: point })
 }
 
 function isMounted(point: string): boolean {

@@ -25,6 +25,8 @@ export interface Store extends BlobFiles {
   readonly inflater: Inflater
   /** The form of the layers that are unpacked into it. */
   readonly layerStore: LayerStore
+  /** Whether the layers that are unpacked into it get fs-verity. */
+  readonly layerVerity: boolean
   images(): Promise<NamedImage[]>
   /** @throws IMAGE_UNKNOWN */
   find(name: string): Promise<NamedImage>
@@ -55,6 +57,8 @@ export interface Stage {
 export interface StoreOptions {
   /** Default `auto`. */
   readonly layerStore?: LayerStore | undefined
+  /** Whether new layers, which must be of form erofs, get fs-verity: they can't be changed then. Default false. */
+  readonly layerVerity?: boolean | undefined
   /** Default `auto`. */
   readonly inflater?: Inflater
   /** Where its OCI image layout is. Default `<root>/content`. */
@@ -68,6 +72,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     layout,
     inflater: options.inflater ?? 'auto',
     layerStore: options.layerStore ?? 'auto',
+    layerVerity: options.layerVerity ?? false,
     ...openBlobs(layout.content),
     images: () => readImageIndex(layout.content),
     find: async (name) =>

@@ -4,7 +4,9 @@ import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
 import type { Gunzip } from '../layers/decompress.ts'
 import { type UnpackResult, type UnpackTarget, unpackLayer } from '../layers/unpack.ts'
+import type { LayerVerity } from '../store/layers.ts'
 import { errnoOf } from '../sys.ts'
+import { enableVerity } from '../verity.ts'
 import { type Prefix, waitFor } from './prefix.ts'
 
 const CHUNK_SIZE = 1024 * 1024
@@ -20,13 +22,24 @@ export interface LayerJob {
   readonly digest: Digest
   /** Bytes of the blob. */
   readonly size: number
-  readonly unpack?:
-    | { readonly target: UnpackTarget; readonly diffId: Digest; readonly asRoot: boolean }
-    | undefined
+  readonly unpack?: UnpackJob | undefined
+}
+
+export interface UnpackJob {
+  readonly target: UnpackTarget
+  readonly diffId: Digest
+  readonly asRoot: boolean
+  /** Whether what it is unpacked to gets fs-verity; for form erofs. Default false. */
+  readonly verity?: boolean
+}
+
+/** What a layer was found to hold. */
+export interface ProcessedLayer extends UnpackResult {
+  readonly verity?: LayerVerity | undefined
 }
 
 export type LayerReply =
-  | { readonly result: UnpackResult | undefined }
+  | { readonly result: ProcessedLayer | undefined }
   | {
       readonly error: {
         readonly code: ErrorCode
@@ -45,7 +58,7 @@ export type LayerReply =
 export async function processLayer(
   job: LayerJob,
   gunzip: Gunzip,
-): Promise<UnpackResult | undefined> {
+): Promise<ProcessedLayer | undefined> {
   try {
     return await verifyAndUnpack(job, gunzip)
   } catch (error) {
@@ -53,7 +66,7 @@ export async function processLayer(
   }
 }
 
-async function verifyAndUnpack(job: LayerJob, gunzip: Gunzip): Promise<UnpackResult | undefined> {
+async function verifyAndUnpack(job: LayerJob, gunzip: Gunzip): Promise<ProcessedLayer | undefined> {
   const fd = openSync(job.path, 'r')
   try {
     const hash = createHash(digestAlgorithm(job.digest))
@@ -66,7 +79,7 @@ async function verifyAndUnpack(job: LayerJob, gunzip: Gunzip): Promise<UnpackRes
       await drainAndCheck()
       return undefined
     }
-    const { target, diffId, asRoot } = job.unpack
+    const { target, diffId, asRoot, verity = false } = job.unpack
     const unpacked = await unpackLayer(iterate(next), target, { asRoot, gunzip }).catch(
       async (error: unknown) => {
         // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.
@@ -81,7 +94,9 @@ async function verifyAndUnpack(job: LayerJob, gunzip: Gunzip): Promise<UnpackRes
         `layer ${job.digest} unpacks to ${unpacked.diffId}, but the image config says ${diffId}: the image is broken`,
       )
     }
-    return unpacked
+    if (!verity || target.form !== 'erofs') return unpacked
+    const { tar, image } = target
+    return { ...unpacked, verity: { tar: enableVerity(tar), image: enableVerity(image) } }
   } finally {
     closeSync(fd)
   }

@@ -7,6 +7,7 @@ import type { DirectReader } from '../registry/direct.ts'
 import { publish } from '../store/files.ts'
 import { Ingest } from '../store/ingest.ts'
 import { chooseLayerForm } from '../store/layer-form.ts'
+import { givesVerity } from '../store/layer-verity.ts'
 import { finishStagedLayer, hasLayer, publishLayer, stageLayer } from '../store/layers.ts'
 import { removeFreeIngest } from '../store/stale-ingests.ts'
 import type { Stage, Store } from '../store/store.ts'
@@ -207,6 +208,7 @@ async function transferAndUnpack(
           target: await stageLayer(stage.dir, (await chooseLayerForm(store)).form),
           diffId,
           asRoot: work.asRoot,
+          verity: await givesVerity(store),
         }
   const fetching =
     ingest === undefined || client === undefined

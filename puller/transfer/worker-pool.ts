@@ -2,14 +2,18 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { DrayError } from '#oci/error.ts'
 import { createGunzips, type GunzipOptions } from '../layers/inflater.ts'
-import type { UnpackResult } from '../layers/unpack.ts'
 import { workerUrl } from '../worker-url.ts'
-import { type LayerJob, type LayerReply, processLayer } from './process-layer.ts'
+import {
+  type LayerJob,
+  type LayerReply,
+  type ProcessedLayer,
+  processLayer,
+} from './process-layer.ts'
 
 /** Threads that verify and unpack blobs, one each at a time. */
 export interface WorkerPool {
   /** Waits for a free thread. @throws what {@link processLayer} throws */
-  run(job: LayerJob): Promise<UnpackResult | undefined>
+  run(job: LayerJob): Promise<ProcessedLayer | undefined>
   /** Ends all threads, whatever they are doing. */
   close(): Promise<void>
 }
@@ -70,7 +74,7 @@ function thisThread(options: GunzipOptions): WorkerPool {
   }
 }
 
-async function ask(worker: Worker, job: LayerJob): Promise<UnpackResult | undefined> {
+async function ask(worker: Worker, job: LayerJob): Promise<ProcessedLayer | undefined> {
   const stop = new AbortController()
   const { signal } = stop
   try {

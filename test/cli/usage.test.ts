@@ -149,6 +149,8 @@ describe('dray', () => {
     assert.match(facts.node, /^v(?:2[4-9]|[3-9][0-9])\./)
     assert.ok(Array.isArray(facts.host.missing.run))
     assert.equal(existsSync(root), false)
-    assert.match((await dray(['info', '--root', root])).stdout, /^dray run +/m)
+    const text = (await dray(['info', '--root', root])).stdout
+    assert.match(text, /^dray run +/m)
+    assert.match(text, /^layer verity +(?:possible|no): ./m)
   })
 })
