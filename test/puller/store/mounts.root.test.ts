@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { digestOf } from '#oci/digest.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { digestOf, parseDigest } from '#oci/digest.ts'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import {
@@ -22,6 +23,8 @@ import { serveImage } from '../../support/blob-server.ts'
 import { smallImage, tarOf } from '../../support/small-image.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
+const KILLS = 10
+const MOUNT_BY_LOOP = join(import.meta.dirname, 'mount-by-loop.ts')
 const PLATFORM = parsePlatform('linux/amd64')
 
 /** A store of form erofs with one image, and the image's lower directories. */
@@ -117,6 +120,25 @@ describe('layers of form erofs', () => {
     assert.deepEqual(mounted(store), NOTHING)
   })
 
+  it(`are freed with their loop devices after kill -9 at ${KILLS} moments of mounting them`, async (t) => {
+    const { store, first } = await storeOf(t, tarOf({ a: '1' }))
+    const [hex = ''] = readdirSync(join(store.layout.layers, 'sha256'))
+    const { dir, tar, image } = store.layout.layer(parseDigest(`sha256:${hex}`))
+    for (let at = 0; at < KILLS; at++) {
+      mkdirSync(first, { recursive: true })
+      const child = spawn(process.execPath, [MOUNT_BY_LOOP, image, tar, first])
+      // The first time is slow: it loads what the others have at hand.
+      for (let seen = 0; seen < 3; seen += String((await once(child.stdout, 'data'))[0]).length);
+      await sleep(at)
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      await unmountUnused(store.layout)
+      assert.deepEqual(mounted(store), NOTHING)
+      // Whoever looks at new devices, as udev does, keeps one for a moment.
+      await until(() => loopFiles().every((file) => !file.startsWith(dir)))
+    }
+  })
+
   it('make a stack of 500, the most that overlay takes', async (t) => {
     const tars = Array.from({ length: 500 }, (_, at) => tarOf({ [`d/f${at}`]: String(at) }))
     const { store, lowerDirs } = await storeOf(t, ...tars.slice(0, 499))
@@ -138,6 +160,26 @@ describe('layers of form erofs', () => {
     assert.deepEqual(mounted(store), NOTHING)
   })
 })
+
+/** The files that loop devices stand for. */
+function loopFiles(): string[] {
+  return readdirSync('/sys/block')
+    .map((name) => join('/sys/block', name, 'loop/backing_file'))
+    .map((path) => {
+      try {
+        return readFileSync(path, 'utf8')
+      } catch {
+        return '' // another kind of device, or freed by now
+      }
+    })
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    assert.ok(tries < 400, 'a loop device stays')
+    await sleep(25)
+  }
+}
 
 function mountByDescriptors(dirs: readonly string[], target: string): void {
   const [upper, work] = [`${target}-upper, with a comma`, `${target}-work, with a comma`]
