@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readdir, readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -131,12 +131,26 @@ export function innerDir(path: string): string {
   return existsSync(inner) ? inner : outer
 }
 
-/** Whether the processes of a cgroup are frozen. */
+/** Whether the processes of a cgroup are frozen, or about to be. */
 export function isFrozen(path: string): boolean {
   return (
-    readText(join(CGROUP_ROOT, 'freezer', path, 'freezer.state')).startsWith('FROZEN') ||
-    readText(join(innerDir(path), 'cgroup.freeze')).startsWith('1')
+    /^FR(?:OZEN|EEZING)/.test(readText(freezerOfV1(path))) ||
+    readText(freezerOfV2(path)).startsWith('1')
   )
+}
+
+/** Lets frozen processes go on: in v1, nothing frozen can be killed. */
+export function thaw(path: string): void {
+  writeIfThere(freezerOfV1(path), 'THAWED')
+  writeIfThere(freezerOfV2(path), '0')
+}
+
+function freezerOfV1(path: string): string {
+  return join(CGROUP_ROOT, 'freezer', path, 'freezer.state')
+}
+
+function freezerOfV2(path: string): string {
+  return join(innerDir(path), 'cgroup.freeze')
 }
 
 /**
@@ -178,6 +192,14 @@ async function killAll(dir: string): Promise<void> {
 
 function isController(option: string): boolean {
   return !NO_CONTROLLER.test(option)
+}
+
+function writeIfThere(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { flag: 'r+' })
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENODEV')) throw error
+  }
 }
 
 function readText(path: string): string {

@@ -1,21 +1,21 @@
 import { execFile } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { readdir, rmdir, unlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
-import { type Cgroups, isFrozen, readCgroups, removeCgroup, runtimeEnvironment } from './cgroup.ts'
+import { type Cgroups, readCgroups, removeCgroup, runtimeEnvironment, thaw } from './cgroup.ts'
 import { cgroupOf } from './cgroup-path.ts'
 import { realContainersDir } from './containers/find.ts'
-import { dropName } from './containers/names.ts'
+import { dropDeadNames, dropName } from './containers/names.ts'
 import { recordEvent } from './events/record.ts'
 import { endWatch } from './health/health.ts'
-import { isContainerId, rootOf } from './layout.ts'
+import { containerPaths, isContainerId, rootOf } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
 import { disconnectUserMode } from './network/user-mode/connect.ts'
 import { findPrograms, killAndWait } from './processes.ts'
 import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
-import { deleteArguments, KNOWN_RUNTIMES, resumeArguments } from './runtime.ts'
+import { deleteArguments, KNOWN_RUNTIMES } from './runtime.ts'
 import { unmount } from './sys.ts'
 import { idMapOf } from './userns/resolve.ts'
 import { hideRootfs } from './userns/rootfs.ts'
@@ -52,6 +52,17 @@ export async function cleanUpContainers(root: string): Promise<CleanUpReport> {
     }
   }
   return { removed, failed }
+}
+
+/** Removes what a command that was killed left of a container that it made, or was about to remove: one without a record. */
+export async function removeHalves(root: string): Promise<void> {
+  const containers = realContainersDir(root)
+  if (containers === undefined) return
+  for (const id of (await readdir(containers)).filter(isContainerId)) {
+    if (statSync(containerPaths(containers, id).record, { throwIfNoEntry: false })?.size) continue
+    await removeAbandoned(root, containers, id)
+  }
+  dropDeadNames(root)
 }
 
 async function removeAbandoned(root: string, containers: string, id: string): Promise<boolean> {
@@ -112,8 +123,10 @@ export async function takeDown(
   cgroups: Cgroups,
 ): Promise<void> {
   endWatch(claim.paths)
+  const cgroup = cgroupOf(claim.id, record?.options)
+  thaw(cgroup)
   const trouble = record === undefined ? undefined : await deleteInRuntime(record)
-  if (!(await removeCgroup(cgroups, cgroupOf(claim.id, record?.options)))) {
+  if (!(await removeCgroup(cgroups, cgroup))) {
     throw left(claim, trouble ?? 'its processes do not end')
   }
   await takeOffNetwork(claim)
@@ -126,16 +139,11 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
   const state = join(record.runtimeRoot, record.id)
   const isKnown = KNOWN_RUNTIMES.some((name) => name === basename(record.runtime))
   if (isKnown && !existsSync(state)) return undefined
-  const call = (args: readonly string[]) =>
-    run(record.runtime, args, {
+  try {
+    await run(record.runtime, deleteArguments(record.runtimeRoot, record.id), {
       timeout: RUNTIME_TIMEOUT_MS,
       env: runtimeEnvironment(),
     })
-  try {
-    // Nothing frozen can be killed.
-    if (isFrozen(cgroupOf(record.id, record.options)))
-      await call(resumeArguments(record.runtimeRoot, record.id))
-    await call(deleteArguments(record.runtimeRoot, record.id))
     return undefined
   } catch (error) {
     return `${basename(record.runtime)} cannot delete it: ${errorMessage(error)}`

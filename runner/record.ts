@@ -38,9 +38,17 @@ export interface ContainerRecord {
 /** How far a container has come. With `owner` it stays at `starting`. */
 export type Phase =
   | { readonly name: 'created'; readonly error?: string | undefined }
-  | { readonly name: 'starting'; readonly bootId: string; readonly startedAt: string }
+  | {
+      readonly name: 'starting'
+      readonly bootId: string
+      readonly startedAt: string
+      /** What it goes back to when the start is cut off: to be started after a boot, for one. */
+      readonly before?: Ended | undefined
+    }
   | ({ readonly name: 'started' } & Run)
-  | ({ readonly name: 'ended' } & Run & RunEnd)
+  | Ended
+
+type Ended = { readonly name: 'ended' } & Run & RunEnd
 
 /** One run of a container that has a monitor. */
 export interface Run {
@@ -55,6 +63,8 @@ export interface Run {
   readonly restarts: number
   /** Whether somebody asked it to stop, so that no policy starts it again. */
   readonly stopRequested?: boolean | undefined
+  /** Whether it was stopped because the host goes down, so that no policy starts it again before the next boot. */
+  readonly isHalted?: boolean | undefined
 }
 
 /** How a run ended. */

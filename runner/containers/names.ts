@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto'
-import { mkdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { exclusively } from '../file-lock.ts'
 import { containerPaths, containersDir, namesDir } from '../layout.ts'
-import { existsSync } from 'node:fs'
 
 /** Docker's rule. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
@@ -60,6 +59,21 @@ export function dropName(root: string, id: string, name: string): void {
   if (idOfName(root, name) === id) unlinkSync(join(namesDir(root), name))
 }
 
+/** Lets go of the names of containers whose removal was cut off. */
+export function dropDeadNames(root: string): void {
+  const dir = namesDir(root)
+  const dead = () => readdirSync(dir).filter((name) => isDead(root, name))
+  if (!existsSync(dir) || dead().length === 0) return
+  exclusively(join(dir, '.lock'), () => {
+    for (const name of dead()) unlinkSync(join(dir, name))
+  })
+}
+
+function isDead(root: string, name: string): boolean {
+  const id = idOfName(root, name)
+  return id !== undefined && !existsSync(containerPaths(containersDir(root), id).dir)
+}
+
 /** The id that a name stands for; undefined when there is no such name. The container may be gone. */
 export function idOfName(root: string, name: string): string | undefined {
   if (!NAME.test(name)) return undefined
@@ -78,9 +92,7 @@ function tryName(root: string, id: string, name: string): string | undefined {
   // Only under the lock is a name taken from a container that is gone, so that of two who see it one gets it.
   return exclusively(join(namesDir(root), '.lock'), () => {
     const other = idOfName(root, name)
-    if (other !== undefined && existsSync(containerPaths(containersDir(root), other).dir)) {
-      return other
-    }
+    if (other !== undefined && !isDead(root, name)) return other
     if (other !== undefined) unlinkSync(path)
     return link(id, path) ? undefined : idOfName(root, name)
   })

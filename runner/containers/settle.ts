@@ -8,6 +8,7 @@ import {
   type Claim,
   claimExisting,
   type ContainerRecord,
+  type Phase,
   type RunEnd,
   readRecord,
   writeRecord,
@@ -36,7 +37,7 @@ export async function settle(
     return undefined
   }
   const { phase } = record
-  if (phase.name === 'starting') return await abandonStart(claim, record)
+  if (phase.name === 'starting') return await abandonStart(claim, record, phase.before)
   if (phase.name !== 'started') return record
   const end = readEnd(record.id, claim.paths, phase)
   if (end === undefined) return record
@@ -60,10 +61,14 @@ function recordEnd(root: string, record: ContainerRecord, { exitCode, oomKilled 
 }
 
 /** Whoever started it was killed on the way. */
-async function abandonStart(claim: Claim, record: ContainerRecord): Promise<ContainerRecord> {
+async function abandonStart(
+  claim: Claim,
+  record: ContainerRecord,
+  before: Phase | undefined,
+): Promise<ContainerRecord> {
   await endRuntime(record)
   await takeDown(claim, record, await readCgroups())
-  const phase = { name: 'created', error: 'its start was cut off' } as const
+  const phase: Phase = before ?? { name: 'created', error: 'its start was cut off' }
   const settled: ContainerRecord = { ...record, phase }
   await writeRecord(claim.paths, settled)
   removeMonitorFiles(claim)

@@ -7,7 +7,7 @@ import { mergedHealthcheck } from '../health/check.ts'
 import { parseHealthInstruction } from '../health/parse.ts'
 import { normalPath } from '../options.ts'
 import { MOUNT_POINTS } from './diff.ts'
-import { pauseContainer, resumeContainer } from './pause.ts'
+import { pauseWhileAlive } from './pause.ts'
 
 /** Paths of the upper directory that are no change of anybody's, relative to it. */
 export const NO_CHANGES: ReadonlySet<string> = new Set(
@@ -35,14 +35,14 @@ export function committedConfig(container: Container): ExecutionConfig {
   }
 }
 
-/** Does something while a container that runs is paused, if it is not so already. */
+/** Does something while a container that runs is paused, if it is not so already. It goes on even when this process is killed. */
 export async function whilePaused<T>(container: Container, work: () => Promise<T>): Promise<T> {
   if (readState(container).status !== 'running') return await work()
-  await pauseContainer(container)
+  const resume = await pauseWhileAlive(container)
   try {
     return await work()
   } finally {
-    await resumeContainer(container)
+    await resume()
   }
 }
 

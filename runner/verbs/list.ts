@@ -1,3 +1,4 @@
+import { removeHalves } from '../cleanup.ts'
 import { areAboutState, filterContainers, type Seen } from '../containers/filter.ts'
 import { listContainers } from '../containers/find.ts'
 import { settleIfFree } from '../containers/settle.ts'
@@ -18,6 +19,7 @@ export interface ListOptions {
 export async function listSeen(root: string, options: ListOptions = {}): Promise<Seen[]> {
   const { filters = [], last, onTrouble = () => undefined } = options
   const seen: Seen[] = []
+  await removeHalves(root).catch(onTrouble)
   for (const container of await listContainers(root, onTrouble)) {
     const state = readState(container)
     const needsRest = !state.isSettled && !isRunning(state)

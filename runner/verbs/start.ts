@@ -45,12 +45,17 @@ export async function startContainer(
 ): Promise<boolean> {
   requireRoot()
   return await changeContainer(context.root, container, async (claim, record) => {
-    const state = readState({ ...container, record })
-    if (isRunning(state) || options.onlyIf?.(record) === false) return false
+    if (isRunning(readState({ ...container, record }))) {
+      await forgetStop(claim, record)
+      return false
+    }
+    if (options.onlyIf?.(record) === false) return false
     const startedAt = new Date().toISOString()
     const cgroups = await readCgroups()
     const bootId = readBootId()
-    await writeRecord(claim.paths, { ...record, phase: { name: 'starting', bootId, startedAt } })
+    const before = record.phase.name === 'ended' ? wanted(record.phase) : undefined
+    const phase = { name: 'starting', bootId, startedAt, before } as const
+    await writeRecord(claim.paths, { ...record, phase })
     try {
       await launch({ claim, record, cgroups, context, startedAt, bootId }, options)
       return true
@@ -59,6 +64,18 @@ export async function startContainer(
       throw error
     }
   })
+}
+
+/** It runs on after a stop that was cut off: as one that somebody started. */
+async function forgetStop(claim: Claim, record: ContainerRecord): Promise<void> {
+  const { phase } = record
+  if (phase.name !== 'started' || !(phase.stopRequested || phase.isHalted)) return
+  await writeRecord(claim.paths, { ...record, phase: wanted(phase) })
+}
+
+/** A run that its container's policy is to care for again, since somebody wants it to run. */
+function wanted<T extends Run>(run: T): T {
+  return { ...run, stopRequested: undefined, isHalted: undefined }
 }
 
 interface Launch {

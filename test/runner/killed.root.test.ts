@@ -1,15 +1,16 @@
-/** Containers whose dray, monitor or runtime kill -9 ends at random moments, and what the next commands make of what is left. */
+/** Containers whose `dray run`, monitor or runtime kill -9 ends at random moments, and what the next commands make of what is left. */
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
-import { existsSync, globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { containerStore } from '../support/container-store.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { hostLeftovers, killNow, processesOf, seededRandom } from './support/kills.ts'
 import { exitOf, until } from './support/run.ts'
 
-const KILLS = 100
+/** Other commands are killed in killed-commands.root.test.ts. */
+const KILLS = 70
 /** How many commands run at once, each of which is hit, before somebody looks at what is left. */
 const AT_ONCE = 10
 /** Longest time from the moment that the victim is there to its end. */
@@ -20,41 +21,6 @@ type Victim = keyof typeof LATEST_MS
 const store = containerStore()
 const { dray, ok } = store
 
-/** Numbers that a seed gives again (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-/** The processes of a program that name the store, or a container of it. */
-function processesOf(program: string, names: readonly string[]): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-        const [path = ''] = line.split('\0')
-        return path.endsWith(`/${program}`) && names.some((name) => line.includes(name))
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
-}
-
-function kill(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended.
-  }
-}
-
 /** Runs a command, and kills it, or a monitor or runtime that runs meanwhile, so long after that is there. */
 async function hit(victim: Victim, afterMs: number, args: readonly string[]): Promise<void> {
   const child = store.start(...args)
@@ -63,7 +29,7 @@ async function hit(victim: Victim, afterMs: number, args: readonly string[]): Pr
   child.stderr?.resume()
   if (victim === 'dray') {
     await Promise.race([delay(afterMs), ended])
-    kill(child.pid)
+    killNow(child.pid)
   } else {
     let found: number | undefined
     while (found === undefined && child.exitCode === null && child.signalCode === null) {
@@ -71,31 +37,14 @@ async function hit(victim: Victim, afterMs: number, args: readonly string[]): Pr
       if (found === undefined) await delay(5)
     }
     await delay(afterMs)
-    kill(found)
+    killNow(found)
   }
   await ended
 }
 
-/** Cgroups, runtimes' state, network namespaces and processes of containers. */
-function hostLeftovers(ids: readonly string[]): string[] {
-  const names = (dir: string) => (existsSync(dir) ? readdirSync(dir) : [])
-  const places = ['/run/dray/runc', ...globSync('/sys/fs/cgroup/{,*/}dray')]
-  return [
-    ...places.flatMap((place) =>
-      names(place)
-        .filter((name) => ids.includes(name))
-        .map((name) => join(place, name)),
-    ),
-    ...names('/run/netns').filter((name) => ids.some((id) => name.includes(id.slice(0, 12)))),
-    ...['conmon', 'runc', 'sleep'].flatMap((program) => processesOf(program, [store.root])),
-  ].map(String)
-}
-
 describe('containers, whose processes are killed at random moments', () => {
   it('are listed, told of and removed, and leave nothing', async (t) => {
-    const seed = Number(process.env.SEED ?? randomInt(2 ** 31))
-    t.diagnostic(`SEED=${seed}`)
-    const random = randomFrom(seed)
+    const random = seededRandom(t)
     const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
     await ok('network', 'create', 'net')
     const seen = new Set<string>()
@@ -117,7 +66,7 @@ describe('containers, whose processes are killed at random moments', () => {
     }
     const ids = [...seen]
     assert.ok(ids.length > KILLS / 4, `only ${ids.length} containers were made`)
-    const left = () => [...store.leftovers(), ...hostLeftovers(ids)]
+    const left = () => [...store.leftovers(), ...hostLeftovers(store.root, ids)]
     // A runtime whose container is gone notices that by itself.
     await until('nothing is left', () => left().length === 0).catch(() => undefined)
     assert.deepEqual(left(), [])
