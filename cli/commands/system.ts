@@ -3,6 +3,7 @@ import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { runnerContext } from '../containers.ts'
 import { measureAll } from '../disk-usage.ts'
 import { interruptible } from '../interrupt.ts'
+import { unmountUnusedLayers } from '../layers.ts'
 import { confirm } from '../output/confirm.ts'
 import { formatSize } from '../output/format.ts'
 import { print, say } from '../output/print.ts'
@@ -82,7 +83,19 @@ export function systemCommand(): Command {
   command.addCommand(
     withExamples(
       withStoreOptions(
-        new Command('unit').description('Print the systemd unit that starts containers at boot'),
+        new Command('halt').description(
+          'Stop all containers before the host goes down; what is to run after a boot stays so',
+        ),
+      ),
+      [['dray system halt', 'what the unit of dray system unit runs at shutdown']],
+    ).action(halt),
+  )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('unit').description(
+          'Print the systemd unit that starts containers at boot, and stops them at shutdown',
+        ),
       ),
       [['dray system unit > /etc/systemd/system/dray.service', 'then: systemctl enable dray']],
     ).action(unit),
@@ -156,7 +169,17 @@ async function prune(options: PruneOptions): Promise<void> {
 
 async function boot(options: StoreOptions): Promise<void> {
   const { startAfterBoot } = await import('#runner/verbs/boot.ts')
-  const failed = await startAfterBoot(runnerContext(options))
+  tellFailures(await startAfterBoot(runnerContext(options)))
+}
+
+async function halt(options: StoreOptions): Promise<void> {
+  const { stopBeforeShutdown } = await import('#runner/verbs/boot.ts')
+  const { root } = runnerContext(options)
+  tellFailures(await stopBeforeShutdown(root))
+  await unmountUnusedLayers(root)
+}
+
+function tellFailures(failed: readonly { readonly name: string; readonly reason: string }[]): void {
   for (const { name, reason } of failed) say(`dray: container ${name}: ${reason}`)
   if (failed.length > 0) process.exitCode = 1
 }
@@ -164,6 +187,8 @@ async function boot(options: StoreOptions): Promise<void> {
 async function unit(options: StoreOptions): Promise<void> {
   const { systemdUnit } = await import('#runner/verbs/boot.ts')
   const { root } = runnerContext(options)
-  const command = [process.execPath, process.argv[1] ?? '', 'system', 'boot', '--root', root]
-  print(systemdUnit(command, isInUserNamespace()))
+  const command = (verb: string) => {
+    return [process.execPath, process.argv[1] ?? '', 'system', verb, '--root', root]
+  }
+  print(systemdUnit({ boot: command('boot'), halt: command('halt') }, isInUserNamespace()))
 }

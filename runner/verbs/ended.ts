@@ -45,7 +45,8 @@ export function nextRestart(
 ): { readonly count: number; readonly pauseMs: number } | undefined {
   const { phase, options } = record
   const { name, maxRetries } = options.restart ?? { name: 'no', maxRetries: 0 }
-  if (phase.name !== 'ended' || phase.stopRequested || name === 'no') return undefined
+  if (phase.name !== 'ended' || name === 'no') return undefined
+  if (phase.stopRequested || phase.isHalted) return undefined
   const lasted = Date.parse(phase.finishedAt) - Date.parse(phase.startedAt)
   const before = lasted > STEADY_AFTER_MS ? 0 : phase.restarts
   const isSpent = maxRetries > 0 && phase.restarts >= maxRetries

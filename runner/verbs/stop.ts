@@ -27,9 +27,11 @@ export async function stopContainer(
   options: {
     readonly timeoutSeconds?: number | undefined
     readonly signal?: string | undefined
+    /** Whether the host goes down: after its next boot, all is as if nobody had stopped it. */
+    readonly isHalt?: boolean | undefined
   } = {},
 ): Promise<void> {
-  await keepStopped(root, container)
+  await keepStopped(root, container, options.isHalt ? 'isHalted' : 'stopRequested')
   const state = readState(container)
   if (isRunning(state)) await end(root, container, state.pid, options)
   await settleIfFree(root, container)
@@ -70,12 +72,16 @@ export async function killNow(root: string, container: Container, pid: number): 
   throw new DrayError('CONTAINER_STATE', message)
 }
 
-/** Notes that no policy is to start it again. */
-async function keepStopped(root: string, container: Container): Promise<void> {
+/** Notes that no policy is to start it again, and why. */
+async function keepStopped(
+  root: string,
+  container: Container,
+  why: 'stopRequested' | 'isHalted',
+): Promise<void> {
   if (container.record.keeper === 'owner') return
   await changeContainer(root, container, async (claim, record) => {
     const { phase } = record
     if (phase.name !== 'started' && phase.name !== 'ended') return
-    await writeRecord(claim.paths, { ...record, phase: { ...phase, stopRequested: true } })
+    await writeRecord(claim.paths, { ...record, phase: { ...phase, [why]: true } })
   })
 }

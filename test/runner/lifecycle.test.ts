@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { filterContainers, type Seen } from '#runner/containers/filter.ts'
@@ -9,9 +9,10 @@ import { containerPaths, containersDir } from '#runner/layout.ts'
 import { DetachDetector, parseDetachKeys } from '#runner/monitor/detach-keys.ts'
 import type { ContainerOptions } from '#runner/options.ts'
 import { readBootId, startTicks } from '#runner/processes.ts'
-import type { ContainerRecord, Phase, Run } from '#runner/record.ts'
+import { type ContainerRecord, type Phase, type Run, writeRecord } from '#runner/record.ts'
 import { startsAtBoot, systemdUnit } from '#runner/verbs/boot.ts'
 import { nextRestart } from '#runner/verbs/ended.ts'
+import { listSeen } from '#runner/verbs/list.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { rootfsOf } from './support/busybox.ts'
 
@@ -93,6 +94,43 @@ describe('the state of a container', () => {
   })
 })
 
+describe('listing containers', () => {
+  it('removes what a removal that was cut off left of one', async (t) => {
+    const root = tempDir(t)
+    const [gone, half] = ['a'.repeat(64), 'b'.repeat(64)] as const
+    takeName(root, gone, 'gone')
+    const paths = containerPaths(containersDir(root), half)
+    mkdirSync(join(paths.upper, 'etc'), { recursive: true })
+    writeFileSync(paths.lock, '')
+    takeName(root, half, 'half')
+    assert.deepEqual(await listSeen(root, { all: true }), [])
+    assert.ok(!existsSync(paths.dir))
+    assert.equal(idOfName(root, 'gone') ?? idOfName(root, 'half'), undefined)
+  })
+
+  it('leaves one whose start was cut off as it was before, to be started after a boot', async (t) => {
+    const root = tempDir(t)
+    const startedAt = ENDED.startedAt
+    const starting = { name: 'starting', bootId: 'another', startedAt } as const
+    for (const [id, before] of [
+      ['a'.repeat(64), ENDED],
+      ['b'.repeat(64), undefined],
+    ] as const) {
+      const paths = containerPaths(containersDir(root), id)
+      mkdirSync(paths.dir, { recursive: true })
+      writeFileSync(paths.lock, '')
+      const options = { restart: { name: 'always', maxRetries: 0 } } as const
+      await writeRecord(paths, { ...recordOf({ ...starting, before }, options), id })
+    }
+    const seen = await listSeen(root, { all: true })
+    const found = seen.map(({ container: { id, record } }) => [id[0], startsAtBoot(record)])
+    assert.deepEqual(found.sort(), [
+      ['a', true],
+      ['b', false],
+    ])
+  })
+})
+
 describe('a name', () => {
   it('is one container’s, until that is gone or lets go', (t) => {
     const root = tempDir(t)
@@ -120,10 +158,8 @@ describe('a name', () => {
 })
 
 describe('a policy to restart', () => {
-  const after = (
-    policy: ContainerOptions['restart'],
-    end: Partial<typeof ENDED> & { exitCode?: number; stopRequested?: boolean },
-  ) => nextRestart(recordOf({ ...ENDED, ...end } as Phase, { restart: policy }))
+  const after = (policy: ContainerOptions['restart'], end: Partial<Run> & { exitCode?: number }) =>
+    nextRestart(recordOf({ ...ENDED, ...end } as Phase, { restart: policy }))
 
   it('starts what failed as often as it says, and what it always starts', () => {
     const policy = { name: 'on-failure', maxRetries: 2 } as const
@@ -144,6 +180,7 @@ describe('a policy to restart', () => {
   it('leaves alone what was stopped', () => {
     assert.equal(after({ name: 'always', maxRetries: 0 }, { stopRequested: true }), undefined)
     assert.equal(after(undefined, { exitCode: 1 }), undefined)
+    assert.equal(after({ name: 'always', maxRetries: 0 }, { isHalted: true }), undefined)
   })
 
   it('after a boot starts what was always to run, and what nobody stopped', () => {
@@ -159,11 +196,13 @@ describe('a policy to restart', () => {
       startsAtBoot(recordOf({ name: 'created' }, { restart: { name: 'always', maxRetries: 0 } })),
       false,
     )
-    assert.match(systemdUnit(['/a b/node', 'x$y']), /^ExecStart="\/a b\/node" x\$\$y$/m)
-    const ofUser = systemdUnit(['/node'], true)
+    const unit = systemdUnit({ boot: ['/a b/node', 'x$y'], halt: ['/node', 'halt'] })
+    assert.match(unit, /^ExecStart="\/a b\/node" x\$\$y$/m)
+    assert.match(unit, /^ExecStop=\/node halt$/m)
+    const ofUser = systemdUnit({ boot: ['/node'], halt: ['/node'] }, true)
     assert.match(ofUser, /^WantedBy=default\.target$/m)
     assert.doesNotMatch(ofUser, /network-online|multi-user/)
-    assert.match(systemdUnit(['/node']), /^After=network-online\.target local-fs\.target\n\n/m)
+    assert.match(unit, /^After=network-online\.target local-fs\.target\n\n/m)
   })
 })
 
