@@ -18,11 +18,18 @@ async function wait(references: readonly string[], options: StoreOptions): Promi
   const containers = await Promise.all(
     references.map((reference) => openContainer(root, reference)),
   )
+  let earlier: Promise<unknown> = Promise.resolve()
   await forEachName(
     containers.map(({ id }) => id),
     async (id) => {
       const container = containers.find((each) => each.id === id)
-      if (container !== undefined) print(String((await waitForExit(root, container)) ?? 'unknown'))
+      if (container === undefined) return
+      // All are waited for at once, and told of in the order of the names.
+      const before = earlier
+      const exit = waitForExit(root, container)
+      earlier = Promise.allSettled([before, exit])
+      await before
+      print(String((await exit) ?? 'unknown'))
     },
   )
 }
