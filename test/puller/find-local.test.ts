@@ -87,7 +87,7 @@ describe('findLocal', () => {
     const platform = parsePlatform('linux/amd64')
     const facts = await describeImage(store, ARM64.config.digest, platform)
     assert.deepEqual([facts.Id, facts.Architecture], [BOTH.top.digest, 'arm64'])
-    const rootfs = await prepareRootfs(store, ARM64.config.digest.slice(7, 30), { platform })
+    const rootfs = await prepareRootfs(store, ARM64.config.digest.slice(7, 30))
     assert.equal(rootfs.manifestDigest, ARM64.manifest.digest)
     const named = await prepareRootfs(store, 'both:1', { platform })
     assert.equal(named.manifestDigest, AMD64.manifest.digest)
@@ -116,7 +116,7 @@ describe('findLocal', () => {
         [facts.Id, facts.ManifestDigest, facts.Architecture],
         [BOTH.top.digest, CHILD, 'arm64'],
       )
-      const rootfs = await prepareRootfs(store, text, { platform })
+      const rootfs = await prepareRootfs(store, text)
       assert.equal(rootfs.manifestDigest, CHILD)
       const opened = await openImage(store, text)
       assert.equal(opened.image.descriptor.digest, CHILD)
