@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { globalAgent } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -210,6 +211,8 @@ describe('a registry of several workers on one directory', () => {
       const pid = await workers.pidOf(worker)
       process.kill(pid, 'SIGKILL')
       await workers.logged(({ ended }) => ended === pid)
+      // Its connections may not have been seen to end.
+      globalAgent.destroy()
       await client.expect(200, 'GET', '/v2/')
       await workers.pidOf(worker, pid)
     }
