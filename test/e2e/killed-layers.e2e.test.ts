@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { writeTar } from '#puller/tar/writer.ts'
 import { serveImage } from '../support/blob-server.ts'
 import { dray, startDray } from '../support/dray.ts'
+import { drayHere } from '../support/dray-here.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -66,7 +67,7 @@ async function killAfter(ms: number, root: string, args: readonly string[]): Pro
   child.kill('SIGKILL')
   await exited
   assert.deepEqual(halfLayers(root), [])
-  const next = await dray(['images', '--root', root])
+  const next = await drayHere(['images', '--root', root])
   assert.equal(next.code, 0, next.stderr)
   assert.deepEqual([next.stderr, leftovers(root)], ['', []])
 }
@@ -79,7 +80,7 @@ async function duration(args: readonly string[]): Promise<number> {
   return performance.now() - started
 }
 
-describe('kill -9', () => {
+describe('kill -9', { timeout: 900_000 }, () => {
   it(`at ${KILLS} moments of a pull leaves no mount and no half layer, and the next pull completes`, async (t) => {
     const { root, image } = await serve(t)
     const pull = (into: string) => ['pull', '--layer-store', 'erofs', '--root', into, image]

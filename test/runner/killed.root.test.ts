@@ -34,7 +34,7 @@ async function hit(victim: Victim, afterMs: number, args: readonly string[]): Pr
     let found: number | undefined
     while (found === undefined && child.exitCode === null && child.signalCode === null) {
       found = processesOf(victim, [store.root]).at(-1)
-      if (found === undefined) await delay(5)
+      if (found === undefined) await delay(10)
     }
     await delay(afterMs)
     killNow(found)
@@ -42,7 +42,7 @@ async function hit(victim: Victim, afterMs: number, args: readonly string[]): Pr
   await ended
 }
 
-describe('containers, whose processes are killed at random moments', () => {
+describe('containers, whose processes are killed at random moments', { timeout: 900_000 }, () => {
   it('are listed, told of and removed, and leave nothing', async (t) => {
     const random = seededRandom(t)
     const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { makeBusyboxTree } from '../../runner/support/busybox.ts'
-import { LAUNCHER } from '../../support/dray.ts'
+import { LAUNCHER, type Outcome } from '../../support/dray.ts'
+import { canRunHere, drayHere } from '../../support/dray-here.ts'
 import type { Cases } from './cases.ts'
 
 interface Tool {
@@ -25,6 +26,8 @@ interface Seen {
 const dir = mkdtempSync(join(tmpdir(), 'dray-compat-'))
 const files = join(dir, 'files')
 const IMAGE = 'localhost/compat:1'
+const CASE_MS = 180_000
+const AREA_MS = 900_000
 
 const DRAY: Tool = {
   name: 'dray',
@@ -55,11 +58,12 @@ export function compareWithPodman(areas: Cases): void {
   after(cleanUp)
   let next = 0
   for (const [area, cases] of Object.entries(areas)) {
-    describe(area, { concurrency: 2 }, () => {
+    describe(area, { concurrency: 2, timeout: AREA_MS }, () => {
+      after(removeContainers)
       for (const [title, script] of cases) {
-        it(title, async () => {
-          // podman's networks are those of the host: an earlier run may have left some.
-          const name = `case${process.pid}x${next++}`
+        it(title, { timeout: CASE_MS }, async () => {
+          // podman's networks are those of the host: an earlier run may have left some. No name is the beginning of another.
+          const name = `case${process.pid}x${100 + next++}`
           const [ours, theirs] = await Promise.all([
             play(DRAY, script, name),
             play(PODMAN, script, name),
@@ -95,11 +99,16 @@ async function prepare(): Promise<void> {
   assert.equal(loaded.code, 0, loaded.stderr)
 }
 
-async function cleanUp(): Promise<void> {
+/** Once for many cases: each start of a program takes a good part of a second of a CPU. */
+async function removeContainers(): Promise<void> {
   const ids = (await call(DRAY, ['ps', '-aq'])).stdout.split('\n').filter(Boolean)
   if (ids.length > 0) await call(DRAY, ['rm', '-f', ...ids])
-  await call(DRAY, ['network', 'prune'])
   await call(PODMAN, ['rm', '-fa', '-t', '0'])
+}
+
+async function cleanUp(): Promise<void> {
+  await removeContainers()
+  await call(DRAY, ['network', 'prune'])
   for (let attempt = 0; ; attempt++) {
     await detachStore()
     try {
@@ -120,12 +129,13 @@ async function detachStore(): Promise<void> {
 
 /**
  * Runs the steps of a script, one a line. `I` is the image, `N` and `M` are names of its own, `F` a directory of the host.
- * Of a step that begins with `~` only the exit code counts, with `?` only whether it succeeded; `!` runs a step that doesn't count at all.
+ * Of a step that begins with `~` only the exit code counts, with `?` only whether it succeeded; `!` runs a step that doesn't count at all,
+ * and `*` repeats one until it succeeds.
  */
 async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
   const seen: Seen[] = []
   for (const line of script.trim().split('\n')) {
-    const [, mark = '', step = ''] = /^\s*([~!?]?)\s*(.*)$/.exec(line) ?? []
+    const [, mark = '', step = ''] = /^\s*([~!?*]?)\s*(.*)$/.exec(line) ?? []
     const words = splitWords(step).map((word) =>
       word
         .replace(/^I$/, IMAGE)
@@ -133,21 +143,18 @@ async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
         .replace(/\bM\b/g, `${name}b`)
         .replace(/\bF\b/g, files),
     )
-    const { code, stdout, stderr } = await call(tool, words)
+    const { code, stdout, stderr } = await (mark === '*' ? succeed(tool, words) : call(tool, words))
     // A runtime's own words differ from version to version; that something was said doesn't.
     const output = mark === '' ? stdout : mark
     const exitCode = mark === '?' ? Math.min(code, 1) : code
     if (mark !== '!') seen.push({ step, exitCode, output })
     if (code >= 125 && stderr === '') assert.fail(`${tool.name} ${step}: ${code} without a word`)
   }
-  await call(tool, ['rm', '-f', ...(tool === PODMAN ? ['-t', '0'] : []), name, `${name}b`])
   return seen
 }
 
-function call(
-  tool: Tool,
-  words: readonly string[],
-): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+function call(tool: Tool, words: readonly string[]): Promise<Outcome> {
+  if (tool === DRAY && canRunHere(words)) return drayHere(words, tool.env)
   return new Promise((resolve) => {
     const child = execFile(
       tool.program,
@@ -163,6 +170,14 @@ function call(
     child.stdin?.on('error', () => {})
     child.stdin?.end('given\n')
   })
+}
+
+async function succeed(tool: Tool, words: readonly string[]): Promise<Outcome> {
+  for (let attempt = 0; ; attempt++) {
+    const outcome = await call(tool, words)
+    if (outcome.code === 0 || attempt === 100) return outcome
+    await delay(100)
+  }
 }
 
 /** Words as a shell splits them: single and double quotes, no expansion. */

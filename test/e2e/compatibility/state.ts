@@ -129,7 +129,7 @@ export const STATE: Cases = {
     ],
     [
       'see that it was restarted',
-      `~run -d --name N --network none --restart on-failure:1 I sh -c 'echo x >> /tmp/x; [ $(wc -l < /tmp/x) = 2 ] && exec sleep 100; sleep 1; exit 1'\n!wait N\n!exec N true\nlogs N`,
+      `~run -d --name N --network none --restart on-failure:1 I sh -c 'echo x >> /tmp/x; wc -l < /tmp/x; [ $(wc -l < /tmp/x) = 2 ] && exec sleep 100; exit 1'\n*exec N sh -c '[ $(wc -l < /tmp/x) = 2 ]'\nlogs N`,
     ],
     ['see its processes', `~run -d --name N --network none I sleep 100\n~top N`],
   ],

@@ -21,20 +21,34 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-/** The processes of a program that name the store, or a container of it. */
+/** How old a look at the host's processes may be. */
+const LOOK_EVERY_MS = 10
+
+let commandLines: readonly (readonly [pid: number, line: string])[] = []
+let readAt = Number.NEGATIVE_INFINITY
+
+/** The processes of a program that name the store, or a container of it. Who wait for some at once share looks, which take milliseconds each. */
 export function processesOf(program: string, names: readonly string[]): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-        const [path = ''] = line.split('\0')
-        return path.endsWith(`/${program}`) && names.some((name) => line.includes(name))
-      } catch {
-        return false
-      }
+  if (performance.now() - readAt > LOOK_EVERY_MS) {
+    commandLines = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => [Number(pid), commandLineOf(pid)] as const)
+    readAt = performance.now()
+  }
+  return commandLines
+    .filter(([, line]) => {
+      const [path = ''] = line.split('\0', 1)
+      return path.endsWith(`/${program}`) && names.some((name) => line.includes(name))
     })
-    .map(Number)
+    .map(([pid]) => pid)
+}
+
+function commandLineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    return '' // it has ended
+  }
 }
 
 /** @returns whether it was there */
