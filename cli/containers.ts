@@ -6,6 +6,7 @@ import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
 import { print, say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
 import { namespacePaths } from './rootless/namespace.ts'
+import { programFor } from './self.ts'
 
 /** What the runner must know of this program. */
 export function runnerContext(options: {
@@ -13,15 +14,14 @@ export function runnerContext(options: {
   readonly runtime?: string
 }): RunnerContext {
   const root = rootDir(options.root)
-  const program = [process.execPath, process.argv[1] ?? '']
   return {
     root,
     hostEnv: process.env,
     runtime: options.runtime,
     stateDir: stateDirOf(root),
     holdLayers: (lowerDirs) => holdLayersOf(root, lowerDirs),
-    whenEnded: [...program, 'ended', '--root', root],
-    checkHealth: [...program, 'healthcheck', 'watch', '--root', root],
+    whenEnded: [...programFor('ended'), 'ended', '--root', root],
+    checkHealth: [...programFor('healthcheck'), 'healthcheck', 'watch', '--root', root],
     onWarning: (message) => say(`dray: ${message}`),
   }
 }

@@ -1,5 +1,4 @@
-import { enableCompileCache } from 'node:module'
+import { COMMANDS } from './commands/index.ts'
+import { main } from './program.ts'
 
-enableCompileCache()
-const { run } = await import('./program.ts')
-await run(process.argv)
+await main(COMMANDS)

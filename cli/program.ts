@@ -1,14 +1,17 @@
 import { Command, CommanderError, type Option } from 'commander'
 import { isDrayError } from '#oci/error.ts'
-import { COMMANDS } from './commands/index.ts'
+import { exitCodeOf } from '#runner/exit-code.ts'
 import type { StoreOptions } from './commands/options.ts'
 import { Interrupted } from './interrupt.ts'
 import { say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
 import { version } from './version.ts'
 
-/** The program, with the commands that a command line may mean: the one that it names, or else all. */
-export async function createProgram(argv: readonly string[]): Promise<Command> {
+/** Commands by their names, in the order of the help. Each is loaded when it is needed, for a command line's words. */
+export type Commands = Readonly<Record<string, (words: readonly string[]) => Promise<Command>>>
+
+/** The program, with those of the commands that a command line may mean: the one that it names, or else all. */
+async function createProgram(argv: readonly string[], commands: Commands): Promise<Command> {
   const program = new Command('dray')
     .description('Container images, from a push to a running process')
     .version(`dray ${version()}`, '-v, --version', 'print the version')
@@ -17,9 +20,8 @@ export async function createProgram(argv: readonly string[]): Promise<Command> {
     .showHelpAfterError('(dray --help tells more)')
     .configureHelp({ optionDescription })
     .hook('preAction', goWhereTheStoreIs)
-  const named = argv.slice(2).find((word) => !word.startsWith('-')) ?? ''
   for (const command of await Promise.all(
-    namesFor(argv, named).map((name) => COMMANDS[name]?.(argv)),
+    namesFor(argv, commands).map((name) => commands[name]?.(argv)),
   )) {
     if (command === undefined) continue
     program.addCommand(command.copyInheritedSettings(program), {
@@ -42,9 +44,10 @@ function nameOf(command: Command): string {
   return parent === null || parent.parent === null ? command.name() : nameOf(parent)
 }
 
-function namesFor([, , first]: readonly string[], named: string): readonly string[] {
-  if (first === '-v' || first === '--version') return []
-  return Object.hasOwn(COMMANDS, named) ? [named] : Object.keys(COMMANDS)
+function namesFor([, , ...words]: readonly string[], commands: Commands): readonly string[] {
+  if (words[0] === '-v' || words[0] === '--version') return []
+  const named = words.find((word) => !word.startsWith('-')) ?? ''
+  return Object.hasOwn(commands, named) ? [named] : Object.keys(commands)
 }
 
 /** An option's own words, without a default that is nothing. */
@@ -58,10 +61,17 @@ function optionDescription(option: Option): string {
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`
 }
 
+/** Is this process's program. */
+export async function main(commands: Commands): Promise<void> {
+  // All is said and done then: taking the heap apart as well would take ten milliseconds.
+  process.once('beforeExit', () => process.exit())
+  await run(process.argv, commands)
+}
+
 /** Runs one command line. Sets the exit code of the process; errors end here. */
-export async function run(argv: readonly string[]): Promise<void> {
+export async function run(argv: readonly string[], commands: Commands): Promise<void> {
   process.stdout.on('error', endWithReader)
-  const program = await createProgram(argv)
+  const program = await createProgram(argv, commands)
   program.exitOverride()
   for (const command of [program, ...program.commands].flatMap((each) => each.commands)) {
     command.exitOverride()
@@ -69,7 +79,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   try {
     await program.parseAsync([...argv])
   } catch (error) {
-    process.exitCode = report(error, await exitCodeOf(error, argv), program.opts().debug === true)
+    process.exitCode = report(error, failureCode(error, argv), program.opts().debug === true)
   }
 }
 
@@ -98,8 +108,6 @@ function report(error: unknown, failed: number, debug: boolean): number {
 }
 
 /** 1, but for what runs a command, which has codes of its own for what the command never got to. */
-async function exitCodeOf(error: unknown, argv: readonly string[]): Promise<number> {
-  if (!['run', 'exec', 'healthcheck'].includes(argv[2] ?? '')) return 1
-  const runner = await import('#runner/index.ts')
-  return runner.exitCodeOf(error)
+function failureCode(error: unknown, argv: readonly string[]): number {
+  return ['run', 'exec', 'healthcheck'].includes(argv[2] ?? '') ? exitCodeOf(error) : 1
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import type { Commands } from '../program.ts'
 
-/** Every command by its name, in the order of the help. Each is loaded when it is needed, for a command line's words. */
-export const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Promise<Command>>> = {
+/** Every command. scripts/build.ts makes programs of some that have no other. */
+export const COMMANDS: Commands = {
   serve: async (words) => {
     const command = (await import('./serve.ts')).serveCommand()
     return words.includes('serve') ? withRegistryOptions(command, command) : command

@@ -10,6 +10,7 @@ import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
 import { printReclaimed, printRemoved, pruneStore } from '../prune.ts'
 import { registryAccess } from '../registry-access.ts'
+import { programFor } from '../self.ts'
 import { openLocalStore } from '../store.ts'
 import {
   type AccessOptions,
@@ -187,8 +188,6 @@ function tellFailures(failed: readonly { readonly name: string; readonly reason:
 async function unit(options: StoreOptions): Promise<void> {
   const { systemdUnit } = await import('#runner/verbs/boot.ts')
   const { root } = runnerContext(options)
-  const command = (verb: string) => {
-    return [process.execPath, process.argv[1] ?? '', 'system', verb, '--root', root]
-  }
+  const command = (verb: string) => [...programFor('system'), 'system', verb, '--root', root]
   print(systemdUnit({ boot: command('boot'), halt: command('halt') }, isInUserNamespace()))
 }

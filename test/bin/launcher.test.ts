@@ -132,6 +132,23 @@ describe('bin/dray', () => {
     assert.equal(status, 77)
   })
 
+  it('runs the program of a command where there is one', () => {
+    fakeNode(join(root, 'node_modules/node/bin/node'), 'pinned')
+    mkdirSync(join(root, 'dist/commands'))
+    writeFileSync(join(root, 'dist/commands/ps.cjs'), '')
+    const cases = [
+      [['ps', '-a'], 'commands/ps.cjs'],
+      [['images'], 'cli/main.js'],
+      [['../commands/ps'], 'cli/main.js'],
+      [['--debug', 'ps'], 'cli/main.js'],
+      [[''], 'cli/main.js'],
+    ] as const
+    for (const [words, program] of cases) {
+      const result = run(join(root, 'bin/dray'), [...words], { PATH: oldNode(base) })
+      assert.deepEqual(said(result), ['pinned', join(root, 'dist', program), ...words])
+    }
+  })
+
   it("keeps compiled code in the user's cache", () => {
     const home = join(base, 'home')
     mkdirSync(home)

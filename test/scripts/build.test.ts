@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -24,10 +33,12 @@ describe('the build', () => {
     const files = outputs(dist)
     assert.ok(files.includes('cli/main.js'))
     assert.ok(files.includes('puller/worker.js'))
-    const scripts = files.filter((file) => file.endsWith('.js'))
+    assert.ok(files.includes('commands/run.cjs'))
+    const modules = files.filter((file) => file.endsWith('.js'))
+    const commands = files.filter((file) => /^commands\/[a-z]+\.cjs$/.test(file))
     assert.deepEqual(
       files,
-      scripts.flatMap((file) => [file, `${file}.map`]),
+      [...modules.flatMap((file) => [file, `${file}.map`]), ...commands].sort(),
     )
   })
 
@@ -45,15 +56,44 @@ describe('the build', () => {
     assert.equal(result.status, 0)
   })
 
+  it('makes programs of one command, which import no other file', () => {
+    const files = outputs(dist).filter((file) => file.startsWith('commands/'))
+    for (const file of files) {
+      const name = basename(file, '.cjs')
+      const words = [join(dist, file), name, '--help']
+      const result = spawnSync(process.execPath, words, { encoding: 'utf8' })
+      assert.equal(result.status, 0, result.stderr)
+      if (name !== 'ended') assert.match(result.stdout, new RegExp(`^Usage: dray ${name} `))
+      const imports = readFileSync(join(dist, file), 'utf8').matchAll(
+        /\b(?:require|import)\("([^"]+)"\)/g,
+      )
+      const others = [...imports].map(([, path = '']) => path).filter((path) => !isBuiltin(path))
+      assert.deepEqual(others, [], file)
+    }
+  })
+
+  it('fails as it should in a program of one command', () => {
+    const program = join(dist, 'commands/images.cjs')
+    const result = spawnSync(process.execPath, [program, 'images', '--no-such'], {
+      encoding: 'utf8',
+    })
+    assert.equal(result.status, 1)
+    assert.match(result.stderr, /unknown option '--no-such'/)
+  })
+
   it('loads what speaks HTTP for commands that do, and undici and HTTP/2 for none', () => {
     const http = ['NativeModule http', 'NativeModule https']
     const never = ['NativeModule internal/deps/undici/undici', 'NativeModule http2']
-    const none = loadedBy(dist, 'images')
-    for (const name of [...http, ...never]) assert.ok(!none.includes(name), name)
-    // Nobody listens there: it fails after it has asked.
-    const pull = loadedBy(dist, 'pull', '-q', '127.0.0.1:1/x')
-    for (const name of http) assert.ok(pull.includes(name), name)
-    for (const name of never) assert.ok(!pull.includes(name), name)
+    for (const program of ['cli/main.js', 'commands/images.cjs']) {
+      const none = loadedBy(dist, program, 'images')
+      for (const name of [...http, ...never]) assert.ok(!none.includes(name), name)
+    }
+    for (const program of ['cli/main.js', 'commands/pull.cjs']) {
+      // Nobody listens there: it fails after it has asked.
+      const pull = loadedBy(dist, program, 'pull', '-q', '127.0.0.1:1/x')
+      for (const name of http) assert.ok(pull.includes(name), name)
+      for (const name of never) assert.ok(!pull.includes(name), name)
+    }
   })
 
   it('keeps the chunks of the last build for who may yet import them, and drops old ones', () => {
@@ -71,13 +111,13 @@ describe('the build', () => {
 })
 
 /** The modules of Node that a command loads. */
-function loadedBy(dist: string, ...words: readonly string[]): readonly string[] {
+function loadedBy(dist: string, program: string, ...words: readonly string[]): readonly string[] {
   const hook = join(dist, 'list.cjs')
   writeFileSync(
     hook,
     "process.on('exit', () => require('node:fs').writeSync(3, process.moduleLoadList.join('\\n') + '\\n'))",
   )
-  const args = ['--require', hook, join(dist, 'cli/main.js'), ...words]
+  const args = ['--require', hook, join(dist, program), ...words]
   const { output } = spawnSync(process.execPath, args, {
     env: { ...process.env, DRAY_ROOT: join(dist, 'store') },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { join } from 'node:path'
+import { COMMANDS } from '#cli/commands/index.ts'
 import { run } from '#cli/program.ts'
 import type { Outcome } from './dray.ts'
 
@@ -46,7 +47,7 @@ async function runAlone(args: readonly string[], env: NodeJS.ProcessEnv): Promis
   process.exitCode = undefined
   process.argv[1] = PROGRAM
   try {
-    await said.run(texts, () => run(['node', 'dray', ...args]))
+    await said.run(texts, () => run(['node', 'dray', ...args], COMMANDS))
     return { ...texts, code: Number(process.exitCode ?? 0) }
   } finally {
     for (const [name, value] of before) setVariable(name, value)
