@@ -7,7 +7,7 @@ import { type LayerJob, type LayerReply, processLayer } from './transfer/process
 const gunzipFor = createGunzips(workerData as GunzipOptions)
 
 parentPort?.on('message', (job: LayerJob) => {
-  processLayer(job, gunzipFor(job.size)).then(
+  processLayer(job, gunzipFor).then(
     (result) => reply({ result }),
     ({ code, message, retryable, detail }: DrayError) => {
       reply({ error: { code, message, retryable, detail } })

@@ -52,9 +52,11 @@ export async function storeImage(
   const { unpack = true } = options
   await keepResolved(options.lease, image)
   const transferred = await storeBlobs(store, planLayers(image, unpack), options)
-  for (const { descriptor, bytes } of image.documents) {
-    if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)
-  }
+  await Promise.all(
+    image.documents.map(async ({ descriptor, bytes }) => {
+      if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)
+    }),
+  )
   if (unpack && image.config !== undefined) {
     await ensureFixup(store, image.config.rootfs.diff_ids)
   }

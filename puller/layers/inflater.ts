@@ -14,8 +14,11 @@ export interface GunzipOptions {
 /** Below this many bytes loading a library takes longer than it saves. */
 const SMALL_LAYER = 2 * 1024 * 1024
 
-/** Chooses what inflates layers of one thread, by their size in bytes. A library is loaded once, when a layer is worth it. */
-export function createGunzips({ inflater, beside }: GunzipOptions): (size: number) => Gunzip {
+/** Chooses what inflates a layer, by its size in bytes. */
+export type GunzipFor = (size: number) => Gunzip
+
+/** Chooses for the layers of one thread. A library is loaded once, when a layer is worth it. */
+export function createGunzips({ inflater, beside }: GunzipOptions): GunzipFor {
   let isal: Isal | 'unknown' | undefined = inflater === 'zlib' ? undefined : 'unknown'
   return (size) => {
     if (size < SMALL_LAYER) return gunzipByZlib

@@ -17,8 +17,9 @@ const FIRST_RANGE = MiB
 /** Smaller ranges cost more in round trips than they gain, larger ones wait too long for a slow connection. */
 const LEAST_RANGE = MiB
 const LARGEST_RANGE = 32 * MiB
-/** What one connection may take for one range, in seconds. */
+/** What one connection may take for one range, in seconds, and what it takes at least: each costs the server as much as megabytes do. */
 const RANGE_SECONDS = 1
+const LEAST_SECONDS = 0.1
 /** A connection for less than this, in bytes per second, would only wait for its turn. */
 const LEAST_RATE = 256 * KiB
 
@@ -95,8 +96,10 @@ function createHostConnections(
       if (rangeSize !== undefined) return rangeSize
       const { rate, connections } = tuner
       const fair = Math.ceil(left / (2 * connections))
-      const fast = rate === undefined ? UNMEASURED_RANGE : (rate / connections) * RANGE_SECONDS
-      return Math.max(LEAST_RANGE, Math.min(LARGEST_RANGE, Math.ceil(fast), fair))
+      if (rate === undefined) return Math.max(LEAST_RANGE, Math.min(UNMEASURED_RANGE, fair))
+      const each = Math.ceil(rate / connections)
+      const most = Math.min(LARGEST_RANGE, each * RANGE_SECONDS)
+      return Math.max(LEAST_RANGE, Math.min(most, Math.max(fair, Math.ceil(each * LEAST_SECONDS))))
     },
     received(bytes, signal) {
       tuner.received(bytes, performance.now(), limit.activeCount >= tuner.connections)

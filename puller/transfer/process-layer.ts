@@ -2,8 +2,8 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
-import type { Gunzip } from '../layers/decompress.ts'
-import { type UnpackResult, type UnpackTarget, unpackLayer } from '../layers/unpack.ts'
+import type { GunzipFor } from '../layers/inflater.ts'
+import type { UnpackResult, UnpackTarget } from '../layers/unpack.ts'
 import type { LayerVerity } from '../store/layers.ts'
 import { errnoOf } from '../sys.ts'
 import { enableVerity } from '../verity.ts'
@@ -52,21 +52,24 @@ export type LayerReply =
 /**
  * Reads a blob while it arrives, checks its digest and, for a layer, unpacks it and checks its diffID.
  *
- * @param gunzip what inflates it if it is gzip
+ * @param gunzipFor chooses what inflates it if it is gzip
  * @throws CONTENT_MISMATCH, DIFF_ID_MISMATCH, STORE_FAILED, and whatever unpacking throws; what was unpacked is worth nothing then
  */
 export async function processLayer(
   job: LayerJob,
-  gunzip: Gunzip,
+  gunzipFor: GunzipFor,
 ): Promise<ProcessedLayer | undefined> {
   try {
-    return await verifyAndUnpack(job, gunzip)
+    return await verifyAndUnpack(job, gunzipFor)
   } catch (error) {
     throw isDrayError(error) ? error : storeFailure(error)
   }
 }
 
-async function verifyAndUnpack(job: LayerJob, gunzip: Gunzip): Promise<ProcessedLayer | undefined> {
+async function verifyAndUnpack(
+  job: LayerJob,
+  gunzipFor: GunzipFor,
+): Promise<ProcessedLayer | undefined> {
   const fd = openSync(job.path, 'r')
   try {
     const hash = createHash(digestAlgorithm(job.digest))
@@ -80,6 +83,9 @@ async function verifyAndUnpack(job: LayerJob, gunzip: Gunzip): Promise<Processed
       return undefined
     }
     const { target, diffId, asRoot, verity = false } = job.unpack
+    // It takes longer to load than many blobs take to hash.
+    const { unpackLayer } = await import('../layers/unpack.ts')
+    const gunzip = gunzipFor(job.size)
     const unpacked = await unpackLayer(iterate(next), target, { asRoot, gunzip }).catch(
       async (error: unknown) => {
         // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.

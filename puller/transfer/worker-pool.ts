@@ -69,7 +69,7 @@ export function createWorkerPool(size: number, options: GunzipOptions): WorkerPo
 function thisThread(options: GunzipOptions): WorkerPool {
   const gunzipFor = createGunzips(options)
   return {
-    run: (job) => processLayer(job, gunzipFor(job.size)),
+    run: (job) => processLayer(job, gunzipFor),
     close: async () => undefined,
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnections } from '#puller/transfer/connections.ts'
 
 const MiB = 1024 * 1024
@@ -32,6 +33,19 @@ describe('createConnections', () => {
     )
     assert.ok(sizes.slice(0, -1).every((size) => size >= MiB))
     assert.ok((sizes[0] ?? 0) <= 32 * MiB)
+  })
+
+  it('asks a fast host for ranges that are worth a request, down to the last one', async () => {
+    const connections = createConnections({ maxConnections: 1 }).to({ name: 'a' })
+    // The rate is measured over windows of 100 ms, the first of which doesn't count.
+    await connections.run(async () => {
+      for (let window = 0; window < 4; window++) {
+        await connections.received(400 * MiB, signal)
+        await sleep(110)
+      }
+    })
+    assert.ok(connections.rangeSize(2 * MiB) >= 8 * MiB)
+    assert.ok(connections.rangeSize(1000 * MiB) <= 32 * MiB)
   })
 
   it('asks to wait when bytes come faster than the rate allows', () => {
