@@ -7,7 +7,7 @@ import { ownerOfRoot } from '#oci/user-namespace.ts'
 import { CGROUP_ROOT, userBusOf, userManagerOf, userRuntimeDir } from './cgroup-path.ts'
 import { type MountInfo, readMounts } from './mountinfo.ts'
 import type { ContainerOptions } from './options.ts'
-import { sendSignal } from './processes.ts'
+import { monotonicMs, sendSignal } from './processes.ts'
 import { controllersWithout } from './spec/limits.ts'
 
 /** How this host divides resources (cgroups(7)). */
@@ -160,12 +160,12 @@ function freezerOfV2(path: string): string {
  * @returns false when processes are still dying after two seconds
  */
 export async function removeCgroup(cgroups: Cgroups, path: string): Promise<boolean> {
-  const deadline = performance.now() + EMPTY_WITHIN_MS
+  const deadline = monotonicMs() + EMPTY_WITHIN_MS
   const dirs = cgroups.mountPoints.map((mountPoint) => join(mountPoint, path))
   for (;;) {
     const removed = await Promise.all(dirs.map(removeTree))
     if (removed.every(Boolean)) return true
-    if (performance.now() > deadline) return false
+    if (monotonicMs() > deadline) return false
     await setTimeout(POLL_MS)
   }
 }

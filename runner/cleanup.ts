@@ -14,7 +14,13 @@ import { containerPaths, isContainerId, rootOf } from './layout.ts'
 import { mountPointsUnder } from './mountinfo.ts'
 import { disconnectUserMode } from './network/user-mode/connect.ts'
 import { findPrograms, killAndWait } from './processes.ts'
-import { type Claim, type ContainerRecord, claimExisting, readRecord } from './record.ts'
+import {
+  type Claim,
+  type ContainerRecord,
+  claimExisting,
+  isMonitored,
+  readRecord,
+} from './record.ts'
 import { deleteArguments, KNOWN_RUNTIMES } from './runtime.ts'
 import { unmount } from './sys.ts'
 import { idMapOf } from './userns/resolve.ts'
@@ -66,6 +72,7 @@ export async function removeHalves(root: string): Promise<void> {
 }
 
 async function removeAbandoned(root: string, containers: string, id: string): Promise<boolean> {
+  if (isMonitored(containerPaths(containers, id))) return false
   const claim = claimExisting(containers, id, { abandoned: true })
   if (claim === undefined) return false
   try {

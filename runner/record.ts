@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, existsSync, fstatSync, openSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod'
@@ -9,6 +17,7 @@ import type { Rootfs } from '#oci/rootfs.ts'
 import { check } from '#oci/schema.ts'
 import { type ContainerPaths, containerPaths } from './layout.ts'
 import type { ContainerOptions } from './options.ts'
+import { monotonicMs } from './processes.ts'
 import { tryLock } from './sys.ts'
 
 /**
@@ -140,10 +149,10 @@ export async function claimSoon(
   id: string,
   withinMs: number,
 ): Promise<Claim | undefined> {
-  const deadline = performance.now() + withinMs
+  const deadline = monotonicMs() + withinMs
   for (;;) {
     const claim = claimExisting(containers, id)
-    if (claim !== undefined || performance.now() > deadline) return claim
+    if (claim !== undefined || monotonicMs() > deadline) return claim
     if (!existsSync(containerPaths(containers, id).dir)) return undefined
     await delay(POLL_MS)
   }
@@ -177,6 +186,19 @@ export async function readRecord(paths: ContainerPaths): Promise<ContainerRecord
   if (bytes === undefined || bytes.length === 0) return undefined
   const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
   return check(schema, value, 'container record', 'STORE_FAILED') as unknown as ContainerRecord
+}
+
+/**
+ * Whether there is a record that says that a monitor keeps the container: all that most commands ask of most records. Only the
+ * form that {@link writeRecord} gives them is understood.
+ */
+export function isMonitored(paths: ContainerPaths): boolean {
+  try {
+    return readFileSync(paths.record, 'latin1').includes('\n  "keeper": "monitor"')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false
+    throw error
+  }
 }
 
 function openLock(path: string, flags: number): number | undefined {

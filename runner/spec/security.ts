@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import type { ContainerOptions } from '../options.ts'
-import { parseSeccompProfile } from './seccomp-file.ts'
 
 const PROFILE_LIMIT = 1024 * 1024
 
@@ -39,5 +38,6 @@ async function readProfile(path: string) {
   } catch (cause) {
     throw new DrayError('USAGE', `cannot read ${path}: ${errorMessage(cause)}`, { cause })
   }
+  const { parseSeccompProfile } = await import('./seccomp-file.ts') // few name one
   return parseSeccompProfile(parseJson(bytes, { code: 'USAGE', maxBytes: PROFILE_LIMIT }))
 }

@@ -12,6 +12,7 @@ import {
   claimNew,
   readRecord,
   writeRecord,
+  isMonitored,
 } from '#runner/record.ts'
 import { rootfsOf } from './support/busybox.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -62,6 +63,17 @@ describe('the record of a container', () => {
       JSON.parse(JSON.stringify({ ...RECORD, name: 'second' })),
     )
     assert.deepEqual(readdirSync(paths.dir).sort(), ['lock', 'record.json'])
+    release()
+  })
+
+  it('tells at a glance whether a monitor keeps the container', async (t) => {
+    const { paths, release } = await claimNew(join(tempDir(t), 'containers'))
+    assert.equal(isMonitored(paths), false)
+    const named = { labels: { keeper: 'monitor' }, env: ['\n  "keeper": "monitor"'] }
+    for (const keeper of ['owner', 'monitor'] as const) {
+      await writeRecord(paths, { ...RECORD, keeper, options: named })
+      assert.equal(isMonitored(paths), keeper === 'monitor')
+    }
     release()
   })
 
