@@ -24,7 +24,10 @@ function topDigest(layout: string): string {
 }
 
 for (const storage of STORAGES) {
-  describe(`with ${storage.name}`, () => {
+  // What becomes of an image once its bytes are here, the same ones by digest, is no matter of where they come from.
+  const itOnce = storage === STORAGES[0] ? it : () => undefined
+
+  describe(`with ${storage.name}`, { timeout: 900_000 }, () => {
     let dir = ''
     let root = ''
     let host = ''
@@ -90,11 +93,7 @@ for (const storage of STORAGES) {
           `oci:${dir}/${name}:x`,
         )
         assert.equal(topDigest(join(dir, name)), digest)
-        const graph = [
-          `--root=${dir}/podman`,
-          `--runroot=${dir}/podman-run`,
-          '--storage-driver=vfs',
-        ]
+        const graph = [`--root=${dir}/podman`, `--runroot=${dir}/podman-run`]
         run('podman', ...graph, 'pull', '-q', '--tls-verify=false', `${host}/again/${name}`)
         const podman = run(
           'podman',
@@ -108,7 +107,7 @@ for (const storage of STORAGES) {
         assert.equal(podman.trim(), digest)
       })
 
-      it(`unpacks ${name} to the tree that umoci makes`, async (t) => {
+      itOnce(`unpacks ${name} to the tree that umoci makes`, async (t) => {
         const bundle = join(dir, `umoci-${name}`)
         run('umoci', 'unpack', '--image', `${images[name]}:latest`, bundle)
         const merged = await mergedTree(t, root, `${host}/debian/${name}:12`)
@@ -138,7 +137,7 @@ for (const storage of STORAGES) {
       )
     })
 
-    it('runs what was pulled, compiler included', async () => {
+    itOnce('runs what was pulled, compiler included', async () => {
       const release = await inContainer(`${host}/debian/base:12`, 'cat /etc/os-release')
       assert.match(release.stdout, /PRETTY_NAME="Debian GNU\/Linux 12/)
       const program = '#include <stdio.h>\\nint main(void){puts("compiled and run");return 3;}'
@@ -236,7 +235,7 @@ for (const storage of STORAGES) {
       assert.equal(pushed.trim(), topDigest(images.base))
     })
 
-    it('keeps containers apart and the layers as they were', async (t) => {
+    itOnce('keeps containers apart and the layers as they were', async (t) => {
       const image = `${host}/debian/base:12`
       const merged = await mergedTree(t, root, image)
       const untouched = describeTree(merged)
@@ -255,9 +254,11 @@ for (const storage of STORAGES) {
       assert.deepEqual(describeTree(merged), untouched)
     })
 
-    it('isolates: its own process 1, host name, mounts and network; no mounting, no new namespaces', async () => {
-      const image = `${host}/debian/base:12`
-      const script = `
+    itOnce(
+      'isolates: its own process 1, host name, mounts and network; no mounting, no new namespaces',
+      async () => {
+        const image = `${host}/debian/base:12`
+        const script = `
         [ "$(tr '\\0' ' ' < /proc/1/cmdline | head -c 5)" = 'sh -c' ] && echo pid 1
         [ "$(ls -d /proc/[0-9]* | wc -l)" -lt 6 ] && echo few processes
         hostname | grep -qxF '${run('hostname').trim()}' || echo own host name
@@ -266,14 +267,15 @@ for (const storage of STORAGES) {
         mount -t tmpfs none /mnt 2>/dev/null || echo no mount
         unshare -U true 2>/dev/null || echo no unshare
       `
-      const { stdout } = await inContainer(image, script, '--network', 'none')
-      assert.equal(
-        stdout,
-        'pid 1\nfew processes\nown host name\nno mounts of the host\nloopback only\nno mount\nno unshare\n',
-      )
-    })
+        const { stdout } = await inContainer(image, script, '--network', 'none')
+        assert.equal(
+          stdout,
+          'pid 1\nfew processes\nown host name\nno mounts of the host\nloopback only\nno mount\nno unshare\n',
+        )
+      },
+    )
 
-    it('bites: memory and process limits', async () => {
+    itOnce('bites: memory and process limits', async () => {
       const image = `${host}/debian/base:12`
       const hog = await inContainer(
         image,
