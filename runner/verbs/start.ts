@@ -45,11 +45,11 @@ export async function startContainer(
 ): Promise<boolean> {
   requireRoot()
   return await changeContainer(context.root, container, async (claim, record) => {
+    if (options.onlyIf?.(record) === false) return false
     if (isRunning(readState({ ...container, record }))) {
       await forgetStop(claim, record)
       return false
     }
-    if (options.onlyIf?.(record) === false) return false
     const startedAt = new Date().toISOString()
     const cgroups = await readCgroups()
     const bootId = readBootId()
