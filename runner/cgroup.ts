@@ -131,17 +131,6 @@ export function innerDir(path: string): string {
   return existsSync(inner) ? inner : outer
 }
 
-/**
- * Lets the inner one of {@link innerDir}'s two cgroups alone hold a container to its memory. Both have the limit; where the outer is
- * the one that is hit, the kernel counts that there, and the monitor, which looks inside, doesn't see that memory ran out.
- */
-export function limitMemoryInside(path: string): void {
-  const [outer, inner] = [join(CGROUP_ROOT, path), innerDir(path)]
-  const limitOf = (dir: string) => readText(join(dir, 'memory.max'))
-  if (inner === outer || limitOf(inner) !== limitOf(outer)) return
-  writeIfThere(join(outer, 'memory.max'), 'max')
-}
-
 /** Whether the processes of a cgroup are frozen, or about to be. */
 export function isFrozen(path: string): boolean {
   return (

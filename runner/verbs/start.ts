@@ -3,8 +3,7 @@ import { promisify } from 'node:util'
 import { basename } from 'node:path'
 import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { makeBundle } from '../bundle.ts'
-import { busEnvironment, type Cgroups, limitMemoryInside, readCgroups } from '../cgroup.ts'
-import { cgroupOf } from '../cgroup-path.ts'
+import { busEnvironment, type Cgroups, readCgroups } from '../cgroup.ts'
 import { endRuntime, takeDown } from '../cleanup.ts'
 import { checkCommand, mayBringCommand } from '../command.ts'
 import { changeContainer } from '../containers/change.ts'
@@ -117,7 +116,6 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
     }),
   )
   facts.reservation?.release()
-  limitMemoryInside(cgroupOf(id, record.options))
   await options.whenCreated?.({ id, paths, record })
   const phase: { name: 'started' } & Run = {
     name: 'started',

@@ -1,14 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage } from '#oci/error.ts'
-import { cgroupOf } from '../cgroup-path.ts'
-import {
-  limitMemoryInside,
-  limitsSwap,
-  readCgroups,
-  runtimeEnvironment,
-  whyNoLimits,
-} from '../cgroup.ts'
+import { limitsSwap, readCgroups, runtimeEnvironment, whyNoLimits } from '../cgroup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
@@ -44,7 +37,6 @@ export async function updateContainer(
     const changesLimits = wanted.some(([name]) => name !== 'restart')
     if (changesLimits && isRunning(readState({ ...container, record }))) {
       await apply(record, options, changes)
-      limitMemoryInside(cgroupOf(record.id, options))
     }
     await writeRecord(claim.paths, { ...record, options })
     recordEvent(root, record, 'update')
