@@ -7,7 +7,7 @@ import { isInUserNamespace } from '#oci/user-namespace.ts'
 import type { Cgroups } from './cgroup.ts'
 import { usesSystemd } from './cgroup-path.ts'
 import type { ContainerPaths } from './layout.ts'
-import { isStillProgram } from './processes.ts'
+import { isStillProgram, monotonicMs } from './processes.ts'
 import type { ContainerRecord } from './record.ts'
 
 /** A program with the command line of an OCI runtime: `run`, `state`, `kill`, `delete`. */
@@ -206,6 +206,6 @@ const PROGRAM_WITHIN_MS = 5000
 export async function untilProgramRuns(pid: number, path: string): Promise<void> {
   // What is installed may be a wrapper of one that is known.
   const names = [...KNOWN_RUNTIMES, basename(path)]
-  const deadline = performance.now() + PROGRAM_WITHIN_MS
-  while (isStillProgram(pid, names) && performance.now() < deadline) await delay(PROGRAM_POLL_MS)
+  const deadline = monotonicMs() + PROGRAM_WITHIN_MS
+  while (isStillProgram(pid, names) && monotonicMs() < deadline) await delay(PROGRAM_POLL_MS)
 }

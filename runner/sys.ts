@@ -67,6 +67,8 @@ const LOCK_EX_NB = 2 | 4
 const MS_RDONLY = 0x1
 const MS_REMOUNT = 0x20
 const MS_BIND = 0x1000
+const MS_REC = 0x4000
+const MS_SHARED = 0x100000
 const CLONE_NEWNET = 0x40000000
 const AF_UNIX = 1
 const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000
@@ -166,13 +168,24 @@ export function unmount(target: string): void {
   checked(sys, 'umount2', sys.umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH))
 }
 
+/** Makes a directory a mount of its own whose mounts are seen by other mount namespaces, too (mount_namespaces(7)), unless it is. */
+export function shareDirectory(path: string): void {
+  const sys = native()
+  const share = () => sys.mount(null, path, null, MS_SHARED | MS_REC, null)
+  if (share() === 0) return
+  if (sys.errno() === 'EINVAL') {
+    checked(sys, 'mount', sys.mount(path, path, null, MS_BIND | MS_REC, null))
+  }
+  checked(sys, 'mount', share())
+}
+
 /**
- * Makes a network namespace and mounts it on a new file, so that it lives without a process. This thread is in it for a
+ * Makes a network namespace and mounts it on a file, so that it lives without a process. This thread is in it for a
  * moment, and back before anything else can run on it.
  */
 export function makeNetworkNamespace(path: string): void {
   const sys = native()
-  closeSync(openSync(path, 'wx', 0o600))
+  closeSync(openSync(path, 'w', 0o600))
   const own = openSync('/proc/thread-self/ns/net', 'r')
   try {
     checked(sys, 'unshare', sys.unshare(CLONE_NEWNET))

@@ -66,7 +66,8 @@ export async function takeDownUnused(root: string, network: NetworkRecord): Prom
   })
 }
 
-async function alone(work: () => Promise<void>): Promise<void> {
+/** Does work on networks while no other process of the host does. */
+export async function alone(work: () => Promise<void>): Promise<void> {
   mkdirSync(DEFAULT_STATE_DIR, { recursive: true, mode: 0o700 })
   await exclusivelyAsync(LOCK, work)
 }

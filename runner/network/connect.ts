@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
-import { makeNetworkNamespace, unmount } from '../sys.ts'
+import { isErrno } from '#oci/error.ts'
+import { makeNetworkNamespace, shareDirectory, unmount } from '../sys.ts'
 import { makeOwnedNetworkNamespace } from '../userns/namespace.ts'
+import { alone } from './bridge.ts'
 import { NAMESPACES, namespacePath, readConnection } from './connections.ts'
 import { dropPorts, enter, type Guest, leadByMainLink, leave, plug, type Wanted } from './links.ts'
 import type { Connection, PortMapping } from './model.ts'
@@ -41,7 +43,7 @@ export async function disconnect(guest: Guest): Promise<void> {
   const namespace = namespacePath(connection)
   if (existsSync(namespace)) {
     unmount(namespace)
-    await rm(namespace, { force: true })
+    await removeFile(namespace)
   }
   for (const link of connection.links) connection = await leave(guest, connection, link)
   await rm(guest.paths.network, { force: true })
@@ -52,6 +54,17 @@ async function makeNamespace(
   userNamespace: string | undefined,
 ): Promise<void> {
   await mkdir(NAMESPACES, { recursive: true })
+  // ip(8) and podman do so when they first come here; what was mounted before is hidden from then on.
+  await alone(async () => shareDirectory(NAMESPACES))
   if (userNamespace === undefined) makeNetworkNamespace(namespacePath(connection))
   else await makeOwnedNetworkNamespace(namespacePath(connection), userNamespace)
+}
+
+/** A namespace that is hidden below a later mount of the directory stays, without its interfaces, until the host boots again. */
+async function removeFile(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true })
+  } catch (error) {
+    if (!isErrno(error, 'EBUSY')) throw error
+  }
 }

@@ -159,6 +159,25 @@ describe('a policy to restart', () => {
     assert.deepEqual(store.leftovers(), [])
   })
 
+  it('survives a halt of the host and its boot, unless somebody stopped it or no policy wants it', async () => {
+    const policies = { each: 'always', kept: 'unless-stopped', ended: 'unless-stopped', once: 'no' }
+    for (const [name, policy] of Object.entries(policies)) {
+      await ok('run', '-d', '--restart', policy, '--name', name, 'busybox:1', 'sleep', '1000')
+    }
+    await ok('stop', 'ended')
+    const running = async () => (await ok('ps', '--format', '{{.Names}}')).split('\n').sort()
+    await ok('system', 'halt')
+    assert.deepEqual(await running(), [''])
+    await ok('system', 'boot')
+    assert.deepEqual(await running(), ['each', 'kept'])
+    // Of what a boot started, a stop is a stop again.
+    await ok('stop', 'kept')
+    await ok('system', 'halt')
+    await ok('system', 'boot')
+    assert.deepEqual(await running(), ['each'])
+    await ok('rm', '-f', ...Object.keys(policies))
+  })
+
   const triesOf = (name: string) => {
     try {
       const id = readlinkSync(`${store.root}/container-names/${name}`)

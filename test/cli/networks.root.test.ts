@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { containerStore, SERVE_HELLO } from '../support/container-store.ts'
+import { LAUNCHER } from '../support/dray.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -187,6 +188,23 @@ describe('what the host has of a network', () => {
     const rules = execFileSync('nft', ['list', 'table', 'ip', 'dray'], { encoding: 'utf8' })
     assert.ok(!rules.includes(bridge), rules)
     await ok('rm', '-f', 'other')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  it('is found again when somebody else mounts over the names of namespaces', () => {
+    // In mounts of its own, where nobody has been yet.
+    const script = `set -e
+      while umount -l /run/netns 2>/dev/null; do :; done
+      ${LAUNCHER} run -d --name below busybox:1 sleep 1000 >&2
+      ip netns add dray-test-${process.pid}; ip netns delete dray-test-${process.pid}
+      grep -c ' /run/netns ' /proc/self/mountinfo
+      mount --rbind /run/netns /run/netns
+      ${LAUNCHER} rm -f below >&2
+      ${LAUNCHER} run --rm busybox:1 ls /sys/class/net`
+    const argv = ['--mount', '--propagation', 'private', 'sh', '-c', script]
+    const env = { ...process.env, DRAY_ROOT: store.root }
+    const { stdout, stderr } = spawnSync('unshare', argv, { encoding: 'utf8', env })
+    assert.equal(stdout, '1\neth0\nlo\n', stderr)
     assert.deepEqual(store.leftovers(), [])
   })
 
