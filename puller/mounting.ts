@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs'
-import { callFailed, loadLibc } from './sys.ts'
+import { callFailed, errnoOf, ioctl, loadLibc } from './sys.ts'
 
 /** The system calls by which layers are mounted. All need root and throw SYSCALL_FAILED. */
 
@@ -8,7 +8,6 @@ type Call = (...args: readonly (string | number | Buffer | null)[]) => number
 interface Native {
   readonly mount: Call
   readonly umount2: Call
-  readonly ioctl: Call
   errno(): string
 }
 
@@ -82,19 +81,19 @@ export function openLoopDevice(file: string): NamedPath {
 
 /** Undefined when somebody else took the device that was free. */
 function tryLoopDevice(control: number, backing: number, isLast: boolean): NamedPath | undefined {
-  const sys = native()
-  const number = sys.ioctl(control, LOOP_CTL_GET_FREE, null)
-  if (number < 0) throw callFailed('LOOP_CTL_GET_FREE', sys.errno())
-  const path = `/dev/loop${number}`
+  const path = `/dev/loop${ioctl(control, 'LOOP_CTL_GET_FREE', LOOP_CTL_GET_FREE, null)}`
   const config = Buffer.alloc(LOOP_CONFIG_SIZE)
   config.writeUInt32LE(backing, 0)
   config.writeUInt32LE(LOOP_READ_ONLY | LOOP_AUTOCLEAR, LOOP_FLAGS_AT)
   const fd = openSync(path, constants.O_RDONLY)
-  if (sys.ioctl(fd, LOOP_CONFIGURE, config) === 0) return { path, close: () => closeSync(fd) }
-  const errno = sys.errno()
-  closeSync(fd)
-  if (errno === 'EBUSY' && !isLast) return undefined
-  throw callFailed('LOOP_CONFIGURE', errno)
+  try {
+    ioctl(fd, 'LOOP_CONFIGURE', LOOP_CONFIGURE, config)
+    return { path, close: () => closeSync(fd) }
+  } catch (error) {
+    closeSync(fd)
+    if (errnoOf(error) === 'EBUSY' && !isLast) return undefined
+    throw error
+  }
 }
 
 let loaded: Native | undefined
@@ -111,7 +110,6 @@ function load(): Native {
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
     ),
     umount2: libc.func('int umount2(const char *target, int flags)'),
-    ioctl: libc.func('int ioctl(int fd, unsigned long request, uint8_t *argument)'),
     errno,
   }
 }

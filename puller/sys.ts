@@ -27,6 +27,7 @@ interface Native {
   readonly futimens: Call
   readonly flock: Call
   readonly sched_setscheduler: Call
+  readonly ioctl: Call
   readonly syscall: Call
   readonly syncfs: Call & {
     async(fd: number, done: (error: unknown, result: number) => void): void
@@ -111,6 +112,14 @@ export function idleThread(tid: number): void {
   const number = IOPRIO_SET[process.arch]
   if (number === undefined) return
   check(sys, 'ioprio_set', sys.syscall(number, IOPRIO_WHO_PROCESS, tid, IOPRIO_IDLE))
+}
+
+/** Asks an open file or device what only ioctl(2) does. `name` is that of the request. @returns what the call returns */
+export function ioctl(fd: number, name: string, request: number, argument: Buffer | null): number {
+  const sys = native()
+  const result = sys.ioctl(fd, request, argument)
+  check(sys, name, result)
+  return result
 }
 
 /** Locks an open file without waiting; false when another process or descriptor holds it. The lock ends with the descriptor. */
@@ -229,6 +238,7 @@ function load(): Native {
       'int sched_setscheduler(int pid, int policy, const uint8_t *param)',
     ),
     syscall: libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)'),
+    ioctl: libc.func('int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)'),
     flock: libc.func('int flock(int fd, int operation)'),
     syncfs: libc.func('int syncfs(int fd)') as Native['syncfs'],
     errno,

@@ -1,17 +1,10 @@
 import { closeSync, constants, openSync } from 'node:fs'
-import { callFailed, loadLibc } from './sys.ts'
+import { errnoOf, ioctl } from './sys.ts'
 
 /**
  * Linux's fs-verity (Documentation/filesystems/fsverity.rst): a file that has it never changes again, and each block of it
  * that comes from the disk is compared with a tree of hashes whose root is the file's digest.
  */
-
-type Call = (fd: number, request: number, argument: Buffer) => number
-
-interface Native {
-  readonly ioctl: Call
-  errno(): string
-}
 
 const FS_IOC_ENABLE_VERITY = 0x40806685
 const FS_IOC_MEASURE_VERITY = 0xc0046686
@@ -23,7 +16,7 @@ const DIGEST_HEAD = 4 // struct fsverity_digest
 const DIGEST_SIZE = 32
 
 /** What a file without fs-verity answers, or a file system or kernel that has none. */
-const NONE: readonly string[] = ['ENODATA', 'ENOTTY', 'ENOTSUP']
+const NONE: readonly unknown[] = ['ENODATA', 'ENOTTY', 'ENOTSUP']
 
 /**
  * Gives a file fs-verity, for good. It is read once from start to end, and nobody may have it open for writing.
@@ -36,9 +29,7 @@ export function enableVerity(path: string): string {
     const argument = Buffer.alloc(ENABLE_ARG_SIZE)
     for (const [index, value] of [VERSION, SHA256, HASH_BLOCK_SIZE].entries())
       argument.writeUInt32LE(value, index * 4)
-    const sys = native()
-    if (sys.ioctl(fd, FS_IOC_ENABLE_VERITY, argument) < 0)
-      throw callFailed('FS_IOC_ENABLE_VERITY', sys.errno())
+    ioctl(fd, 'FS_IOC_ENABLE_VERITY', FS_IOC_ENABLE_VERITY, argument)
     return measure(fd) ?? ''
   })
 }
@@ -55,11 +46,13 @@ export function verityDigest(path: string): string | undefined {
 function measure(fd: number): string | undefined {
   const digest = Buffer.alloc(DIGEST_HEAD + DIGEST_SIZE)
   digest.writeUInt16LE(DIGEST_SIZE, 2)
-  const sys = native()
-  if (sys.ioctl(fd, FS_IOC_MEASURE_VERITY, digest) === 0) return digest.toString('hex', DIGEST_HEAD)
-  const errno = sys.errno()
-  if (NONE.includes(errno)) return undefined
-  throw callFailed('FS_IOC_MEASURE_VERITY', errno)
+  try {
+    ioctl(fd, 'FS_IOC_MEASURE_VERITY', FS_IOC_MEASURE_VERITY, digest)
+    return digest.toString('hex', DIGEST_HEAD)
+  } catch (error) {
+    if (NONE.includes(errnoOf(error))) return undefined
+    throw error
+  }
 }
 
 function withFile<T>(path: string, work: (fd: number) => T): T {
@@ -68,20 +61,5 @@ function withFile<T>(path: string, work: (fd: number) => T): T {
     return work(fd)
   } finally {
     closeSync(fd)
-  }
-}
-
-let loaded: Native | undefined
-
-function native(): Native {
-  loaded ??= load()
-  return loaded
-}
-
-function load(): Native {
-  const { libc, errno } = loadLibc()
-  return {
-    ioctl: libc.func('int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)'),
-    errno,
   }
 }
