@@ -9,6 +9,7 @@ import { createErofsExtractor } from '../layers/extract.ts'
 import { mountOverlay, unmountIdle } from '../mounting.ts'
 import type { LayerFormName } from './layers.ts'
 import { layerParts } from './layout.ts'
+import { oncePerStore } from './once-per-store.ts'
 import type { Store } from './store.ts'
 
 /** The form that new layers get in a store. */
@@ -22,17 +23,7 @@ export interface LayerFormChoice {
  * Chooses the form of new layers: the one that was asked for, else `erofs` where this process can mount a layer of that form from
  * this store and stack it by overlay. That is found out by trying, with a layer of one file.
  */
-export function chooseLayerForm(store: Store): Promise<LayerFormChoice> {
-  let choice = choices.get(store)
-  if (choice === undefined) {
-    choice = choose(store)
-    choices.set(store, choice)
-  }
-  return choice
-}
-
-/** The host doesn't change while a store is open. */
-const choices = new WeakMap<Store, Promise<LayerFormChoice>>()
+export const chooseLayerForm = oncePerStore(choose)
 
 async function choose(store: Store): Promise<LayerFormChoice> {
   if (store.layerStore !== 'auto') return { form: store.layerStore, reason: 'as asked for' }

@@ -5,6 +5,7 @@ import { DrayError } from '#oci/error.ts'
 import { errnoOf } from '../sys.ts'
 import { enableVerity } from '../verity.ts'
 import { chooseLayerForm } from './layer-form.ts'
+import { oncePerStore } from './once-per-store.ts'
 import type { Store } from './store.ts'
 
 /**
@@ -23,17 +24,7 @@ export async function givesVerity(store: Store): Promise<boolean> {
 }
 
 /** Why layers of a store can't have fs-verity; undefined when they can. That is found out by trying. */
-export function verityObstacle(store: Store): Promise<string | undefined> {
-  let obstacle = obstacles.get(store)
-  if (obstacle === undefined) {
-    obstacle = findObstacle(store)
-    obstacles.set(store, obstacle)
-  }
-  return obstacle
-}
-
-/** The host doesn't change while a store is open. */
-const obstacles = new WeakMap<Store, Promise<string | undefined>>()
+export const verityObstacle = oncePerStore(findObstacle)
 
 async function findObstacle(store: Store): Promise<string | undefined> {
   const { form } = await chooseLayerForm(store)
@@ -55,10 +46,9 @@ async function findObstacle(store: Store): Promise<string | undefined> {
 const EXT4_FEATURES = '/sys/fs/ext4/features'
 
 function explain(errno: string | undefined): string | undefined {
-  const noKernel = 'this kernel is built without it (CONFIG_FS_VERITY)'
-  const isExt4 = existsSync(EXT4_FEATURES)
   if (errno === 'ENOTTY') return 'its file system has none'
   if (errno !== 'ENOTSUP') return undefined
-  if (isExt4 && !existsSync(join(EXT4_FEATURES, 'verity'))) return noKernel
+  if (existsSync(EXT4_FEATURES) && !existsSync(join(EXT4_FEATURES, 'verity')))
+    return 'this kernel is built without it (CONFIG_FS_VERITY)'
   return 'its file system was made without the feature (for ext4, tune2fs -O verity DEVICE adds it)'
 }
