@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { DrayError } from '#oci/error.ts'
+import { sendSignal } from './processes.ts'
 
 /** Signals that a person or a supervisor sends to a program, and that the container's command should get instead. */
 const FORWARDED = [
@@ -104,6 +105,13 @@ export function isLostOnProcess(signal: NodeJS.Signals, pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Sends a container's first process a signal, or SIGKILL when it would be lost there. @returns the signal, when it killed */
+export function passSignal(signal: NodeJS.Signals, pid: number): NodeJS.Signals | undefined {
+  const isLost = isLostOnProcess(signal, pid)
+  sendSignal(pid, isLost ? 'SIGKILL' : signal)
+  return isLost ? signal : undefined
 }
 
 function readMask(statusText: string, field: string): bigint | undefined {

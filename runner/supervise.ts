@@ -6,7 +6,7 @@ import { DrayError } from '#oci/error.ts'
 import { runtimeEnvironment } from './cgroup.ts'
 import { sendSignal } from './processes.ts'
 import { type OciRuntime, untilProgramRuns } from './runtime.ts'
-import { exitCodeOfSignal, isLostOnProcess, type SignalCatcher } from './signals.ts'
+import { exitCodeOfSignal, passSignal, type SignalCatcher } from './signals.ts'
 import { keepDescriptorsPrivate } from './sys.ts'
 
 /** What a container's command gets as standard input, output and error: as the same option of `child_process`. */
@@ -128,13 +128,7 @@ class Deliverer {
     const pid = await this.#firstProcess()
     if (pid === undefined) return
     await untilProgramRuns(pid, this.#runtime)
-    if (!this.#isRunning()) return
-    if (isLostOnProcess(signal, pid)) {
-      this.killedFor ??= signal
-      sendSignal(pid, 'SIGKILL')
-    } else {
-      sendSignal(pid, signal)
-    }
+    if (this.#isRunning()) this.killedFor ??= passSignal(signal, pid)
   }
 
   async stop(timeoutMs: number): Promise<void> {

@@ -3,9 +3,8 @@ import { settleIfFree } from '../containers/settle.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { waitForEnd } from '../containers/wait.ts'
 import type { RunnerContext } from '../context.ts'
-import { sendSignal } from '../processes.ts'
 import { untilProgramRuns } from '../runtime.ts'
-import { exitCodeOfSignal, isLostOnProcess, SignalCatcher } from '../signals.ts'
+import { exitCodeOfSignal, passSignal, SignalCatcher } from '../signals.ts'
 import { type Attachment, type AttachStreams, attachContainer } from './attach.ts'
 import { startContainer } from './start.ts'
 
@@ -74,7 +73,7 @@ async function lookOn(
     const state = now && readState(now)
     if (state === undefined || !isRunning(state)) return
     await untilProgramRuns(state.pid, container.record.runtime)
-    killedFor ??= pass(signal, state.pid)
+    killedFor ??= passSignal(signal, state.pid)
   })
   // The code is read while the container is still there: with --rm, it removes itself.
   const end = waitForEnd(context.root, container)
@@ -84,11 +83,4 @@ async function lookOn(
   await settleIfFree(context.root, container)
   const exitCode = killedFor === undefined ? state?.exitCode : exitCodeOfSignal(killedFor)
   return { exitCode, isDetached: false }
-}
-
-/** @returns the signal, when it killed */
-function pass(signal: NodeJS.Signals, pid: number): NodeJS.Signals | undefined {
-  const isLost = isLostOnProcess(signal, pid)
-  sendSignal(pid, isLost ? 'SIGKILL' : signal)
-  return isLost ? signal : undefined
 }
