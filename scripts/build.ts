@@ -33,23 +33,10 @@ const BANNER =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
 
 /** What is typed often, or started for each container. */
-const COMMANDS = [
-  ...[
-    'run',
-    'create',
-    'start',
-    'stop',
-    'restart',
-    'kill',
-    'rm',
-    'ps',
-    'logs',
-    'exec',
-    'wait',
-    'inspect',
-  ],
-  ...['pull', 'images', 'ended', 'healthcheck'],
-]
+const COMMANDS =
+  'run create start stop restart kill rm ps logs exec wait inspect pull images ended healthcheck'.split(
+    ' ',
+  )
 
 /** Its file's extension is that of the entry points that it looks for. */
 const COMMAND_BANNER =

@@ -34,7 +34,8 @@ export interface CheckOptions extends PullOptions {
 
 /**
  * Verifies every blob that an image of the store needs against its digest, and every unpacked layer against what its blob unpacks
- * to; of a layer that has fs-verity, its digests are enough. With `repair`, blobs that are damaged or missing are fetched again, those alone, and layers unpacked again.
+ * to; of a layer that has fs-verity, its digests are enough. With `repair`, blobs that are damaged or missing are fetched
+ * again, those alone, and layers unpacked again.
  *
  * @returns what was found, in the order of digests
  */

@@ -17,7 +17,10 @@ const FIRST_RANGE = MiB
 /** Smaller ranges cost more in round trips than they gain, larger ones wait too long for a slow connection. */
 const LEAST_RANGE = MiB
 const LARGEST_RANGE = 32 * MiB
-/** What one connection may take for one range, in seconds, and what it takes at least: each costs the server as much as megabytes do. */
+/**
+ * What one connection may take for one range, in seconds, and what it takes at least: each range costs the server as much as
+ * megabytes do.
+ */
 const RANGE_SECONDS = 1
 const LEAST_SECONDS = 0.1
 /** A connection for less than this, in bytes per second, would only wait for its turn. */

@@ -22,6 +22,7 @@ import { afterTest } from '../../support/after.ts'
 import { serveImage } from '../../support/blob-server.ts'
 import { smallImage, tarOf } from '../../support/small-image.ts'
 import { tempDir } from '../../support/temp-dir.ts'
+import { until } from '../../runner/support/run.ts'
 
 const KILLS = 10
 const MOUNT_BY_LOOP = join(import.meta.dirname, 'mount-by-loop.ts')
@@ -135,7 +136,8 @@ describe('layers of form erofs', () => {
       await unmountUnused(store.layout)
       assert.deepEqual(mounted(store), NOTHING)
       // Whoever looks at new devices, as udev does, keeps one for a moment.
-      await until(() => loopFiles().every((file) => !file.startsWith(dir)))
+      const isFree = () => loopFiles().every((file) => !file.startsWith(dir))
+      await until('no loop device stays', isFree, 10_000)
     }
   })
 
@@ -172,13 +174,6 @@ function loopFiles(): string[] {
         return '' // another kind of device, or freed by now
       }
     })
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    assert.ok(tries < 400, 'a loop device stays')
-    await sleep(25)
-  }
 }
 
 function mountByDescriptors(dirs: readonly string[], target: string): void {
