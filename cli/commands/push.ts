@@ -85,8 +85,8 @@ async function open(
   const { openImage, parseCompression, recompressImage } = await import('#puller/index.ts')
   const { compressionFormat, compressionLevel, forceCompression: force, isHeld, signal } = options
   if (compressionFormat === undefined && compressionLevel === undefined && force === undefined)
-    return await openImage(store, image, { signal })
+    return await openImage(store, image, { isHeld, signal })
   const compression = parseCompression(compressionFormat, compressionLevel)
-  const opened = await openImage(store, image, { compression, signal })
+  const opened = await openImage(store, image, { compression, isHeld, signal })
   return await recompressImage(store, opened, { compression, force, isHeld, signal })
 }

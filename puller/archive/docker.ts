@@ -8,6 +8,7 @@ import { parseJson } from '#oci/json.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { absentable, check } from '#oci/schema.ts'
 import { composeManifest } from '../image/compose.ts'
+import { type LayerCompression, USUAL_COMPRESSION } from '../image/compression.ts'
 import { type WriteLayerOptions, writeLayer } from '../image/write-layer.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
@@ -41,6 +42,15 @@ export function readDockerList(members: Members): ListedImage[] {
 export interface ConvertOptions extends WriteLayerOptions {
   /** Makes a member of the archive a blob. */
   readonly place: (member: Member, digest: Digest) => Promise<void>
+  /** What layers become that have to be compressed. */
+  readonly known?: CompressedBefore | undefined
+}
+
+/** What is known of layers from having compressed them. */
+export interface CompressedBefore {
+  /** The blob of the layer of this diffID, which needn't be written; undefined when it has to be. */
+  find(diffId: Digest, compression: LayerCompression): Promise<Descriptor | undefined>
+  keep(diffId: Digest, compression: LayerCompression, blob: Descriptor): Promise<void>
 }
 
 /**
@@ -105,9 +115,13 @@ async function convertLayer(
   }
   checkDiffId(compression === 'none' ? member.digest : await digestInside(member))
   if (compression === 'none') {
+    const { known, compression: wanted = USUAL_COMPRESSION } = options
+    const before = await known?.find(diffId, wanted)
+    if (before !== undefined) return before
     const written = await writeLayer(checkedTar(streamOf(member)), options)
     // The file may have changed since.
     checkDiffId(written.diffId)
+    await known?.keep(diffId, wanted, written.descriptor)
     return written.descriptor
   }
   await options.place(member, member.digest)

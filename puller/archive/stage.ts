@@ -13,7 +13,13 @@ import { checkDocument } from '../image/resolve.ts'
 import { type BlobFiles, type BlobSource, openBlobs } from '../store/blobs.ts'
 import { CONTAINERD_NAME, type NamedImage, readImageIndex } from '../store/image-index.ts'
 import { blobPath } from '../store/layout.ts'
-import { type ConvertOptions, convertDockerImages, DOCKER_LIST, readDockerList } from './docker.ts'
+import {
+  type CompressedBefore,
+  type ConvertOptions,
+  convertDockerImages,
+  DOCKER_LIST,
+  readDockerList,
+} from './docker.ts'
 import { invalid, type Member, type Members, readMember, readMembers, streamOf } from './members.ts'
 import { blobsOf, readBlob, readWhole, type WholeImage } from './write.ts'
 
@@ -33,6 +39,8 @@ export interface StageOptions {
   readonly name?: string | undefined
   /** How layers are compressed that aren't. Default: gzip. */
   readonly compression?: LayerCompression | undefined
+  /** What layers became when they were compressed before. Default: nobody knows. */
+  readonly known?: CompressedBefore | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -212,14 +220,14 @@ function hasPlainLayer({ manifests }: WholeImage): boolean {
 
 async function stageList(
   members: Members,
-  { layoutDir, source, place, name, compression, signal }: Work,
+  { layoutDir, source, place, name, compression, known, signal }: Work,
 ): Promise<readonly WholeImage[]> {
   const listed = readDockerList(members).filter(
     ({ RepoTags = [] }) => name === undefined || RepoTags.some((tag) => isSameName(tag, name)),
   )
   const stageDir = join(layoutDir, 'half')
   const manifests = await convertDockerImages(members, listed, {
-    ...{ layoutDir, stageDir, compression, signal, place },
+    ...{ layoutDir, stageDir, compression, known, signal, place },
   })
   const images: WholeImage[] = []
   for (const [at, descriptor] of manifests.entries()) {

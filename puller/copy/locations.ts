@@ -3,6 +3,7 @@ import { formatReference, parseReference, type Reference, withDefaultTag } from 
 import { type LocalPlace, parseLocalPlace, type PlaceOnDisk } from '../image/local-place.ts'
 import { openAt } from '../image/open-image.ts'
 import type { RegistryAccess } from '../registry/access.ts'
+import { blobsHeldBy } from '../push.ts'
 import { openLayoutStore } from '../store/layout-store.ts'
 import type { Store } from '../store/store.ts'
 import { type CopyOptions, type CopyResult, copyToRegistry } from './copy.ts'
@@ -73,14 +74,17 @@ interface OpenedSource {
 }
 
 async function openSource(
-  { from, fromAccess, openStore }: CopyPlaces,
+  { from, fromAccess, to, toAccess, openStore }: CopyPlaces,
   options: RegistrySourceOptions,
 ): Promise<OpenedSource> {
   if (from.kind === 'registry') {
     const source = await registrySource(from.reference, { ...fromAccess, ...options })
     return { source, close: async () => undefined }
   }
-  const { image, close } = await openAt(openStore, from, options)
+  const { signal } = options
+  const isHeld =
+    to.kind === 'registry' ? blobsHeldBy(to.reference, { ...toAccess, signal }) : undefined
+  const { image, close } = await openAt(openStore, from, { isHeld, signal })
   return { source: await layoutSource(image.source, image.descriptor), close }
 }
 

@@ -1,8 +1,10 @@
 import { DrayError } from '#oci/error.ts'
 import { parseReference, type Reference } from '#oci/reference.ts'
+import type { CompressedBefore } from '../archive/docker.ts'
 import { onlyImage, openArchive } from '../archive/stage.ts'
 import type { LocalImage } from '../push.ts'
 import { openBlobs } from '../store/blobs.ts'
+import { findCompressed, type IsHeld, keepCompressed } from '../store/compressed.ts'
 import { findImage, readImageIndex } from '../store/image-index.ts'
 import type { Store } from '../store/store.ts'
 import type { LayerCompression } from './compression.ts'
@@ -19,6 +21,8 @@ export interface OpenedImage {
 export interface OpenOptions {
   /** How the layers of docker's archives are compressed, which aren't. Default: gzip. */
   readonly compression?: LayerCompression | undefined
+  /** Whether a blob is where the image goes: a layer that was compressed before is left out of the image then. */
+  readonly isHeld?: IsHeld | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -55,7 +59,12 @@ export async function openAt(
   const store = await openStore()
   const stage = await store.stage()
   try {
-    const staged = await openArchive(path, stage.dir, { ...options, name })
+    const { layout } = store
+    const known: CompressedBefore = {
+      find: (diffId, compression) => findCompressed(layout, diffId, compression, options.isHeld),
+      keep: (diffId, compression, blob) => keepCompressed(layout, diffId, compression, blob),
+    }
+    const staged = await openArchive(path, stage.dir, { ...options, name, known })
     const { descriptor } = onlyImage(staged, path, name)
     return { image: { source: staged.source, descriptor }, close: () => stage.close() }
   } catch (error) {

@@ -10,11 +10,11 @@ import { isImageConfigType, isImageLayerType, ociMediaType } from '#oci/media-ty
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { type BlobSource, openBlobs, writeSmallBlob } from '../store/blobs.ts'
-import { keepCompressed, readCompressed } from '../store/compressed.ts'
+import { findCompressed, type IsHeld, keepCompressed, readCompressed } from '../store/compressed.ts'
 import type { Store } from '../store/store.ts'
 import { settleAll } from '../transfer/settle.ts'
 import { document } from './compose.ts'
-import { type LayerCompression, layerMediaType } from './compression.ts'
+import type { LayerCompression } from './compression.ts'
 import type { OpenedImage } from './open-image.ts'
 import type { Document } from './resolve.ts'
 import { writeLayer } from './write-layer.ts'
@@ -30,14 +30,14 @@ export interface RecompressOptions {
   /** Whether layers are compressed again that have the format already. Default false. */
   readonly force?: boolean | undefined
   /** Whether the blob of a layer is where the image goes: what was compressed before needs no more than its digest then. */
-  readonly isHeld?: ((digest: Digest) => Promise<boolean>) | undefined
+  readonly isHeld?: IsHeld | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
  * The same image with its layers compressed in another way, those of all its platforms that are here. Configs and diffIDs stay
  * what they are, manifests are of OCI then and have other digests; artifacts that are no container images are left alone. The
- * same image gives the same digest. What layers of the local store become is remembered there.
+ * same image gives the same digest. What layers become is remembered in the local store, wherever they come from.
  *
  * @param opened is closed with the result, or when there is none
  * @throws DIFF_ID_MISMATCH, COMPRESSION_INVALID, LAYOUT_INVALID, CONTENT_MISMATCH
@@ -163,18 +163,21 @@ async function changeImage(work: Work, manifest: ImageManifest): Promise<Change 
 }
 
 async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): Promise<Made> {
-  const { store, source, compression, force = false, layoutDir, stageDir, signal } = work
+  const { store, source, compression, force = false, isHeld, layoutDir, stageDir, signal } = work
+  const { layout } = store
+  const isLast = (await readCompressed(layout, diffId, compression))?.digest === layer.digest
   if (!(await source.has(layer))) {
+    // Whoever opened the image may have left it out.
+    if (isLast && (await isHeld?.(layer.digest))) return undefined
     throw new DrayError(
       'LAYOUT_INVALID',
       `${source.dir} lacks blob ${layer.digest}: pull the image again`,
     )
   }
   if (!force && (await compressionOf(source.read(layer))) === compression.format) return undefined
-  const known = await readCompressed(store.layout, diffId, compression)
-  if (known?.digest === layer.digest) return undefined
-  if (known !== undefined && (await work.isHeld?.(known.digest)))
-    return { mediaType: layerMediaType(compression), ...known }
+  if (isLast) return undefined
+  const known = await findCompressed(layout, diffId, compression, isHeld)
+  if (known !== undefined) return known
   const tar = decompress(source.read(layer))
   const made = await writeLayer(tar, { layoutDir, stageDir, compression, signal })
   if (made.diffId !== diffId) {
@@ -184,7 +187,7 @@ async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): P
     )
   }
   work.written.add(made.descriptor.digest)
-  if (source === store) await keepCompressed(store.layout, diffId, compression, made.descriptor)
+  await keepCompressed(layout, diffId, compression, made.descriptor)
   return made.descriptor.digest === layer.digest ? undefined : made.descriptor
 }
 

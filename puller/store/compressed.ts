@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as z from 'zod'
-import { digestSchema } from '#oci/descriptor.ts'
+import { type Descriptor, digestSchema } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { isDrayError } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
-import type { LayerCompression } from '../image/compression.ts'
+import { type LayerCompression, layerMediaType } from '../image/compression.ts'
 import { readIfExists, replaceFile } from './files.ts'
 import type { StoreLayout } from './layout.ts'
 
@@ -40,6 +40,21 @@ export async function readCompressed(
     if (isDrayError(error)) return undefined
     throw error
   }
+}
+
+/** Tells whether a blob is where an image goes. */
+export type IsHeld = (digest: Digest) => Promise<boolean>
+
+/** The blob that the layer of this diffID became when it was last compressed so, if it is where it is needed. */
+export async function findCompressed(
+  layout: StoreLayout,
+  diffId: Digest,
+  compression: LayerCompression,
+  isHeld: IsHeld | undefined,
+): Promise<Descriptor | undefined> {
+  const known = await readCompressed(layout, diffId, compression)
+  if (known === undefined || !(await isHeld?.(known.digest))) return undefined
+  return { mediaType: layerMediaType(compression), ...known }
 }
 
 /** Remembers what a layer became. What no image has is forgotten with the rest of the garbage. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { globSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, it, type TestContext } from 'node:test'
@@ -14,11 +14,13 @@ import { parseReference } from '#oci/reference.ts'
 import { createCompressor } from '#puller/image/compression.ts'
 import {
   blobsHeldBy,
+  copyImage,
   importImage,
   type OpenedImage,
   openImage,
   openStore,
   parseCompression,
+  parseLocation,
   pullImage,
   pushImage,
   recompressImage,
@@ -53,12 +55,18 @@ async function recompressed(
   return opened
 }
 
-async function manifestOf({ image: { source, descriptor } }: OpenedImage) {
+async function manifestAt({ image: { source, descriptor } }: OpenedImage) {
   const bytes = await source.readSmall(descriptor)
   const manifest = parseManifest(bytes, descriptor.mediaType)
   assert.ok(manifest.kind === 'image')
-  const blobs = await Promise.all(manifest.layers.map((layer) => source.readSmall(layer)))
-  return { manifest, blobs, json: JSON.parse(bytes.toString()) }
+  return { manifest, json: JSON.parse(bytes.toString()) }
+}
+
+async function manifestOf(opened: OpenedImage) {
+  const found = await manifestAt(opened)
+  const { layers } = found.manifest
+  const blobs = await Promise.all(layers.map((layer) => opened.image.source.readSmall(layer)))
+  return { ...found, blobs }
 }
 
 describe('createCompressor', () => {
@@ -229,18 +237,24 @@ describe('recompressImage', () => {
   })
 })
 
-/** Pushes an image of the store with its layers compressed anew. @returns how many were, and what was sent */
-async function pushCompressed(store: Store, target: string) {
+/** Pushes an image with its layers compressed anew. @returns how many were, and what was sent */
+async function pushCompressed(store: Store, target: string, from = 'app:1') {
   const reference = parseReference(target)
   const { signal } = new AbortController()
-  const opened = await recompressImage(store, await openImage(store, 'app:1'), {
-    ...{ compression: ZSTD, force: true },
-    isHeld: blobsHeldBy(reference, { signal }),
-  })
-  const isManifest = 1
-  const made = globSync('staging/*/layout/blobs/*/*', { cwd: store.layout.root }).length
+  const isHeld = blobsHeldBy(reference, { signal })
+  const opened = await recompressImage(
+    store,
+    await openImage(store, from, { compression: ZSTD, isHeld }),
+    { compression: ZSTD, force: true, isHeld },
+  )
+  const { layers } = (await manifestAt(opened)).manifest
+  const made = layers.filter(
+    ({ digest }) =>
+      globSync(`staging/*/layout/blobs/sha256/${digest.slice(7)}`, { cwd: store.layout.root })
+        .length,
+  )
   const result = await pushImage(opened.image, reference).finally(opened.close)
-  return { ...result, compressed: made - isManifest }
+  return { ...result, compressed: made.length }
 }
 
 async function pushedTwice(t: TestContext) {
@@ -305,13 +319,59 @@ describe('a second push of layers that were compressed', () => {
     assert.deepEqual(records(), [])
   })
 
-  it('knows nothing of images that are not in the store', async (t) => {
+  const ON_DISK: readonly (readonly [what: string, write: (dir: string) => string])[] = [
+    [
+      'an OCI image layout',
+      (dir) => {
+        writeLayout(dir, IMAGE)
+        return `oci:${dir}`
+      },
+    ],
+    [
+      "docker's archive, which holds layers uncompressed",
+      (dir) => {
+        const path = join(dir, 'app.tar')
+        const list = { Config: 'config.json', RepoTags: ['app:1'], Layers: ['0.tar', '1.tar'] }
+        const config = IMAGE.blobs.get(IMAGE.config.digest) ?? ''
+        const files = { '0.tar': BASE, '1.tar': TOP, 'config.json': config }
+        writeFileSync(path, tarOf({ ...files, 'manifest.json': JSON.stringify([list]) }))
+        return `docker-archive:${path}`
+      },
+    ],
+  ]
+  for (const [what, write] of ON_DISK) {
+    it(`compresses none of ${what}, until the registry lacks them`, async (t) => {
+      const { host } = await startOpenRegistry(t)
+      const store = await newStore(t)
+      const from = write(tempDir(t))
+      const push = (name: string) => pushCompressed(store, `${host}/team/${name}:1`, from)
+      const first = await push('app')
+      assert.deepEqual([first.compressed, first.transferred > 0], [2, true])
+      const again = await push('app')
+      assert.deepEqual([again.compressed, again.transferred, again.digest], [0, 0, first.digest])
+      const elsewhere = await push('other')
+      assert.deepEqual([elsewhere.compressed, elsewhere.digest], [2, first.digest])
+      await pullImage(store, parseReference(`${host}/team/other:1`))
+      await removeGarbage(store, async () => [])
+      assert.deepEqual(globSync('staging/*', { cwd: store.layout.root }), [])
+    })
+  }
+
+  it("compresses none of docker's archive when that is copied, either", async (t) => {
+    const { host } = await startOpenRegistry(t)
     const store = await newStore(t)
-    const layout = tempDir(t)
-    writeLayout(layout, IMAGE)
-    const opened = await openImage(store, `oci:${layout}`)
-    await (await recompressImage(store, opened, { compression: ZSTD })).close()
-    assert.deepEqual(globSync('compressed/*/*', { cwd: store.layout.root }), [])
+    const from = parseLocation(ON_DISK[1]?.[1](tempDir(t)) ?? '')
+    const to = parseLocation(`${host}/team/app:1`)
+    const copy = () => copyImage({ from, to, openStore: async () => store })
+    const { digest, transferred } = await copy()
+    assert.ok(transferred > 0)
+    const records = globSync('compressed/*/*', { cwd: store.layout.root, withFileTypes: true })
+    assert.equal(records.length, 2)
+    const before = records.map(({ parentPath, name }) => statSync(join(parentPath, name)).ino)
+    const again = await copy()
+    assert.deepEqual([again.digest, again.transferred], [digest, 0])
+    const after = records.map(({ parentPath, name }) => statSync(join(parentPath, name)).ino)
+    assert.deepEqual(after, before)
   })
 })
 
