@@ -39,7 +39,7 @@ export async function enterNamespaces(root: string, command: string): Promise<vo
   const nsenter = (await findRuntime('nsenter', env.PATH))?.path ?? 'nsenter'
   const [script = '', ...words] = process.argv.slice(1)
   const target = ['--target', String(holder), '--user', '--mount', '--preserve-credentials']
-  const program = [process.execPath, ...process.execArgv, script, ...words]
+  const program = [process.execPath, ...process.execArgv, '--', script, ...words] // see bin/dray
   const entered = [nsenter, ...target, '--', 'sh', '-c', IN_PLACE, process.cwd(), ...program]
   const [first = '', ...rest] = [...(await scopeFor(command)), ...entered]
   process.execve?.(first, [first, ...rest], {

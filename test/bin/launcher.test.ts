@@ -36,7 +36,14 @@ describe('bin/dray', () => {
   it('runs the pinned Node when the PATH has an older one only', () => {
     fakeNode(join(root, 'node_modules/node/bin/node'), 'pinned')
     const result = run(join(root, 'bin/dray'), ['pull', 'a b', ''], { PATH: oldNode(base) })
-    assert.deepEqual(said(result), ['pinned', join(root, 'dist/cli/main.js'), 'pull', 'a b', ''])
+    assert.deepEqual(said(result), [
+      'pinned',
+      '--',
+      join(root, 'dist/cli/main.js'),
+      'pull',
+      'a b',
+      '',
+    ])
   })
 
   it('runs the pinned Node rather than the one on the PATH', () => {
@@ -50,7 +57,7 @@ describe('bin/dray', () => {
     install(nested)
     fakeNode(join(base, 'app/node_modules/node/bin/node'), 'beside')
     const result = run(join(nested, 'bin/dray'), [], { PATH: oldNode(base) })
-    assert.deepEqual(said(result), ['beside', join(nested, 'dist/cli/main.js')])
+    assert.deepEqual(said(result), ['beside', '--', join(nested, 'dist/cli/main.js')])
   })
 
   it('runs a new enough Node from the PATH when none is pinned', () => {
@@ -66,7 +73,7 @@ describe('bin/dray', () => {
     symlinkSync(join(base, 'a/one'), join(base, 'b/two'))
     symlinkSync('two', join(base, 'b/dray'))
     const result = run(join(base, 'b/dray'), ['x'], { PATH: oldNode(base) })
-    assert.deepEqual(said(result), ['pinned', join(root, 'dist/cli/main.js'), 'x'])
+    assert.deepEqual(said(result), ['pinned', '--', join(root, 'dist/cli/main.js'), 'x'])
   })
 
   it('works from any directory, by a relative path and by the PATH', () => {
@@ -78,7 +85,7 @@ describe('bin/dray', () => {
       ['dray', '/'],
     ] as const) {
       const result = run(command, [], path, cwd)
-      assert.deepEqual(said(result), ['pinned', join(root, 'dist/cli/main.js')])
+      assert.deepEqual(said(result), ['pinned', '--', join(root, 'dist/cli/main.js')])
     }
   })
 
@@ -87,7 +94,7 @@ describe('bin/dray', () => {
     install(odd)
     fakeNode(join(odd, 'node_modules/node/bin/node'), 'pinned')
     const result = run(join(odd, 'bin/dray'), [], { PATH: oldNode(base) })
-    assert.deepEqual(said(result), ['pinned', join(odd, 'dist/cli/main.js')])
+    assert.deepEqual(said(result), ['pinned', '--', join(odd, 'dist/cli/main.js')])
   })
 
   it('says to run npm ci in one line when there is no Node', () => {
@@ -107,13 +114,27 @@ describe('bin/dray', () => {
     refused(result)
     assert.equal(result.stdout, '')
     const launched = run(join(root, 'bin/dray'), [], { PATH: oldNode(base) })
-    assert.deepEqual(said(launched), ['old', '--require', check, join(root, 'dist/cli/main.js')])
+    assert.deepEqual(said(launched), [
+      'old',
+      '--require',
+      check,
+      '--',
+      join(root, 'dist/cli/main.js'),
+    ])
   })
 
   it('says to run npm ci in one line when it has not been built', () => {
     fakeNode(join(root, 'node_modules/node/bin/node'), 'pinned')
     rmSync(join(root, 'dist'), { recursive: true })
     refused(run(join(root, 'bin/dray'), [], { PATH: oldNode(base) }))
+  })
+
+  it('leaves environment files to the command', () => {
+    const file = join(base, 'variables')
+    writeFileSync(file, 'FROM_FILE=1\n')
+    const words = ['tell', 'FROM_FILE', '--env-file', file, '--env-file=/nowhere']
+    const result = run(join(root, 'bin/dray'), words, { PATH: currentNode(base) })
+    assert.deepEqual(said(result), ['undefined'])
   })
 
   it('passes the exit code', () => {
@@ -145,7 +166,7 @@ describe('bin/dray', () => {
     ] as const
     for (const [words, program] of cases) {
       const result = run(join(root, 'bin/dray'), [...words], { PATH: oldNode(base) })
-      assert.deepEqual(said(result), ['pinned', join(root, 'dist', program), ...words])
+      assert.deepEqual(said(result), ['pinned', '--', join(root, 'dist', program), ...words])
     }
   })
 
@@ -175,6 +196,10 @@ function install(root: string): void {
     join(root, 'dist/cli/main.js'),
     `const [command, value] = process.argv.slice(2)
 if (command === 'exit') process.exit(Number(value))
+if (command === 'tell') {
+  console.log(process.env[value])
+  process.exit()
+}
 if (command === 'wait') {
   process.on('SIGTERM', () => process.exit(77))
   setInterval(() => {}, 1000)
