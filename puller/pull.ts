@@ -1,4 +1,6 @@
+import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
+import { isDrayError } from '#oci/error.ts'
 import { formatPlatform, hostPlatform, isForeign, type Platform } from '#oci/platform.ts'
 import {
   formatReference,
@@ -181,9 +183,22 @@ async function localManifest(
 ): Promise<Document | undefined> {
   await lease.keep({ blobs: [digest] })
   const known = (await store.images()).find(({ descriptor }) => descriptor.digest === digest)
-  if (known === undefined || !(await store.has(known.descriptor))) return undefined
+  if (known === undefined) return undefined
+  const bytes = await localDocument(store, known.descriptor)
+  if (bytes === undefined) return undefined
   const { mediaType, size } = known.descriptor
-  return { descriptor: { mediaType, digest, size }, bytes: await store.readSmall(known.descriptor) }
+  return { descriptor: { mediaType, digest, size }, bytes }
+}
+
+/** A document that the store has; undefined also when it is damaged there. */
+async function localDocument(store: Store, descriptor: Descriptor): Promise<Buffer | undefined> {
+  if (!(await store.has(descriptor))) return undefined
+  try {
+    return await store.readSmall(descriptor)
+  } catch (error) {
+    if (isDrayError(error, 'CONTENT_MISMATCH')) return undefined
+    throw error
+  }
 }
 
 /** The store in front of the registry. */
@@ -191,7 +206,8 @@ function documentSource({ store, lease, client, signal }: Sources): DocumentSour
   return {
     async read(descriptor, kind) {
       await lease.keep({ blobs: [descriptor.digest] })
-      if (await store.has(descriptor)) return await store.readSmall(descriptor)
+      const local = await localDocument(store, descriptor)
+      if (local !== undefined) return local
       let place: string | undefined
       const fetchOne = async () => {
         if (kind === 'manifest') return (await client.getManifest(descriptor.digest, signal)).bytes

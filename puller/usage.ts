@@ -31,7 +31,7 @@ export interface UsageOptions {
  * Measures images, with their blobs and unpacked layers, each counted once however many images share it. An image is in use when
  * there is a container of it. What belongs to an image, such as its signatures, is in use when it is, and counts as no image.
  *
- * @throws CONTENT_MISMATCH, MANIFEST_INVALID, IMAGE_CONFIG_INVALID when an image doesn't tell what it has
+ * @throws CONTENT_MISMATCH, MANIFEST_INVALID when an image doesn't tell what it has
  */
 export async function measureStore(
   store: Store,

@@ -1,4 +1,5 @@
 import type { Digest } from '#oci/digest.ts'
+import { isDrayError } from '#oci/error.ts'
 import { parseImageConfig } from '#oci/image-config.ts'
 import type { ImageManifest } from '#oci/manifest.ts'
 import { formatPlatform } from '#oci/platform.ts'
@@ -40,10 +41,11 @@ export async function listImages(store: Store): Promise<ImageSummary[]> {
   return summaries.sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))
 }
 
-/** The manifests under a descriptor of which every blob is here. */
+/** The manifests under a descriptor of which every blob is here; none under one that is damaged. */
 async function manifestsHere(source: BlobSource, descriptor: Descriptor): Promise<ImageManifest[]> {
   if (!(await source.has(descriptor))) return []
-  const manifest = await readManifest(source, descriptor)
+  const manifest = await readManifest(source, descriptor).catch(unlessOtherwise)
+  if (manifest === undefined) return []
   if (manifest.kind === 'index') {
     const inner = await Promise.all(manifest.manifests.map((child) => manifestsHere(source, child)))
     return inner.flat()
@@ -52,6 +54,10 @@ async function manifestsHere(source: BlobSource, descriptor: Descriptor): Promis
     [manifest.config, ...manifest.layers].map((blob) => source.has(blob)),
   )
   return here.every(Boolean) ? [manifest] : []
+}
+
+function unlessOtherwise(error: unknown): undefined {
+  if (!isDrayError(error)) throw error
 }
 
 async function platformOf(source: BlobSource, manifest: ImageManifest): Promise<string> {

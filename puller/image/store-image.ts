@@ -7,6 +7,7 @@ import type { FindProxy } from '../proxy/find-proxy.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 import { createDirectReader } from '../registry/direct.ts'
 import { STALL_TIMEOUT_MS } from '../registry/http.ts'
+import { readIfExists } from '../store/files.ts'
 import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { type ConnectionOptions, createConnections } from '../transfer/connections.ts'
@@ -54,7 +55,8 @@ export async function storeImage(
   const transferred = await storeBlobs(store, planLayers(image, unpack), options)
   await Promise.all(
     image.documents.map(async ({ descriptor, bytes }) => {
-      if (!(await store.has(descriptor))) await store.writeSmall(descriptor.digest, bytes)
+      const local = await readIfExists(store.pathOf(descriptor))
+      if (!local?.equals(bytes)) await store.writeSmall(descriptor.digest, bytes)
     }),
   )
   if (unpack && image.config !== undefined) {

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestOf } from '#oci/digest.ts'
-import { DrayError, isErrno } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
 import { type Manifest, parseManifest } from '#oci/manifest.ts'
-import { fileSize, replaceFile } from './files.ts'
+import { fileSize, readIfExists, replaceFile } from './files.ts'
 import { blobPath } from './layout.ts'
 
 const MiB = 1024 * 1024
@@ -27,18 +27,24 @@ export interface BlobFiles extends BlobSource {
   pathOf(blob: Descriptor): string
 }
 
-/** Blobs of the OCI image layout in `dir`, which need not exist yet. */
-export function openBlobs(dir: string): BlobFiles {
+/**
+ * Blobs of the OCI image layout in `dir`, which need not exist yet.
+ *
+ * @param mend what to do about a blob that is missing or damaged, for errors
+ */
+export function openBlobs(dir: string, mend = 'copy the image there again'): BlobFiles {
   return {
     dir,
     has: async (blob) => (await fileSize(blobPath(dir, blob.digest))) === blob.size,
     async readSmall(blob) {
-      const bytes = await readBlobFile(dir, blob.digest)
+      const bytes = await readIfExists(blobPath(dir, blob.digest))
+      if (bytes === undefined)
+        throw new DrayError('LAYOUT_INVALID', `${dir} lacks blob ${blob.digest}: ${mend}`)
       const actual = digestOf(bytes, digestAlgorithm(blob.digest))
       if (actual === blob.digest) return bytes
       throw new DrayError(
         'CONTENT_MISMATCH',
-        `${blobPath(dir, blob.digest)} is damaged: its bytes are ${actual}`,
+        `${blobPath(dir, blob.digest)} is damaged, its bytes are ${actual}: ${mend}`,
       )
     },
     read: (blob, start = 0) =>
@@ -61,13 +67,4 @@ export async function writeSmallBlob(
 /** Reads a manifest of a layout. @throws LAYOUT_INVALID, CONTENT_MISMATCH, MANIFEST_INVALID */
 export async function readManifest(source: BlobSource, descriptor: Descriptor): Promise<Manifest> {
   return parseManifest(await source.readSmall(descriptor), descriptor.mediaType)
-}
-
-async function readBlobFile(dir: string, digest: Digest): Promise<Buffer> {
-  try {
-    return await readFile(blobPath(dir, digest))
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
-    throw new DrayError('LAYOUT_INVALID', `${dir} lacks blob ${digest}`, { cause: error })
-  }
 }

@@ -44,7 +44,7 @@ export function stackContents(diffIds: readonly Digest[]): SomeContents {
 /**
  * Everything that images need of a store, whether it is there or not: of an index, what the manifests need that are there.
  *
- * @throws CONTENT_MISMATCH, MANIFEST_INVALID, IMAGE_CONFIG_INVALID for a document that is damaged
+ * @throws CONTENT_MISMATCH, MANIFEST_INVALID for a document that is damaged
  */
 export async function contentsOf(
   source: BlobFiles,
@@ -80,7 +80,17 @@ async function addImage(source: BlobFiles, descriptor: Descriptor, to: Contents)
   const { config, layers } = manifest
   addContents(to, { blobs: [config.digest, ...layers.map(({ digest }) => digest)] })
   if (!isImageConfigType(config.mediaType) || !(await exists(source.pathOf(config)))) return
-  addContents(to, stackContents(parseImageConfig(await source.readSmall(config)).rootfs.diff_ids))
+  addContents(to, stackContents(diffIdsOf(await source.readSmall(config))))
+}
+
+/** None of a config that was copied here as it is and makes no sense: no layer was ever unpacked for it. */
+function diffIdsOf(config: Buffer): readonly Digest[] {
+  try {
+    return parseImageConfig(config).rootfs.diff_ids
+  } catch (error) {
+    if (isDrayError(error)) return []
+    throw error
+  }
 }
 
 /** The layers and fixups that directories of a store belong to; others count for nothing. */

@@ -29,7 +29,7 @@ export type DirsInUse = () => Promise<readonly string[]>
  * Removes blobs, unpacked layers, fixups and records that no image, no container and no lease refers to. It is out of
  * sight at once, and takes its time to go after that, when nobody waits for the store any more.
  *
- * @throws CONTENT_MISMATCH, MANIFEST_INVALID, IMAGE_CONFIG_INVALID when an image doesn't tell what it refers to, and what
+ * @throws CONTENT_MISMATCH, MANIFEST_INVALID when an image doesn't tell what it refers to, and what
  *   `dirsInUse` throws; nothing is removed then
  */
 export async function removeGarbage(store: Store, dirsInUse: DirsInUse): Promise<Removed> {

@@ -73,7 +73,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     inflater: options.inflater ?? 'auto',
     layerStore: options.layerStore ?? 'auto',
     layerVerity: options.layerVerity ?? false,
-    ...openBlobs(layout.content),
+    ...openBlobs(layout.content, 'dray system check --repair fetches it again'),
     images: () => readImageIndex(layout.content),
     find: async (name) =>
       findImage(await readImageIndex(layout.content), name, `the local store ${root}`),

@@ -62,8 +62,15 @@ export async function processLayer(
   try {
     return await verifyAndUnpack(job, gunzipFor)
   } catch (error) {
-    throw isDrayError(error) ? error : storeFailure(error)
+    throw isDrayError(error) ? named(job.digest, error) : storeFailure(error)
   }
+}
+
+/** An error of whatever reads a layer, which doesn't know which one it reads. */
+function named(digest: Digest, error: DrayError): DrayError {
+  if (!isDrayError(error, 'COMPRESSION_INVALID', 'TAR_INVALID', 'LAYER_INVALID')) return error
+  const { code, message, retryable, detail } = error
+  return new DrayError(code, `layer ${digest}: ${message}`, { retryable, detail })
 }
 
 async function verifyAndUnpack(

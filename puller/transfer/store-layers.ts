@@ -169,7 +169,8 @@ async function verifyLayer(
       await transferAndUnpack(store, task, { ...work, ingest, stage })
       isWhole = true
     } catch (error) {
-      if (ingest === undefined || !isDamage(error)) throw error
+      if (!isDamage(error)) throw error
+      if (ingest === undefined) throw damagedHere(blob, error)
       // What an earlier pull left may have been lost with the power, and a mirror may be wrong: there is another way then.
       if (work.client?.distrust?.(blob.digest) !== true && resumed === 0) throw error
       work.debug?.(`${blob.digest}: it is damaged and fetched again`)
@@ -186,6 +187,14 @@ async function verifyLayer(
 /** Whether all bytes came, but are not those of the digest. */
 function isDamage(error: unknown): boolean {
   return isDrayError(error, 'CONTENT_MISMATCH') && !error.retryable
+}
+
+function damagedHere({ digest }: Descriptor, cause: unknown): DrayError {
+  return new DrayError(
+    'CONTENT_MISMATCH',
+    `blob ${digest} of the local store is damaged: dray system check --repair fetches it again`,
+    { cause },
+  )
 }
 
 interface LayerWork extends Work {

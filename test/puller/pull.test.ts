@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
-import { globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe as describeBytes } from '#oci/descriptor.ts'
+import { digestOf } from '#oci/digest.ts'
 import type { ErrorCode } from '#oci/error.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import {
+  listImages,
   openStore,
   type ProgressEvent,
   prepareRootfs,
@@ -95,6 +97,39 @@ describe('pullImage', () => {
     writeFileSync(ranges, '0 10\n')
     assert.equal((await pull()).transferred, 0)
     assert.deepEqual(readdirSync(store.layout.ingests), [])
+  })
+
+  it('fetches documents again that are damaged in the store, and lists other images meanwhile', async (t) => {
+    const { server, store, pull } = await setUp(t, IMAGE)
+    const { name } = await pull()
+    await store.name({ name: 'localhost/team/other:1', descriptor: IMAGE.manifest })
+    for (const document of [IMAGE.manifest, IMAGE.config]) {
+      writeFileSync(store.pathOf(document), Buffer.alloc(document.size))
+      assert.deepEqual(
+        (await listImages(store)).map((image) => image.name),
+        [name, 'localhost/team/other:1'],
+      )
+      await assert.rejects(prepareRootfs(store, name, { platform: PLATFORM }), {
+        code: 'CONTENT_MISMATCH',
+        message: /dray system check --repair/,
+      })
+      const before = server.requests.length
+      await pull()
+      assert.equal(server.requests.slice(before).filter(({ method }) => method === 'GET').length, 1)
+      await prepareRootfs(store, name, { platform: PLATFORM })
+    }
+  })
+
+  it('says what to do about a layer that is damaged in the store and must be unpacked again', async (t) => {
+    const { store, pull } = await setUp(t, IMAGE)
+    const { name } = await pull()
+    const [layer] = IMAGE.layers
+    assert.ok(layer !== undefined)
+    writeFileSync(store.pathOf(layer), Buffer.alloc(layer.size))
+    rmSync(store.layout.layer(digestOf(LOWER)).dir, { recursive: true })
+    const wanted = { code: 'CONTENT_MISMATCH', message: /local store .*dray system check --repair/ }
+    await assert.rejects(pull(), wanted)
+    await assert.rejects(prepareRootfs(store, name, { platform: PLATFORM }), wanted)
   })
 
   it('fetches nothing that is there', async (t) => {
@@ -220,7 +255,8 @@ describe('pullImage', () => {
   for (const { title, code, image = IMAGE, spoiled = {} } of BAD) {
     it(`refuses ${title}, and leaves nothing of it`, async (t) => {
       const { store, pull } = await setUp(t, image, spoiled)
-      await assert.rejects(pull(), { code })
+      const named = code === 'TAR_INVALID' ? image.layers[0]?.digest : undefined
+      await assert.rejects(pull(), { code, message: new RegExp(named ?? '') })
       assert.deepEqual(visible(store), [])
       assert.deepEqual(await store.images(), [])
       assert.deepEqual(globSync('{staging,ingest}/*', { cwd: store.layout.root }), [])

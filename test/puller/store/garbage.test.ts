@@ -120,6 +120,16 @@ describe('removeGarbage', () => {
     assert.deepEqual(blobs(), before)
   })
 
+  it('removes what others lost beside an image whose config makes no sense', async (t) => {
+    const { store, blobs, place, remove } = await setUp(t)
+    const odd = smallImage([SHARED], { config: { rootfs: undefined } })
+    await place('odd:1', odd)
+    await place('first:1', FIRST)
+    await remove('first:1')
+    await removeGarbage(store, nobody)
+    assert.deepEqual(blobs(), sorted(digestsOf(odd)))
+  })
+
   it('never takes away what a pull found there, whenever it comes', async (t) => {
     const { store, blobs, layers } = await setUp(t)
     const root = store.layout.root
