@@ -1,5 +1,13 @@
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { DrayError, errorMessage } from '#oci/error.ts'
+
+/** Before there is a container whose id it could not hold. @throws USAGE */
+export function checkIdFile(path: string | undefined): void {
+  if (path !== undefined && existsSync(path)) {
+    throw new DrayError('USAGE', `${path} is there already, of another container: remove it first`)
+  }
+}
 
 /** Writes a container's id to a file that must not be there yet, if one is named. @throws USAGE */
 export async function writeIdFile(path: string | undefined, id: string): Promise<void> {

@@ -50,7 +50,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly memorySwap?: string
   readonly memoryReservation?: string
   readonly cpus?: string
-  readonly cpuShares?: number
+  readonly cpuShares?: string
   readonly cpusetCpus?: string
   readonly cpusetMems?: string
   readonly pidsLimit?: string
@@ -146,12 +146,12 @@ export const FLAGS: readonly Option[] = [
   one('--memory-swap <size>', 'limit of memory and swap together; -1 for none'),
   one('--memory-reservation <size>', 'memory to keep when the host runs short'),
   one('--cpus <number>', 'CPU limit, such as 1.5'),
-  one('-c, --cpu-shares <number>', 'weight against others when CPUs are short', number),
+  one('-c, --cpu-shares <number>', 'weight against others when CPUs are short'),
   one('--cpuset-cpus <list>', 'CPUs to run on, such as 0-2,4'),
   one('--cpuset-mems <list>', 'memory nodes to take from'),
   one('--pids-limit <number>', 'most processes and threads (default: 2048)'),
   many('--ulimit <name=soft[:hard]>', 'limit of each process, such as nofile=1024:2048'),
-  one('--oom-score-adj <number>', 'how willingly the kernel kills it, -1000 to 1000', number),
+  one('--oom-score-adj <number>', 'how willingly the kernel kills it, -1000 to 1000', oomScore),
   one('--cgroup-parent <path>', 'cgroup to be put below (default: /dray), or slice (dray.slice)'),
   one('--cgroup-manager <manager>', 'who makes its cgroup: cgroupfs, without anybody, or systemd')
     .choices(['cgroupfs', 'systemd'] satisfies readonly CgroupManager[])
@@ -183,6 +183,11 @@ function one(flags: string, description: string, parse?: (text: string) => unkno
 
 function many(flags: string, description: string): Option {
   return new Option(flags, `${description} (repeatable)`).argParser(collect).default([], '')
+}
+
+function oomScore(text: string): number {
+  if (/^-?\d{1,4}$/.test(text) && Math.abs(Number(text)) <= 1000) return Number(text)
+  throw new InvalidArgumentError('write a number from -1000 to 1000')
 }
 
 function number(text: string): number {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import type { ContainerOptions } from '#runner/options.ts'
 import { type ContainerFlags, FLAGS } from './container-flags.ts'
+import { checkIdFile } from './cidfile.ts'
 import { say } from './output/print.ts'
 import { keyValues } from './key-values.ts'
 import { readLines } from './read-lines.ts'
@@ -23,6 +24,7 @@ export async function containerOptions(
     throw new DrayError('USAGE', '--rm and --restart exclude each other')
   }
   checkPublished(flags)
+  checkIdFile(flags.cidfile)
   return {
     image,
     name: flags.name,
@@ -42,7 +44,7 @@ export async function containerOptions(
     ports: flags.publish.flatMap(parse.parsePort),
     publishAll: flags.publishAll,
     publishBy: optional(flags.publishBy, parse.parsePublishBy),
-    exposedPorts: flags.expose.map((port) => (port.includes('/') ? port : `${port}/tcp`)),
+    exposedPorts: flags.expose.flatMap(parse.parseExposed),
     ...parse.mergeMounts([
       ...flags.volume.map(parse.parseVolumeFlag),
       ...flags.mount.map(parse.parseMountFlag),
@@ -56,7 +58,7 @@ export async function containerOptions(
     memorySwap: optional(flags.memorySwap, parse.parseMemorySwap),
     memoryReservation: optional(flags.memoryReservation, parse.parseBytes),
     cpus: optional(flags.cpus, parse.parseCpus),
-    cpuShares: flags.cpuShares,
+    cpuShares: optional(flags.cpuShares, parse.parseCpuShares),
     cpusetCpus: optional(flags.cpusetCpus, parse.parseCpuset),
     cpusetMems: optional(flags.cpusetMems, parse.parseCpuset),
     pidsLimit: optional(flags.pidsLimit, parse.parsePidsLimit),
@@ -74,9 +76,9 @@ export async function containerOptions(
       ...(optional(flags.gpus, parse.parseGpus) ?? []),
     ],
     sysctls: Object.fromEntries(flags.sysctl.map(parse.parseSysctl)),
-    dns: flags.dns,
-    dnsSearch: flags.dnsSearch,
-    dnsOptions: flags.dnsOption,
+    dns: flags.dns.map(parse.parseNameServer),
+    dnsSearch: flags.dnsSearch.map(parse.parseResolverWord),
+    dnsOptions: flags.dnsOption.map(parse.parseResolverWord),
     extraHosts: flags.addHost.map(parse.parseExtraHost),
     pid: optional(flags.pid, parse.parseSharedNamespace),
     ipc: optional(flags.ipc, parse.parseSharedNamespace),

@@ -4,27 +4,43 @@ import type { AttachStreams } from '#runner/verbs/attach.ts'
 import type { ForegroundEnd } from '#runner/verbs/foreground.ts'
 import { say } from './output/print.ts'
 
-/** Connects a container with this process's standard streams, and ends as the container does. */
-export async function lookOn(
-  container: Container,
-  options: { readonly interactive?: boolean; readonly detachKeys?: string },
-  work: (streams: AttachStreams) => Promise<ForegroundEnd>,
-): Promise<void> {
+interface ForegroundOptions {
+  readonly interactive?: boolean
+  readonly detachKeys?: string
+}
+
+/**
+ * What {@link lookOn} needs, to be asked for before there is a container that it would leave behind.
+ *
+ * @throws USAGE
+ */
+export async function checkForeground(options: ForegroundOptions, hasTerminal: boolean) {
   const { parseDetachKeys, DEFAULT_DETACH_KEYS } = await import('#runner/monitor/detach-keys.ts')
-  const { stdin, stdout, stderr } = process
-  const isTerminal = container.record.options.tty === true && options.interactive === true
-  if (isTerminal && !(stdin.isTTY && stdout.isTTY)) {
+  const isTerminal = hasTerminal && options.interactive === true
+  if (isTerminal && !(process.stdin.isTTY && process.stdout.isTTY)) {
     throw new DrayError(
       'USAGE',
       'the container has a terminal (-t), but standard input and output are none',
     )
   }
+  return { isTerminal, detachKeys: parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS) }
+}
+
+/** Connects a container with this process's standard streams, and ends as the container does. */
+export async function lookOn(
+  container: Container,
+  options: ForegroundOptions,
+  work: (streams: AttachStreams) => Promise<ForegroundEnd>,
+): Promise<void> {
+  const hasTerminal = container.record.options.tty === true
+  const { isTerminal, detachKeys } = await checkForeground(options, hasTerminal)
+  const { stdin, stdout, stderr } = process
   const { exitCode, isDetached } = await work({
     input: options.interactive ? stdin : undefined,
     output: stdout,
     errors: stderr,
     terminal: isTerminal ? { input: stdin, output: stdout } : undefined,
-    detachKeys: parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS),
+    detachKeys,
   })
   if (isDetached) return
   if (exitCode === undefined) say('dray: nobody saw how the container ended')

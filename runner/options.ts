@@ -3,6 +3,7 @@ import { DrayError } from '#oci/error.ts'
 import type { Healthcheck } from '#oci/image-config.ts'
 import type { Seccomp } from '#oci/runtime-spec.ts'
 import type { CgroupManager } from './cgroup-path.ts'
+import { parseSignal } from './signals.ts'
 import { checkUserNamespace } from './userns/check.ts'
 import type { IdMap, WantedIds } from './userns/id-map.ts'
 import type { Attachment, PortMapping, PublishBy } from './network/model.ts'
@@ -222,7 +223,7 @@ export function parseRestartPolicy(text: string): RestartPolicy {
 
 /** Checks what the parsers of single values can't see. @throws USAGE */
 export function checkOptions(options: ContainerOptions): void {
-  const { workdir, hostname, volumes = [], env = [] } = options
+  const { workdir, hostname, volumes = [], namedVolumes = [], tmpfs = [], env = [] } = options
   if (workdir !== undefined && !workdir.startsWith('/')) {
     throw usage(`the working directory ${JSON.stringify(workdir)} is not an absolute path`)
   }
@@ -231,9 +232,14 @@ export function checkOptions(options: ContainerOptions): void {
       `invalid hostname ${JSON.stringify(hostname)}: letters, digits, - and ., at most 64`,
     )
   }
-  const targets = volumes.map((volume) => volume.containerPath)
+  if (hostname !== undefined && options.uts !== undefined) {
+    throw usage('--hostname excludes --uts host, which has the host name of the host')
+  }
+  const targets = [...volumes, ...namedVolumes, ...tmpfs].map((mount) => mount.containerPath)
   const twice = targets.find((target, index) => targets.indexOf(target) !== index)
-  if (twice !== undefined) throw usage(`two volumes are mounted at ${twice}`)
+  if (twice !== undefined) throw usage(`two volumes are mounted at ${twice}: name it once`)
+  checkMemory(options)
+  if (options.stopSignal !== undefined) parseSignal(options.stopSignal)
   const nameless = env.find((entry) => entry === '' || entry.startsWith('='))
   if (nameless !== undefined) {
     throw usage(`invalid variable ${JSON.stringify(nameless)}: write KEY=VALUE or KEY`)
@@ -241,6 +247,20 @@ export function checkOptions(options: ContainerOptions): void {
   checkUserNamespace(options)
   const words = [...env, ...(options.command ?? []), ...(options.entrypoint ?? []), workdir ?? '']
   if (words.some((word) => word.includes('\0'))) throw usage('an argument contains a NUL byte')
+}
+
+/** Checks limits of memory against one another, as the kernel would, in words that say more. @throws USAGE */
+export function checkMemory({ memory, memorySwap = 0, memoryReservation = 0 }: ContainerOptions) {
+  if (memorySwap > 0 && memory === undefined) {
+    throw usage('--memory-swap counts memory and swap together: give --memory, too')
+  }
+  if (memory === undefined) return
+  if (memorySwap > 0 && memorySwap < memory) {
+    throw usage('--memory-swap counts memory and swap together: give at least as much as --memory')
+  }
+  if (memoryReservation > memory) {
+    throw usage('--memory-reservation is for when memory is short: give less than --memory')
+  }
 }
 
 // sethostname(2) takes 64 bytes.

@@ -4,9 +4,16 @@ export { isCdiName, parseGpus } from './cdi/names.ts'
 export { parseLogOptions } from './log/options.ts'
 export { defaultNetwork } from './network/default.ts'
 export { parseNetworks } from './network/attachments.ts'
-export { parsePort, parsePublishBy } from './network/ports.ts'
+export { parseExposed, parsePort, parsePublishBy } from './network/ports.ts'
 export { parseRestartPolicy } from './options.ts'
-export { parseBytes, parseCpus, parseMemory, parseMemorySwap, parsePidsLimit } from './size.ts'
+export {
+  parseBytes,
+  parseCpus,
+  parseCpuShares,
+  parseMemory,
+  parseMemorySwap,
+  parsePidsLimit,
+} from './size.ts'
 export { parseCapability } from './spec/capabilities.ts'
 export { parseDevice } from './spec/devices.ts'
 export { parseUlimit } from './spec/limits.ts'
@@ -14,6 +21,8 @@ export {
   parseCgroupParent,
   parseCpuset,
   parseExtraHost,
+  parseNameServer,
+  parseResolverWord,
   parseSharedNamespace,
   parseSysctl,
 } from './spec/parse.ts'

@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import { ETC_FILES } from './layout.ts'
 import { isInside, type PlacedVolume, type Tmpfs, type Volume } from './options.ts'
 import { makeDirectoryInRoot, resolveInRoot } from './rootfs-files.ts'
@@ -74,7 +74,11 @@ export async function placeVolume(
   others: readonly Volume[],
 ): Promise<PlacedVolume> {
   const target = volume.containerPath
-  const isDirectory = (await stat(volume.hostPath)).isDirectory()
+  const stats = await stat(volume.hostPath).catch((cause: unknown) => {
+    const message = `cannot mount ${volume.hostPath} at ${target}: ${errorMessage(cause)}`
+    throw new DrayError('USAGE', message, { cause })
+  })
+  const isDirectory = stats.isDirectory()
   const asIs = { ...volume, isDirectory }
   if (RUNTIME_TREES.some((dir) => isInside(target, dir))) return asIs
   const below = others.some((other) => other !== volume && isInside(target, other.containerPath))

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { DrayError } from '#oci/error.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { readLines } from '../read-lines.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -42,6 +43,10 @@ async function exec(
   command: readonly string[],
   options: ExecOptions,
 ): Promise<void> {
+  const { stdin, stdout, stderr } = process
+  if (options.tty && !options.detach && ![stdin, stdout, stderr].some((stream) => stream.isTTY)) {
+    throw new DrayError('USAGE', 'there is no terminal here to hand on: leave out -t')
+  }
   const { execInContainer } = await import('#runner/verbs/exec.ts')
   const context = runnerContext(options)
   const container = await openContainer(context.root, reference)

@@ -1,7 +1,8 @@
-import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Command } from 'commander'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Owner } from '#runner/userns/id-map.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { interruptible } from '../interrupt.ts'
@@ -38,8 +39,16 @@ async function exportContainer(reference: string, options: ExportOptions): Promi
   await withRootfs(container, context, async (dir, ids) => {
     const owner = ids && ((stored: Owner) => ownerInside(ids, stored))
     const tar = writeTar(dir, { purpose: 'files', isLive: true, owner })
-    const target =
-      output === undefined ? process.stdout : createWriteStream(output, { flush: true })
+    const target = output === undefined ? process.stdout : await openOutput(output)
     await interruptible((signal) => pipeline(tar, target, { signal, end: output !== undefined }))
   })
+}
+
+/** @throws USAGE */
+async function openOutput(path: string): Promise<Writable> {
+  try {
+    return (await open(path, 'w')).createWriteStream({ flush: true })
+  } catch (cause) {
+    throw new DrayError('USAGE', `cannot write ${path}: ${errorMessage(cause)}`, { cause })
+  }
 }

@@ -57,7 +57,7 @@ function textOf(line: LogLine, options: LogsOptions, isNewLine: boolean): Buffer
 }
 
 function tail(text: string): number | undefined {
-  if (text === 'all') return undefined
+  if (text === 'all' || /^-\d{1,9}$/.test(text)) return undefined // as docker has it
   if (/^\d{1,9}$/.test(text)) return Number(text)
   throw new InvalidArgumentError("write a number of lines, or 'all'")
 }

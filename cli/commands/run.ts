@@ -6,7 +6,7 @@ import { writeIdFile } from '../cidfile.ts'
 import type { ContainerFlags } from '../container-flags.ts'
 import { containerOptions, withContainerFlags } from '../container-options.ts'
 import { runnerContext } from '../containers.ts'
-import { lookOn } from '../foreground.ts'
+import { checkForeground, lookOn } from '../foreground.ts'
 import { unmountUnusedLayers } from '../layers.ts'
 import { print } from '../output/print.ts'
 import { type ImageOptions, withRootfs } from '../rootfs.ts'
@@ -40,6 +40,7 @@ async function run(image: string, command: readonly string[], options: RunOption
   if (options.detach && options.detachKeys !== undefined) {
     throw new DrayError('USAGE', '--detach-keys is for containers in the foreground')
   }
+  if (!options.detach) await checkForeground(options, options.tty === true)
   const { checkOfRecord } = await import('#runner/health/check.ts')
   await withRootfs(image, options, (rootfs) => {
     if (options.detach) return runInBackground(rootfs, settings, options)

@@ -43,7 +43,7 @@ async function update(references: readonly string[], flags: UpdateFlags): Promis
     memorySwap: given(flags.memorySwap, parse.parseMemorySwap),
     memoryReservation: given(flags.memoryReservation, parse.parseBytes),
     cpus: given(flags.cpus, parse.parseCpus),
-    cpuShares: given(flags.cpuShares, Number),
+    cpuShares: given(flags.cpuShares, parse.parseCpuShares),
     cpusetCpus: given(flags.cpusetCpus, parse.parseCpuset),
     cpusetMems: given(flags.cpusetMems, parse.parseCpuset),
     pidsLimit: given(flags.pidsLimit, parse.parsePidsLimit),

@@ -8,7 +8,7 @@ const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?$/
 
 /** Parses `[IP:][HOST]:CONTAINER[/PROTOCOL]` or `CONTAINER` of `-p`, ports or ranges of one length; `[IP]` of IPv6. @throws USAGE */
 export function parsePort(text: string): PortMapping[] {
-  const [ports = '', protocol = 'tcp', ...rest] = text.split('/')
+  const [ports = '', protocol = 'tcp', ...rest] = text.toLowerCase().split('/')
   const of6 = /^\[([\d:a-fA-F.]+)\]:([^:]*):([^:]*)$/.exec(ports)
   const parts = of6 === null ? ports.split(':').toReversed() : of6.slice(1).toReversed()
   const [container = '', host = '', hostIp] = parts
@@ -24,6 +24,19 @@ export function parsePort(text: string): PortMapping[] {
     containerPort,
     protocol: protocol as PortMapping['protocol'],
   }))
+}
+
+/** Parses `PORT[-PORT][/PROTOCOL]` of `--expose`. @returns each as `80/tcp`. @throws USAGE */
+export function parseExposed(text: string): string[] {
+  const [ports = '', protocol = 'tcp', ...rest] = text.toLowerCase().split('/')
+  const inside = numbers(ports)
+  if (inside !== undefined && /^(?:tcp|udp|sctp)$/.test(protocol) && rest.length === 0) {
+    return inside.map((port) => `${port}/${protocol}`)
+  }
+  throw new DrayError(
+    'USAGE',
+    `invalid port ${JSON.stringify(text)}: write PORT[-PORT][/udp], such as 80 or 8000-8010/udp`,
+  )
 }
 
 /** Parses `kernel` or `proxy`. @throws USAGE */
@@ -59,6 +72,6 @@ function numbers(text: string): number[] | undefined {
 function usage(text: string): DrayError {
   return new DrayError(
     'USAGE',
-    `invalid port ${JSON.stringify(text)}: write [[IP:]HOST:]CONTAINER[/udp], such as 8080:80 or 127.0.0.1:53:53/udp`,
+    `invalid port ${JSON.stringify(text)}: write [[IP:]HOST:]CONTAINER[/udp], such as 8080:80 or 127.0.0.1:53:53/udp; ranges have one length`,
   )
 }

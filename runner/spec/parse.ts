@@ -4,7 +4,9 @@ import { normalPath, type SharedNamespace } from '../options.ts'
 
 /** Parses numbers and ranges of cpuset(7), such as `0-2,4`. @throws USAGE */
 export function parseCpuset(text: string): string {
-  if (/^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/.test(text)) return text
+  const ranges = text.split(',').map((range) => /^(\d+)(?:-(\d+))?$/.exec(range))
+  if (ranges.every((range) => range && Number(range[2] ?? range[1]) >= Number(range[1])))
+    return text
   throw usage(`invalid list ${JSON.stringify(text)}: write numbers and ranges, such as 0-2,4`)
 }
 
@@ -29,14 +31,26 @@ export function parseSysctl(text: string): [string, string] {
   )
 }
 
-/** Parses `NAME:ADDRESS`; `host-gateway` is an address too. @throws USAGE */
+/** Parses `NAME:ADDRESS` or `NAME=ADDRESS`; `host-gateway` is an address too. @throws USAGE */
 export function parseExtraHost(text: string): string {
-  const colon = text.indexOf(':')
+  const colon = text.search(/[:=]/)
   const [name, address] = [text.slice(0, colon), text.slice(colon + 1).replace(/^\[(.*)\]$/, '$1')]
   if (/^[\w.-]+$/.test(name) && (isIP(address) > 0 || address === 'host-gateway')) {
     return `${name}:${address}`
   }
   throw usage(`invalid host ${JSON.stringify(text)}: write NAME:ADDRESS`)
+}
+
+/** Parses an address of `--dns`. @throws USAGE */
+export function parseNameServer(text: string): string {
+  if (isIP(text) > 0) return text
+  throw usage(`invalid name server ${JSON.stringify(text)}: write an address such as 192.0.2.53`)
+}
+
+/** Parses a domain of `--dns-search`, `.` for none, or an option of `--dns-option`: a word of resolv.conf(5). @throws USAGE */
+export function parseResolverWord(text: string): string {
+  if (/^[\w.:-]+$/.test(text)) return text
+  throw usage(`${JSON.stringify(text)} is no word for the resolver: letters, digits, _ . : and -`)
 }
 
 /** Parses `host`, `private` or `container:NAME`. @throws USAGE */

@@ -16,7 +16,9 @@ export async function parseSecurityOptions(texts: readonly string[]): Promise<Se
 
 async function parseOption(text: string): Promise<SecurityOptions> {
   const [, name = text, value = ''] = /^([a-z-]+)[=:](.*)$/.exec(text) ?? []
-  if (name === 'no-new-privileges') return { noNewPrivileges: value !== 'false' }
+  if (name === 'no-new-privileges' && /^(?:true|false|)$/.test(value)) {
+    return { noNewPrivileges: value !== 'false' }
+  }
   if (name === 'systempaths' && value === 'unconfined') return { unmaskedPaths: true }
   if (name === 'seccomp')
     return { seccomp: value === 'unconfined' ? value : await readProfile(value) }
@@ -28,7 +30,7 @@ async function parseOption(text: string): Promise<SecurityOptions> {
     return {}
   }
   const known = 'seccomp=FILE|unconfined, no-new-privileges[=false], systempaths=unconfined'
-  throw new DrayError('USAGE', `no such security option: ${text}. Write ${known}`)
+  throw new DrayError('USAGE', `no such security option: ${JSON.stringify(text)}. Write ${known}`)
 }
 
 async function readProfile(path: string) {
@@ -39,5 +41,10 @@ async function readProfile(path: string) {
     throw new DrayError('USAGE', `cannot read ${path}: ${errorMessage(cause)}`, { cause })
   }
   const { parseSeccompProfile } = await import('./seccomp-file.ts') // few name one
-  return parseSeccompProfile(parseJson(bytes, { code: 'USAGE', maxBytes: PROFILE_LIMIT }))
+  try {
+    return parseSeccompProfile(parseJson(bytes, { code: 'USAGE', maxBytes: PROFILE_LIMIT }))
+  } catch (cause) {
+    const message = `${path} is no seccomp profile: ${errorMessage(cause)}`
+    throw new DrayError('USAGE', message, { cause })
+  }
 }

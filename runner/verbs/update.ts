@@ -5,7 +5,7 @@ import { limitsSwap, readCgroups, runtimeEnvironment, whyNoLimits } from '../cgr
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
-import type { ContainerOptions } from '../options.ts'
+import { checkMemory, type ContainerOptions } from '../options.ts'
 import { type ContainerRecord, writeRecord } from '../record.ts'
 import { buildResources, limitsHeld } from '../spec/limits.ts'
 
@@ -34,6 +34,7 @@ export async function updateContainer(
   await changeContainer(root, container, async (claim, record) => {
     const wanted = Object.entries(changes).filter(([, value]) => value !== undefined)
     const options: ContainerOptions = { ...record.options, ...Object.fromEntries(wanted) }
+    checkMemory(options)
     const changesLimits = wanted.some(([name]) => name !== 'restart')
     if (changesLimits && isRunning(readState({ ...container, record }))) {
       await apply(record, options, changes)

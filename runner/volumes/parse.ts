@@ -64,31 +64,39 @@ export function parseMountFlag(text: string): WantedMounts {
       return equals < 0 ? [field, 'true'] : [field.slice(0, equals), field.slice(equals + 1)]
     }),
   )
+  const invalid = (why: string) =>
+    new DrayError('USAGE', `invalid mount ${JSON.stringify(text)}: ${why}`)
   const field = (...names: readonly string[]) =>
     names.map((name) => fields.get(name)).find((value) => value !== undefined)
-  const unknown = [...fields.keys()].find((name) => !FIELDS.includes(name))
-  const target = field('target', 'destination', 'dst')
-  if (unknown !== undefined || target === undefined) {
-    throw new DrayError(
-      'USAGE',
-      `invalid mount ${JSON.stringify(text)}: ${unknown ?? 'target='} is ${unknown ? 'unknown' : 'missing'}`,
-    )
+  const isOn = (...names: readonly string[]) => {
+    const value = field(...names) ?? 'false'
+    if (/^(?:true|1|false|0)$/.test(value)) return value === 'true' || value === '1'
+    throw invalid(`${names[0]} is true or false`)
   }
-  const readOnly = ['true', '1'].includes(field('readonly', 'ro') ?? '')
+  const unknown = [...fields.keys()].find((name) => !FIELDS.includes(name))
+  if (unknown !== undefined) {
+    throw invalid(`there is no ${JSON.stringify(unknown)} among ${FIELDS.join(', ')}`)
+  }
+  const target = field('target', 'destination', 'dst')
+  if (!target?.startsWith('/')) throw invalid('target= is an absolute path inside')
+  const readOnly = isOn('readonly', 'ro')
   const source = field('source', 'src')
   switch (field('type') ?? 'volume') {
     case 'bind': {
-      const volume = parseVolume(
-        `${source?.startsWith('.') ? resolve(source) : source}:${target}${readOnly ? ':ro' : ''}`,
-      )
+      const hostPath = source?.startsWith('.') ? resolve(source) : source
+      if (!hostPath?.startsWith('/')) throw invalid('source= is an absolute path of the host')
       const propagation = field('bind-propagation')
+      if (propagation !== undefined && !PROPAGATIONS.includes(propagation)) {
+        throw invalid(`bind-propagation is one of ${PROPAGATIONS.join(', ')}`)
+      }
+      const volume = parseVolume(`${hostPath}:${target}${readOnly ? ':ro' : ''}`)
       return {
         ...NONE,
         volumes: [{ ...volume, mustExist: true, ...(propagation && { propagation }) }],
       }
     }
     case 'volume': {
-      const copiesUp = field('volume-nocopy') === undefined
+      const copiesUp = !isOn('volume-nocopy')
       const mount = named(text, source, target, readOnly ? 'ro' : undefined)
       return {
         ...NONE,
@@ -97,6 +105,10 @@ export function parseMountFlag(text: string): WantedMounts {
     }
     case 'tmpfs': {
       const [size, mode] = [field('tmpfs-size'), field('tmpfs-mode')]
+      if (source !== undefined) throw invalid('a tmpfs has no source')
+      if (mode !== undefined && !/^[0-7]{1,4}$/.test(mode)) {
+        throw invalid('tmpfs-mode is octal, such as 1777')
+      }
       const options = [
         ...(size === undefined ? [] : [`size=${parseBytes(size)}`]),
         ...(mode === undefined ? [] : [`mode=${mode}`]),
@@ -105,10 +117,7 @@ export function parseMountFlag(text: string): WantedMounts {
       return { ...NONE, tmpfs: [{ containerPath: placeOf(target), options }] }
     }
     default:
-      throw new DrayError(
-        'USAGE',
-        `invalid mount ${JSON.stringify(text)}: type is bind, volume or tmpfs`,
-      )
+      throw invalid('type is bind, volume or tmpfs')
   }
 }
 
@@ -134,6 +143,9 @@ function tmpfsOption(word: string): string {
 }
 
 function placeOf(target: string): string {
+  if (!target.startsWith('/')) {
+    throw new DrayError('USAGE', `${JSON.stringify(target)} is no absolute path for a tmpfs`)
+  }
   return normalPath(parseVolume(`/:${target}`).containerPath)
 }
 

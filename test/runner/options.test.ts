@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseVolume } from '#runner/index.ts'
 import { type ContainerOptions, checkOptions, isInside, normalPath } from '#runner/options.ts'
+import { parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from '#runner/volumes/parse.ts'
 
 const VOLUMES: readonly (readonly [string, string, string, boolean])[] = [
   ['/a:/b', '/a', '/b', false],
@@ -48,6 +49,13 @@ const BAD_OPTIONS: readonly ContainerOptions[] = [
   { command: ['a\0b'] },
   { entrypoint: ['\0'] },
   { volumes: [parseVolume('/a:/x'), parseVolume('/b:/x/')] },
+  { ...parseVolumeFlag('name:/x'), volumes: [parseVolume('/a:/x')] },
+  { ...parseTmpfsFlag('/x'), volumes: [parseVolume('/a:/x')] },
+  { uts: 'host', hostname: 'a' },
+  { stopSignal: 'FOO' },
+  { memorySwap: 1e9 },
+  { memory: 2e9, memorySwap: 1e9 },
+  { memory: 1e9, memoryReservation: 2e9 },
 ]
 
 const GOOD_OPTIONS: readonly ContainerOptions[] = [
@@ -56,6 +64,9 @@ const GOOD_OPTIONS: readonly ContainerOptions[] = [
   { hostname: 'a.b-c.example' },
   { env: ['A=', 'A==', 'A', 'A=b=c'] },
   { volumes: [parseVolume('/a:/x'), parseVolume('/a:/x/y')] },
+  { stopSignal: 'RTMIN+3' },
+  { memory: 1e9, memorySwap: -1 },
+  { memory: 1e9, memorySwap: 1e9, memoryReservation: 1e9 },
 ]
 
 describe('a volume', () => {
@@ -70,6 +81,38 @@ describe('a volume', () => {
       assert.throws(() => parseVolume(text), { code: 'USAGE' })
     })
   }
+})
+
+const BAD_MOUNTS = [
+  '',
+  'x',
+  'type=bind',
+  'type=image,source=a,target=/x',
+  'type=bind,target=/x',
+  'type=bind,source=a,target=/x',
+  'type=bind,source=/a,target=x',
+  'type=bind,source=/a,target=/x,ro=maybe',
+  'type=bind,source=/a,target=/x,bind-propagation=much',
+  'type=volume,source=a,target=/x,volume-nocopy=perhaps',
+  'type=tmpfs,source=/a,target=/x',
+  'type=tmpfs,target=/x,tmpfs-mode=9',
+  'type=tmpfs,target=/x,tmpfs-size=much',
+]
+
+describe('--mount', () => {
+  for (const text of BAD_MOUNTS) {
+    it(`is not read from ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parseMountFlag(text), { code: 'USAGE', message: /^invalid/ })
+    })
+  }
+
+  it('is read with its yes and no', () => {
+    const [bind] = parseMountFlag('type=bind,src=/a,dst=/x,readonly=false').volumes
+    assert.deepEqual([bind?.hostPath, bind?.readOnly, bind?.mustExist], ['/a', false, true])
+    const copies = (text: string) => parseMountFlag(text).namedVolumes.map((each) => each.copiesUp)
+    assert.deepEqual(copies('src=a,dst=/x,volume-nocopy=false'), [true])
+    assert.deepEqual(copies('src=a,dst=/x,volume-nocopy'), [false])
+  })
 })
 
 describe('options', () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseBytes, parseCpus, parseMemory, parsePidsLimit } from '#runner/index.ts'
+import { parseCpuShares } from '#runner/size.ts'
 
-type Parser = (text: string) => number
+type Parser = (text: string) => number | undefined
 
-const READ: readonly (readonly [Parser, string, number])[] = [
+const READ: readonly (readonly [Parser, string, number | undefined])[] = [
   [parseBytes, '0', 0],
   [parseBytes, '1048576', 1048576],
   [parseBytes, '5b', 5],
@@ -13,7 +14,13 @@ const READ: readonly (readonly [Parser, string, number])[] = [
   [parseBytes, '64M', 64 * 2 ** 20],
   [parseBytes, '1.5g', 1.5 * 2 ** 30],
   [parseBytes, '0.3b', 0],
+  [parseBytes, '64mb', 64 * 2 ** 20],
+  [parseBytes, '64MiB', 64 * 2 ** 20],
+  [parseBytes, '1t', 2 ** 40],
   [parseMemory, '6m', 6 * 2 ** 20],
+  [parseMemory, '0', undefined],
+  [parseCpuShares, '2', 2],
+  [parseCpuShares, '0', undefined],
   [parseCpus, '2', 2],
   [parseCpus, '.5', 0.5],
   [parseCpus, '0.01', 0.01],
@@ -25,11 +32,12 @@ const READ: readonly (readonly [Parser, string, number])[] = [
 const REFUSED: readonly (readonly [Parser, readonly string[]])[] = [
   [
     parseBytes,
-    ['', 'm', '-1', '+1', '1e3', '0x10', '1 m', ' 1m', '1m ', '1mb', '1t', '1,5g', '1.g', '.5g'],
+    ['', 'm', '-1', '+1', '1e3', '0x10', '1 m', ' 1m', '1m ', '1bm', '1i', '1,5g', '1.g', '.5g'],
   ],
   [parseBytes, ['Infinity', 'NaN', '9007199254740993', '9999999999999999g', '1.2.3', '1\n', '٣m']],
-  [parseMemory, ['6291455', '5m', '0', '', '-1']],
+  [parseMemory, ['6291455', '5m', '', '-1']],
   [parseCpus, ['', '0', '0.001', '-1', '1e1', 'two', '1.', '1/2', 'NaN', '1000000']],
+  [parseCpuShares, ['', '1', '-4', '262145', 'x', '1.5']],
   [parsePidsLimit, ['', '-2', '1.5', 'many', '9999999999', '-0']],
 ]
 

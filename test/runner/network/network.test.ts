@@ -11,7 +11,7 @@ import {
 } from '#runner/network/address6.ts'
 import { takeAddress, dropAddress } from '#runner/network/leases.ts'
 import { parseNetworks } from '#runner/network/attachments.ts'
-import { formatPort, parsePort } from '#runner/network/ports.ts'
+import { formatPort, parseExposed, parsePort } from '#runner/network/ports.ts'
 import { reservePorts } from '#runner/network/reserve.ts'
 import {
   createNetwork,
@@ -36,6 +36,7 @@ describe('a port', () => {
     ['[::]:8080:80', ['0.0.0.0:8080->80/tcp']],
     ['[::1]:8080:80', ['[::1]:8080->80/tcp']],
     ['[fd00::1]::80/udp', ['[fd00::1]:0->80/udp']],
+    ['80:80/TCP', ['0.0.0.0:80->80/tcp']],
     ['8000-8001:80-81', ['0.0.0.0:8000->80/tcp', '0.0.0.0:8001->81/tcp']],
   ] as const) {
     it(`is read from ${text}`, () => assert.deepEqual(parsePort(text).map(formatPort), ports))
@@ -59,6 +60,14 @@ describe('a port', () => {
       assert.throws(() => parsePort(text), { code: 'USAGE' })
     })
   }
+
+  it('is exposed alone, or with its neighbours', () => {
+    assert.deepEqual(parseExposed('80'), ['80/tcp'])
+    assert.deepEqual(parseExposed('8000-8001/udp'), ['8000/udp', '8001/udp'])
+    for (const text of ['', 'x', '90-80', '0', '80/x', '80/tcp/udp']) {
+      assert.throws(() => parseExposed(text), { code: 'USAGE' })
+    }
+  })
 
   it('is ours alone as long as it is held', async () => {
     const first = await reservePorts([
