@@ -52,6 +52,8 @@ export async function takeInventory(store: Store, lease: Lease): Promise<Invento
         return parse(await store.readSmall(descriptor))
       } catch (error) {
         if (!isDrayError(error)) throw error
+        // Of one with other bytes, or none, it is told as of any other blob.
+        if (isDrayError(error, 'CONTENT_MISMATCH', 'LAYOUT_INVALID')) return undefined
         inventory.damaged.set(descriptor.digest, errorMessage(error))
         return undefined
       }

@@ -50,7 +50,7 @@ export async function checkLayer(
   { diffId, blob }: UnpackedLayer,
   { pool, repair, full, onVouched }: CheckLayerOptions,
 ): Promise<string | undefined> {
-  const known = await recordOf(store, diffId)
+  const known = recordOf(store, diffId)
   if (known === undefined) return undefined
   const { form, verity } = known
   const { dir } = store.layout.layer(diffId)
@@ -85,12 +85,9 @@ export async function checkLayer(
 }
 
 /** What is known of a layer; one whose record is damaged is made anew in the form that needs nothing. */
-async function recordOf(
-  store: Store,
-  diffId: Digest,
-): Promise<Pick<LayerRecord, 'form' | 'verity'> | undefined> {
+function recordOf(store: Store, diffId: Digest): Pick<LayerRecord, 'form' | 'verity'> | undefined {
   try {
-    return await readLayer(store.layout, diffId)
+    return readLayer(store.layout, diffId)
   } catch (error) {
     if (isDrayError(error, 'STORE_FAILED') || isErrno(error, 'EIO')) return { form: 'dir' }
     throw error

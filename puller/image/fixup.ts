@@ -59,7 +59,7 @@ export async function visibleLayers(
 ): Promise<StoredLayer[]> {
   let stack: StoredLayer[] = []
   for (const diffId of diffIds) {
-    const record = await readLayer(store.layout, diffId)
+    const record = readLayer(store.layout, diffId)
     if (record === undefined)
       throw new DrayError(
         'STORE_FAILED',

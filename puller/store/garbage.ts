@@ -1,6 +1,7 @@
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, isDigest } from '#oci/digest.ts'
+import { isDrayError } from '#oci/error.ts'
 import { addContents, type Contents, contentsOf, contentsOfDirs, KINDS } from './contents.ts'
 import { fileSize, namesIn } from './files.ts'
 import { readLayer } from './layers.ts'
@@ -86,13 +87,21 @@ export async function listItems(layout: StoreLayout): Promise<Item[]> {
   return items
 }
 
-/** Bytes that something takes: of a layer its tar, and of form erofs its metadata. */
+/** Bytes that something takes: of a layer its tar, if it says how many, and of form erofs its metadata. */
 export async function sizeOfItem(
   layout: StoreLayout,
   { kind, digest, path }: Item,
 ): Promise<number> {
   if (kind === 'blobs' || kind === 'compressed') return (await fileSize(path)) ?? 0
   if (kind === 'fixups') return 0
-  const { tarBytes = 0 } = (await readLayer(layout, digest)) ?? {}
-  return tarBytes + ((await fileSize(layout.layer(digest).image)) ?? 0)
+  return tarBytesOf(layout, digest) + ((await fileSize(layout.layer(digest).image)) ?? 0)
+}
+
+function tarBytesOf(layout: StoreLayout, diffId: Digest): number {
+  try {
+    return readLayer(layout, diffId)?.tarBytes ?? 0
+  } catch (error) {
+    if (isDrayError(error)) return 0
+    throw error
+  }
 }

@@ -19,8 +19,16 @@ export interface NamedImage {
   readonly descriptor: Descriptor
 }
 
-/** Lists the images of an OCI image layout; none when there is no layout. @throws LAYOUT_INVALID */
-export async function readImageIndex(layoutDir: string): Promise<NamedImage[]> {
+/**
+ * Lists the images of an OCI image layout; none when there is no layout.
+ *
+ * @param mend what to do about a list that is damaged, for the error
+ * @throws LAYOUT_INVALID
+ */
+export async function readImageIndex(
+  layoutDir: string,
+  mend = 'copy the images there again',
+): Promise<NamedImage[]> {
   const bytes = await readIfExists(join(layoutDir, 'index.json'))
   if (bytes === undefined) return []
   try {
@@ -30,7 +38,7 @@ export async function readImageIndex(layoutDir: string): Promise<NamedImage[]> {
   } catch (error) {
     throw new DrayError(
       'LAYOUT_INVALID',
-      `${join(layoutDir, 'index.json')} is damaged: ${(error as Error).message}`,
+      `${join(layoutDir, 'index.json')} is damaged (${(error as Error).message}): ${mend}`,
       { cause: error },
     )
   }

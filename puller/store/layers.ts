@@ -1,12 +1,13 @@
+import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
 import type { Digest } from '#oci/digest.ts'
-import { isErrno } from '#oci/error.ts'
+import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import type { UnpackTarget } from '../layers/unpack.ts'
 import { enableVerity, verityDigest } from '../verity.ts'
-import { exists, publish, readIfExists } from './files.ts'
+import { exists, publish } from './files.ts'
 import { layerParts, type StoreLayout } from './layout.ts'
 
 /** How layers are kept: as their files, or as their tar with an EROFS image of metadata. */
@@ -53,14 +54,46 @@ export async function hasLayer(layout: StoreLayout, diffId: Digest): Promise<boo
 }
 
 /** @throws STORE_FAILED when the record is damaged; undefined when the layer isn't unpacked */
-export async function readLayer(
-  layout: StoreLayout,
-  diffId: Digest,
-): Promise<LayerRecord | undefined> {
-  const bytes = await readIfExists(layout.layer(diffId).record)
+export function readLayer(layout: StoreLayout, diffId: Digest): LayerRecord | undefined {
+  const path = layout.layer(diffId).record
+  const bytes = readNow(path)
   if (bytes === undefined) return undefined
-  const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
-  return check(recordSchema, value, `layer record of ${diffId}`, 'STORE_FAILED')
+  try {
+    const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
+    return check(recordSchema, value, 'record', 'STORE_FAILED')
+  } catch (cause) {
+    throw new DrayError(
+      'STORE_FAILED',
+      `${path} is damaged (${errorMessage(cause)}): dray system check --repair makes the layer anew`,
+      { cause },
+    )
+  }
+}
+
+/** A start reads one of each layer, and through the thread pool a small file takes ten times as long. */
+function readNow(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/**
+ * The fs-verity that a layer was given; undefined when it has none. A record that has it can't be damaged, so one that is says
+ * nothing of it, and neither do files that have none.
+ *
+ * @throws STORE_FAILED when the record is damaged of a layer whose files have fs-verity
+ */
+export function readVerity(layout: StoreLayout, diffId: Digest): LayerVerity | undefined {
+  try {
+    return readLayer(layout, diffId)?.verity
+  } catch (error) {
+    const { tar, image } = layout.layer(diffId)
+    if (!isDrayError(error) || [tar, image].some(digestIfThere)) throw error
+    return undefined
+  }
 }
 
 /** Makes the place in a stage where a layer is unpacked. */

@@ -6,7 +6,7 @@ import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 import { mountLayerImage } from '../layers/erofs/mount.ts'
 import { unmountIdle } from '../mounting.ts'
 import { namesIn } from './files.ts'
-import { readLayer, wrongVerity } from './layers.ts'
+import { readVerity, wrongVerity } from './layers.ts'
 import type { StoreLayout } from './layout.ts'
 import { lockFile } from './lock.ts'
 import { type MountedOverlay, readOverlays } from './mountinfo.ts'
@@ -39,8 +39,8 @@ export async function holdLayers(
     await unmountUnused(layout)
   }
   try {
-    await locked(layout, async () => {
-      for (const point of points) held.push(await openMounted(layout, point))
+    await locked(layout, () => {
+      for (const point of points) held.push(openMounted(layout, point))
     })
     return { release }
   } catch (error) {
@@ -65,34 +65,35 @@ export async function unmountUnused(layout: StoreLayout): Promise<void> {
   })
 }
 
-async function locked(layout: StoreLayout, work: () => void | Promise<void>): Promise<void> {
+async function locked(layout: StoreLayout, work: () => void): Promise<void> {
   const lock = await lockFile(layout.mountsLock)
   try {
-    await work()
+    work()
   } finally {
     lock.release()
   }
 }
 
-async function openMounted(layout: StoreLayout, point: string): Promise<number> {
+function openMounted(layout: StoreLayout, point: string): number {
   mkdirSync(point, { recursive: true, mode: 0o700 })
   try {
-    if (!isMounted(point)) await mountLayer(layout, point)
+    if (!isMounted(point)) mountLayer(layout, point)
     return openSync(point, constants.O_RDONLY | constants.O_DIRECTORY)
   } catch (error) {
     if (isDrayError(error, 'STORE_FAILED')) throw error
     throw new DrayError(
       'STORE_FAILED',
-      `cannot mount layer ${basename(point)}: ${errorMessage(error)}. Pull the image into another store with --root and --layer-store dir`,
+      `cannot mount layer ${basename(point)}: ${errorMessage(error)}. dray system check --repair makes it anew if it is damaged; ` +
+        'where it is not, pull the image into another store with --root and --layer-store dir',
       { cause: error },
     )
   }
 }
 
-async function mountLayer(layout: StoreLayout, point: string): Promise<void> {
+function mountLayer(layout: StoreLayout, point: string): void {
   const diffId = parseDigest(basename(point).replace('-', ':'))
   const { dir, tar, image } = layout.layer(diffId)
-  const verity = (await readLayer(layout, diffId))?.verity
+  const verity = readVerity(layout, diffId)
   const wrong = verity === undefined ? undefined : wrongVerity(dir, verity)
   if (wrong !== undefined) {
     throw new DrayError(

@@ -74,9 +74,8 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     layerStore: options.layerStore ?? 'auto',
     layerVerity: options.layerVerity ?? false,
     ...openBlobs(layout.content, 'dray system check --repair fetches it again'),
-    images: () => readImageIndex(layout.content),
-    find: async (name) =>
-      findImage(await readImageIndex(layout.content), name, `the local store ${root}`),
+    images: () => readImages(layout),
+    find: async (name) => findImage(await readImages(layout), name, `the local store ${root}`),
     name: (image) => changeImages(layout, async (images) => withImage(images, image)),
     change: (work) => changeImages(layout, work),
     lease: () => openLease(layout),
@@ -105,13 +104,20 @@ async function openLayout(root: string, content?: string): Promise<StoreLayout> 
   }
 }
 
+function readImages({ content }: StoreLayout): Promise<NamedImage[]> {
+  return readImageIndex(
+    content,
+    'move it away and pull the images again, before rmi or prune; what is there is not fetched again',
+  )
+}
+
 async function changeImages(
   layout: StoreLayout,
   work: (images: readonly NamedImage[]) => Promise<readonly NamedImage[]>,
 ): Promise<void> {
   const lock = await lockFile(layout.lock)
   try {
-    await writeImageIndex(layout.content, await work(await readImageIndex(layout.content)))
+    await writeImageIndex(layout.content, await work(await readImages(layout)))
   } finally {
     lock.release()
   }

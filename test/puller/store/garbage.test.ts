@@ -120,6 +120,20 @@ describe('removeGarbage', () => {
     assert.deepEqual(blobs(), before)
   })
 
+  it('removes a layer whose record is damaged', async (t) => {
+    const { store, layers, place, unpack, remove } = await setUp(t)
+    await place('first:1', FIRST)
+    await unpack('first:1')
+    for (const tar of [SHARED, ONE]) writeFileSync(store.layout.layer(digestOf(tar)).record, '{')
+    await assert.rejects(unpack('first:1'), {
+      code: 'STORE_FAILED',
+      message: /dray system check --repair/,
+    })
+    await remove('first:1')
+    await removeGarbage(store, nobody)
+    assert.deepEqual(layers(), [])
+  })
+
   it('removes what others lost beside an image whose config makes no sense', async (t) => {
     const { store, blobs, place, remove } = await setUp(t)
     const odd = smallImage([SHARED], { config: { rootfs: undefined } })

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -58,6 +66,21 @@ async function holdElsewhere(dir: string) {
 }
 
 describe('layers of form erofs', () => {
+  it('are mounted though their record is damaged, and not without their files', async (t) => {
+    const { store, lowerDirs, first } = await storeOf(t, tarOf({ file: 'content' }))
+    const { record, image } = store.layout.layer(digestOf(tarOf({ file: 'content' })))
+    writeFileSync(record, '{')
+    const held = await holdLayers(store.layout, lowerDirs)
+    assert.equal(readFileSync(join(first, 'file'), 'utf8'), 'content')
+    await held.release()
+    rmSync(image)
+    await assert.rejects(holdLayers(store.layout, lowerDirs), {
+      code: 'STORE_FAILED',
+      message: /dray system check --repair/,
+    })
+    assert.deepEqual(mounted(store), NOTHING)
+  })
+
   it('are kept as two files, and mounted only while they are held', async (t) => {
     const { store, lowerDirs, first } = await storeOf(t, tarOf({ hello: 'lower' }))
     const [layer = ''] = readdirSync(join(store.layout.layers, 'sha256'))

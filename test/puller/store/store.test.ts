@@ -59,7 +59,7 @@ describe('the local store', () => {
   it('refuses an index.json that is damaged', async (t) => {
     const store = await openStore(tempDir(t))
     writeFileSync(store.layout.index, '{"schemaVersion": 2,')
-    await assert.rejects(store.images(), { code: 'LAYOUT_INVALID' })
+    await assert.rejects(store.images(), { code: 'LAYOUT_INVALID', message: /pull the images/ })
   })
 
   it('removes half-made things that nobody works on any more, and no others', async (t) => {
