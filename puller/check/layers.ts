@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, rename } from 'node:fs/promises'
-import { join } from 'node:path'
 import { getuid } from 'node:process'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
@@ -11,13 +9,13 @@ import {
   finishStagedLayer,
   type LayerFormName,
   type LayerRecord,
-  publishLayer,
   readLayer,
+  replaceLayer,
   stageLayer,
   wrongVerity,
 } from '../store/layers.ts'
 import { layerParts } from '../store/layout.ts'
-import type { Stage, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { writeTar } from '../tar/writer.ts'
 import { createPrefix } from '../transfer/prefix.ts'
 import type { WorkerPool } from '../transfer/worker-pool.ts'
@@ -126,16 +124,4 @@ async function print(path: string, part: 'record' | 'tree' | 'tar' | 'image'): P
       : createReadStream(path, { highWaterMark: MiB })
   for await (const chunk of bytes) hash.update(chunk as Buffer)
   return hash.digest('hex')
-}
-
-/** Between the two renames the layer isn't there, which the next run would mend. */
-async function replaceLayer(store: Store, diffId: Digest, fresh: Stage): Promise<void> {
-  const old = await store.stage()
-  try {
-    await mkdir(old.dir, { mode: 0o700 })
-    await rename(store.layout.layer(diffId).dir, join(old.dir, 'layer'))
-    await publishLayer(store.layout, diffId, fresh.dir)
-  } finally {
-    await old.close()
-  }
 }

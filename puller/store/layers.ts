@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import * as z from 'zod'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
@@ -9,6 +10,7 @@ import type { UnpackTarget } from '../layers/unpack.ts'
 import { enableVerity, verityDigest } from '../verity.ts'
 import { exists, publish } from './files.ts'
 import { layerParts, type StoreLayout } from './layout.ts'
+import type { Stage, Store } from './store.ts'
 
 /** How layers are kept: as their files, or as their tar with an EROFS image of metadata. */
 export const LAYER_FORMS = ['dir', 'erofs'] as const
@@ -112,13 +114,27 @@ export async function finishStagedLayer(stageDir: string, layer: LayerRecord): P
   if (verity !== undefined) enableVerity(path)
 }
 
-/** Makes a finished layer visible. Losing to another process that did the same is success. */
-export async function publishLayer(
-  layout: StoreLayout,
-  diffId: Digest,
-  stageDir: string,
-): Promise<void> {
-  await publish(stageDir, layout.layer(diffId).dir)
+/**
+ * Makes a finished layer visible. Losing to another process that did the same is success; what has lost its record is no layer,
+ * and makes room.
+ */
+export async function publishLayer(store: Store, diffId: Digest, stage: Stage): Promise<void> {
+  const isFirst = await publish(stage.dir, store.layout.layer(diffId).dir)
+  if (!isFirst && !(await hasLayer(store.layout, diffId))) await replaceLayer(store, diffId, stage)
+}
+
+/**
+ * Puts a finished layer in the place of another one. Between the two renames the layer isn't there, which the next run would mend.
+ */
+export async function replaceLayer(store: Store, diffId: Digest, fresh: Stage): Promise<void> {
+  const old = await store.stage()
+  try {
+    await mkdir(old.dir, { mode: 0o700 })
+    await rename(store.layout.layer(diffId).dir, join(old.dir, 'layer'))
+    await publish(fresh.dir, store.layout.layer(diffId).dir)
+  } finally {
+    await old.close()
+  }
 }
 
 /**

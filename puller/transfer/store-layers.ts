@@ -253,7 +253,7 @@ async function publishVerified(store: Store, { task, ingest, stage }: Verified):
     await ingest.remove()
   }
   if (stage !== undefined && task.diffId !== undefined) {
-    await publishLayer(store.layout, task.diffId, stage.dir)
+    await publishLayer(store, task.diffId, stage)
   }
 }
 

@@ -120,6 +120,22 @@ describe('pullImage', () => {
     }
   })
 
+  it('unpacks a layer again that has lost its record, or its tree', async (t) => {
+    const { store, pull } = await setUp(t, IMAGE)
+    const { name } = await pull()
+    const { dir, record } = store.layout.layer(digestOf(LOWER))
+    const run = () => prepareRootfs(store, name, { platform: PLATFORM })
+    for (const lost of [record, dir]) {
+      for (const mend of [pull, run]) {
+        rmSync(lost, { recursive: true })
+        await mend()
+        const { lowerDirs } = await run()
+        assert.equal(readFileSync(join(lowerDirs[0] ?? '', 'hello'), 'utf8'), 'lower')
+        assert.deepEqual(readdirSync(store.layout.staging), [])
+      }
+    }
+  })
+
   it('says what to do about a layer that is damaged in the store and must be unpacked again', async (t) => {
     const { store, pull } = await setUp(t, IMAGE)
     const { name } = await pull()
