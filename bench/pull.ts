@@ -24,6 +24,9 @@ import { median } from './support/median.ts'
 
 const DRAY = join(import.meta.dirname, '../bin/dray')
 
+// Where it is set, Node reads these certificates at each start: 0.1 s that have nothing to do with pulling.
+delete process.env.NODE_EXTRA_CA_CERTS
+
 /** What the proxy between registry and clients is told, by setting. */
 const SETTINGS: Readonly<Record<string, readonly string[] | undefined>> = {
   loopback: [],

@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os'
+import type { Worker } from 'node:worker_threads'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { isDrayError } from '#oci/error.ts'
@@ -30,6 +32,7 @@ import { withRoom } from './store/no-room.ts'
 import type { Store } from './store/store.ts'
 import type { ConnectionOptions } from './transfer/connections.ts'
 import { type RetryOptions, withRetries } from './transfer/retry.ts'
+import { startThread } from './transfer/worker-pool.ts'
 
 export interface PullOptions
   extends RegistryAccess,
@@ -115,6 +118,32 @@ export async function fetchImage(
   options: PullOptions,
 ): Promise<FetchedImage> {
   const wanted = withDefaultTag(reference)
+  const name = formatReference(wanted.digest === undefined ? wanted : withoutTag(wanted))
+  const threads = await startAhead(store, name, options)
+  try {
+    return await fetchNamed({ store, lease, wanted, name, threads }, options)
+  } finally {
+    for (const thread of threads) void thread.terminate()
+  }
+}
+
+/** A thread for the layers of an image that the store hasn't had, started before it is known which they are. */
+async function startAhead(store: Store, name: string, { unpack }: PullOptions): Promise<Worker[]> {
+  if (availableParallelism() === 1) return []
+  if ((await store.images()).some((image) => image.name === name)) return []
+  return [startThread({ inflater: store.inflater, ahead: unpack ?? true })]
+}
+
+interface Fetching {
+  readonly store: Store
+  readonly lease: Lease
+  readonly wanted: ResolvedReference
+  readonly name: string
+  readonly threads: readonly Worker[]
+}
+
+async function fetchNamed(fetching: Fetching, options: PullOptions): Promise<FetchedImage> {
+  const { store, lease, wanted, name, threads } = fetching
   const { onProgress = () => undefined, signal = new AbortController().signal } = options
   const client = await openPlaces(wanted, {
     access: 'pull',
@@ -126,7 +155,6 @@ export async function fetchImage(
   const source = documentSource({ store, lease, client, signal })
   const top = await topOf({ store, lease, client, signal }, wanted)
   const image = await resolveImage(source, top, options.platform ?? hostPlatform())
-  const name = formatReference(wanted.digest === undefined ? wanted : withoutTag(wanted))
   onProgress({
     type: 'resolved',
     reference: name,
@@ -143,6 +171,7 @@ export async function fetchImage(
     ...options,
     client,
     lease,
+    threads,
     signal,
     onProgress,
   })

@@ -28,6 +28,7 @@ interface Native {
   readonly flock: Call
   readonly sched_setscheduler: Call
   readonly ioctl: Call
+  readonly posix_fadvise: Call
   readonly syscall: Call
   readonly syncfs: Call & {
     async(fd: number, done: (error: unknown, result: number) => void): void
@@ -41,6 +42,7 @@ const LOCK_SHARED = 1
 const LOCK_EXCLUSIVE = 2
 const LOCK_NONBLOCKING = 4
 const SCHED_IDLE = 5
+const FADVISE_DONT_NEED = 4
 const IOPRIO_WHO_PROCESS = 1
 const IOPRIO_IDLE = 3 << 13
 /** Its number by architecture: glibc has no function for it. */
@@ -120,6 +122,14 @@ export function ioctl(fd: number, name: string, request: number, argument: Buffe
   const result = sys.ioctl(fd, request, argument)
   check(sys, name, result)
   return result
+}
+
+/**
+ * Tells the kernel that the first `length` bytes of an open file won't be read again: what is on the disk leaves the page
+ * cache, what isn't is on its way there. It is advice, so a file system that can't take it is no error.
+ */
+export function forgetStart(fd: number, length: number): void {
+  native().posix_fadvise(fd, 0, length, FADVISE_DONT_NEED)
 }
 
 /** Locks an open file without waiting; false when another process or descriptor holds it. The lock ends with the descriptor. */
@@ -239,6 +249,9 @@ function load(): Native {
     ),
     syscall: libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)'),
     ioctl: libc.func('int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)'),
+    posix_fadvise: libc.func(
+      'int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)',
+    ),
     flock: libc.func('int flock(int fd, int operation)'),
     syncfs: libc.func('int syncfs(int fd)') as Native['syncfs'],
     errno,

@@ -1,10 +1,18 @@
 /** The thread that takes one layer at a time: hash, inflate, hash, unpack, as its bytes arrive. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { DrayError } from '#oci/error.ts'
-import { createGunzips, type GunzipOptions } from './layers/inflater.ts'
-import { type LayerJob, type LayerReply, processLayer } from './transfer/process-layer.ts'
+import { createGunzips } from './layers/inflater.ts'
+import {
+  getReady,
+  type LayerJob,
+  type LayerReply,
+  processLayer,
+  type ThreadData,
+} from './transfer/process-layer.ts'
 
-const gunzipFor = createGunzips(workerData as GunzipOptions)
+const { inflater, ahead } = workerData as ThreadData
+const gunzipFor = createGunzips(inflater)
+if (ahead) getReady(gunzipFor)
 
 parentPort?.on('message', (job: LayerJob) => {
   processLayer(job, gunzipFor).then(

@@ -14,7 +14,15 @@
  *
  *     new URL(`../puller/worker${extname(import.meta.url)}`, import.meta.url)
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { build, type BuildOptions, type OutputFile, type Plugin } from 'esbuild'
 
@@ -70,6 +78,22 @@ const leanHttp: Plugin = {
   },
 }
 
+/**
+ * got checks its options by a library that makes two lists of words as it is loaded, for its errors, and that loads the data of
+ * all languages: 20 ms. Now they are made for an error.
+ */
+const lazyLists: Plugin = {
+  name: 'lazy-lists',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/@sindresorhus\/is\/distribution\/index\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll(
+        /= (new Intl\.ListFormat\([^)]*\))/g,
+        '= { format: (list) => $1.format(list) }',
+      ),
+    }))
+  },
+}
+
 /** The program with one command, of which a process has this copy and no other: it imports nothing but Node. */
 const commandAlone: Plugin = {
   name: 'command-alone',
@@ -113,7 +137,7 @@ const results = await Promise.all([
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
     format: 'esm',
-    plugins: [leanHttp],
+    plugins: [leanHttp, lazyLists],
     banner: { js: BANNER },
     sourcemap: 'linked',
     sourcesContent: false,
@@ -124,7 +148,7 @@ const results = await Promise.all([
     outdir: join(dist, 'commands'),
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
-    plugins: [leanHttp, commandAlone],
+    plugins: [leanHttp, lazyLists, commandAlone],
     define: { 'import.meta.url': '__url' },
     banner: { js: COMMAND_BANNER },
   }),

@@ -42,7 +42,7 @@ export interface CheckOptions extends PullOptions {
 export async function checkStore(store: Store, options: CheckOptions = {}): Promise<Finding[]> {
   const lease = await store.lease()
   const cores = availableParallelism()
-  const pool = createWorkerPool(cores, { inflater: store.inflater, beside: false })
+  const pool = createWorkerPool({ size: cores, inflater: store.inflater })
   try {
     const work = { pool, lease, right: new Set<Digest>(), findings: new Map<Digest, Finding>() }
     const inventory = await checkBlobs(store, work, options)

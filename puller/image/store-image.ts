@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { getuid } from 'node:process'
+import type { Worker } from 'node:worker_threads'
 import type { Digest } from '#oci/digest.ts'
 import { isNonDistributable } from '#oci/media-types.ts'
 import type { OnProgress } from '../progress.ts'
@@ -34,6 +35,8 @@ export interface StoreImageOptions extends ConnectionOptions {
   readonly stallTimeoutMs?: number | undefined
   /** The proxies by which hosts are reached. Default: none. */
   readonly proxy?: FindProxy | undefined
+  /** Threads that were started ahead. */
+  readonly threads?: readonly Worker[] | undefined
   /** How requests that failed are tried again. */
   readonly retry?: Omit<RetryOptions, 'signal'> | undefined
   /** Hears what a person would like to know when a pull is slow. */
@@ -77,8 +80,13 @@ export async function storeBlobs(
 ): Promise<number> {
   if (tasks.length === 0) return 0
   const cores = availableParallelism()
-  const threads = threadsFor(tasks, cores)
-  const pool = createWorkerPool(threads, { inflater: store.inflater, beside: threads < cores })
+  const size = threadsFor(tasks, cores)
+  const pool = createWorkerPool({
+    size,
+    inflater: store.inflater,
+    beside: size < cores,
+    started: options.threads,
+  })
   const direct = createDirectReader(options.stallTimeoutMs ?? STALL_TIMEOUT_MS, options.proxy)
   try {
     return await storeLayers(store, tasks, {

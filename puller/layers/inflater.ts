@@ -5,22 +5,20 @@ import { gunzipByIsal } from './isal-gunzip.ts'
 /** What inflates gzip layers: `auto` is libisal where the host has it, else zlib. */
 export type Inflater = 'auto' | 'zlib'
 
-export interface GunzipOptions {
-  readonly inflater: Inflater
-  /** Whether to inflate beside the thread that unpacks: worth it while a core is free. */
-  readonly beside: boolean
-}
-
 /** Below this many bytes loading a library takes longer than it saves. */
 const SMALL_LAYER = 2 * 1024 * 1024
 
-/** Chooses what inflates a layer, by its size in bytes. */
-export type GunzipFor = (size: number) => Gunzip
+/**
+ * Chooses what inflates a layer, by its size in bytes.
+ *
+ * @param beside whether to inflate beside the thread that unpacks: worth it while a core is free
+ */
+export type GunzipFor = (size: number, beside: boolean) => Gunzip
 
 /** Chooses for the layers of one thread. A library is loaded once, when a layer is worth it. */
-export function createGunzips({ inflater, beside }: GunzipOptions): GunzipFor {
+export function createGunzips(inflater: Inflater): GunzipFor {
   let isal: Isal | 'unknown' | undefined = inflater === 'zlib' ? undefined : 'unknown'
-  return (size) => {
+  return (size, beside) => {
     if (size < SMALL_LAYER) return gunzipByZlib
     if (isal === 'unknown') isal = loadIsal()
     const loaded = isal

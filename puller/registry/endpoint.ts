@@ -4,16 +4,21 @@ import type { HttpClient } from './http.ts'
 const DOCKER_HUB = 'docker.io'
 const DOCKER_HUB_HOST = 'registry-1.docker.io'
 const PROBE_TIMEOUT_MS = 5_000
+/** What a server that wants TLS answers to plain HTTP: an error, or where it is. */
+const WANTS_TLS = new Set([301, 302, 303, 307, 308, 400, 426])
 
 interface EndpointOptions {
   readonly plainHttp?: boolean | undefined
   readonly insecure?: boolean | undefined
+  /** Whether there are certificates of its own, which it must need for TLS. */
+  readonly hasCertificates?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * The origin that serves a registry. TLS always, but for registries on this machine, which may go without: there
- * TLS is tried first, as docker does. `plainHttp` skips TLS for any host, `insecure` has any host do without where it must.
+ * The origin that serves a registry. TLS always, but for registries on this machine, which may go without. A port of its own
+ * is asked without TLS first, which takes longer to get ready than a small pull does, unless it has certificates. `plainHttp`
+ * skips TLS for any host, `insecure` has any host do without where it must.
  *
  * @param registry `host[:port]` of a reference
  * @throws REGISTRY_UNREACHABLE
@@ -27,12 +32,11 @@ export async function resolveEndpoint(
   const secure = secureOrigin(registry)
   if (!isLoopback(secure.hostname) && options.insecure !== true) return secure
   const plain = new URL(`http://${registry}`)
-  const answers = await Promise.all([
-    speaks(http, secure, options.signal),
-    speaks(http, plain, options.signal),
-  ])
-  if (answers[0]) return secure
-  if (answers[1]) return plain
+  const isOwnPort = isLoopback(secure.hostname) && secure.port !== '' && plain.port !== ''
+  const isPlainFirst = isOwnPort && options.hasCertificates !== true
+  for (const origin of isPlainFirst ? [plain, secure] : [secure, plain]) {
+    if (await speaks(http, origin, options.signal)) return origin
+  }
   options.signal?.throwIfAborted()
   throw new DrayError(
     'REGISTRY_UNREACHABLE',
@@ -59,11 +63,11 @@ async function speaks(
   try {
     const response = await http(new URL('/v2/', origin), {
       method: 'HEAD',
+      redirect: false,
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     })
     response.body.destroy()
-    // A TLS server answers 400 to plain HTTP.
-    return response.status !== 400
+    return origin.protocol === 'https:' || !WANTS_TLS.has(response.status)
   } catch {
     return false
   }

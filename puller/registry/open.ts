@@ -28,12 +28,13 @@ export async function openRegistry(options: OpenOptions): Promise<OpenRegistry> 
   const { registry, host, stallTimeoutMs, signal, proxy, plainHttp = false } = options
   const certificates = await certificatesFor(options)
   const { connectTimeoutMs, headers, insecure } = host ?? {}
+  const hasCertificates = certificates?.ca !== undefined || certificates?.cert !== undefined
   const secure = host?.api ?? secureOrigin(registry)
   const own = { origin: secure.origin, certificates, headers }
   const probe = createHttpClient({ connectTimeoutMs, own, proxy })
   const origin =
     host?.api === undefined
-      ? await resolveEndpoint(probe, registry, { plainHttp, insecure, signal })
+      ? await resolveEndpoint(probe, registry, { plainHttp, insecure, hasCertificates, signal })
       : new URL(host.api.origin)
   return {
     http: createHttpClient({ stallTimeoutMs, connectTimeoutMs, own, proxy }),

@@ -2,16 +2,26 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
-import type { GunzipFor } from '../layers/inflater.ts'
+import type { GunzipFor, Inflater } from '../layers/inflater.ts'
 import type { UnpackResult, UnpackTarget } from '../layers/unpack.ts'
 import type { LayerVerity } from '../store/layers.ts'
-import { errnoOf } from '../sys.ts'
+import { errnoOf, forgetStart } from '../sys.ts'
 import { enableVerity } from '../verity.ts'
 import { type Prefix, waitFor } from './prefix.ts'
 
 const CHUNK_SIZE = 1024 * 1024
 /** Fewer bytes are read only at the end: inflating little by little costs more. */
 const LEAST_CHUNK = CHUNK_SIZE / 4
+/** How much of a blob stays in the page cache: what is pulled is read once, and others have use for the memory. */
+const CACHED = 64 * CHUNK_SIZE
+const FORGET_EVERY = 16 * CHUNK_SIZE
+
+/** What a thread is told when it starts. */
+export interface ThreadData {
+  readonly inflater: Inflater
+  /** Whether it is started before there is work, and has time to load what unpacking takes. */
+  readonly ahead: boolean
+}
 
 /** A blob to verify, and to unpack if it is a layer. */
 export interface LayerJob {
@@ -23,6 +33,8 @@ export interface LayerJob {
   /** Bytes of the blob. */
   readonly size: number
   readonly unpack?: UnpackJob | undefined
+  /** Whether a core is free, on which to inflate beside the thread that does the rest. Default false. */
+  readonly beside?: boolean | undefined
 }
 
 export interface UnpackJob {
@@ -92,7 +104,7 @@ async function verifyAndUnpack(
     const { target, diffId, asRoot, verity = false } = job.unpack
     // It takes longer to load than many blobs take to hash.
     const { unpackLayer } = await import('../layers/unpack.ts')
-    const gunzip = gunzipFor(job.size)
+    const gunzip = gunzipFor(job.size, job.beside ?? false)
     const unpacked = await unpackLayer(iterate(next), target, { asRoot, gunzip }).catch(
       async (error: unknown) => {
         // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.
@@ -115,6 +127,14 @@ async function verifyAndUnpack(
   }
 }
 
+/** Loads what the first layer would wait for. What fails now fails again then. */
+export function getReady(gunzipFor: GunzipFor): void {
+  import('../layers/unpack.ts').then(
+    () => gunzipFor(Number.POSITIVE_INFINITY, false),
+    () => undefined,
+  )
+}
+
 /** What goes wrong with a file, as the rest of the puller knows it. */
 function storeFailure(error: unknown): DrayError {
   return new DrayError('STORE_FAILED', String(error), { detail: { errno: errnoOf(error) } })
@@ -130,6 +150,7 @@ function arrivingChunks(fd: number, job: LayerJob, hash: Hash): NextChunk {
   const size = Math.min(CHUNK_SIZE, job.size)
   let [buffer, other] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)]
   let at = 0
+  let forgotten = 0
   return async () => {
     if (at >= job.size) return undefined
     const available = await waitFor(job.prefix, Math.min(at + LEAST_CHUNK, job.size))
@@ -144,6 +165,10 @@ function arrivingChunks(fd: number, job: LayerJob, hash: Hash): NextChunk {
     }
     hash.update(chunk)
     at += chunk.length
+    if (at - CACHED >= forgotten + FORGET_EVERY) {
+      forgotten = at - CACHED
+      forgetStart(fd, forgotten)
+    }
     return chunk
   }
 }

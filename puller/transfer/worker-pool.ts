@@ -1,13 +1,14 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { DrayError } from '#oci/error.ts'
-import { createGunzips, type GunzipOptions } from '../layers/inflater.ts'
+import { createGunzips, type Inflater } from '../layers/inflater.ts'
 import { workerUrl } from '../worker-url.ts'
 import {
   type LayerJob,
   type LayerReply,
   type ProcessedLayer,
   processLayer,
+  type ThreadData,
 } from './process-layer.ts'
 
 /** Threads that verify and unpack blobs, one each at a time. */
@@ -21,26 +22,31 @@ export interface WorkerPool {
 /** What an entry of a layer leaves behind is garbage at once: room for more of it only makes the process bigger. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 12 }
 
-/**
- * Starts up to `size` threads, each when there is work for it: a thread takes a tenth of a second to start. With a size of
- * 0 this thread does the work.
- */
-export function createWorkerPool(size: number, options: GunzipOptions): WorkerPool {
-  if (size === 0) return thisThread(options)
+export interface WorkerPoolOptions {
+  /** The most threads, each started when there is work for it. With 0 this thread does the work. */
+  readonly size: number
+  readonly inflater: Inflater
+  /** Whether a core stays free, on which to inflate. Default false. */
+  readonly beside?: boolean | undefined
+  /** Threads that were started ahead, for the pool to use: whoever started them ends them. */
+  readonly started?: readonly Worker[] | undefined
+}
+
+/** Makes a pool of threads for layers. */
+export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
+  const { size, inflater, beside, started = [] } = options
+  if (size === 0) return thisThread(inflater)
   const workers: Worker[] = []
-  const idle: Worker[] = []
+  const idle = [...started]
   const waiting: ((worker: Worker) => void)[] = []
 
   const start = () => {
-    const worker = new Worker(workerUrl(), {
-      workerData: options,
-      resourceLimits: RESOURCE_LIMITS,
-    })
+    const worker = startThread({ inflater, ahead: false })
     workers.push(worker)
     return worker
   }
   const acquire = () => {
-    const worker = idle.pop() ?? (workers.length < size ? start() : undefined)
+    const worker = idle.pop() ?? (started.length + workers.length < size ? start() : undefined)
     return worker === undefined
       ? new Promise<Worker>((resolve) => waiting.push(resolve))
       : Promise.resolve(worker)
@@ -55,7 +61,7 @@ export function createWorkerPool(size: number, options: GunzipOptions): WorkerPo
     async run(job) {
       const worker = await acquire()
       try {
-        return await ask(worker, job)
+        return await ask(worker, { ...job, beside })
       } finally {
         release(worker)
       }
@@ -66,8 +72,13 @@ export function createWorkerPool(size: number, options: GunzipOptions): WorkerPo
   }
 }
 
-function thisThread(options: GunzipOptions): WorkerPool {
-  const gunzipFor = createGunzips(options)
+/** Starts a thread for a pool. That takes a tenth of a second: time for something else. */
+export function startThread(workerData: ThreadData): Worker {
+  return new Worker(workerUrl(), { workerData, resourceLimits: RESOURCE_LIMITS })
+}
+
+function thisThread(inflater: Inflater): WorkerPool {
+  const gunzipFor = createGunzips(inflater)
   return {
     run: (job) => processLayer(job, gunzipFor),
     close: async () => undefined,

@@ -9,6 +9,7 @@ import { describe as describeBytes } from '#oci/descriptor.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { parseRepositoryName } from '#oci/reference.ts'
 import { openRepository } from '#puller/registry/client.ts'
+import type { HttpClient } from '#puller/registry/http.ts'
 import { resolveEndpoint } from '#puller/registry/endpoint.ts'
 import { createCertificate } from '../../support/certificates.ts'
 
@@ -127,4 +128,40 @@ describe('resolveEndpoint', () => {
       assert.equal((await resolveEndpoint(http, registry)).protocol, 'https:')
     }
   })
+
+  // What plain HTTP and TLS answer; undefined for nothing.
+  const CASES = [
+    { registry: 'localhost:5000', plain: 200, asked: ['http:'] },
+    { registry: '127.0.0.1:5000', plain: 401, asked: ['http:'] },
+    { registry: '[::1]:5000', plain: 404, tls: 200, asked: ['http:'] },
+    { registry: 'localhost:5000', plain: 400, tls: 401, asked: ['http:', 'https:'] },
+    { registry: 'localhost:5000', plain: 308, tls: 200, asked: ['http:', 'https:'] },
+    { registry: 'localhost:5000', tls: 200, asked: ['http:', 'https:'] },
+    { registry: 'localhost:5000', asked: ['http:', 'https:'], fails: true },
+    { registry: 'localhost:5000', plain: 200, tls: 200, ca: true, asked: ['https:'] },
+    { registry: 'localhost:5000', plain: 200, ca: true, asked: ['https:', 'http:'] },
+    { registry: 'localhost', plain: 200, tls: 200, asked: ['https:'] },
+    { registry: 'localhost:443', plain: 200, tls: 200, asked: ['https:'] },
+    { registry: 'localhost:80', plain: 200, asked: ['https:', 'http:'] },
+    { registry: 'far.example:5000', insecure: true, plain: 200, asked: ['https:', 'http:'] },
+    { registry: 'far.example:5000', insecure: true, plain: 200, tls: 200, asked: ['https:'] },
+  ] as const
+  for (const { registry, asked, ...rest } of CASES) {
+    const { plain, tls, ca, insecure, fails }: Partial<Record<string, unknown>> = rest
+    const answers = `plain ${plain ?? 'nothing'}, TLS ${tls ?? 'nothing'}${ca ? ', a CA' : ''}`
+    it(`asks ${registry} by ${asked.join(' then ')} (${answers})`, async () => {
+      const seen: string[] = []
+      const http: HttpClient = async (url) => {
+        seen.push(url.protocol)
+        const status = url.protocol === 'http:' ? plain : tls
+        if (typeof status !== 'number') throw new Error('nobody there')
+        return { status, headers: {}, url: url.href, body: Readable.from([]) }
+      }
+      const options = { insecure: insecure === true, hasCertificates: ca === true }
+      const resolving = resolveEndpoint(http, registry, options)
+      if (fails === true) await assert.rejects(resolving, { code: 'REGISTRY_UNREACHABLE' })
+      else assert.equal((await resolving).protocol, asked.at(-1))
+      assert.deepEqual(seen, asked)
+    })
+  }
 })

@@ -10,7 +10,7 @@ const [path = '', diffId = '', dir = ''] = process.argv.slice(2)
 const { size } = statSync(path)
 const digest = parseDigest(diffId)
 const target = { form: 'erofs', tar: join(dir, 'tar'), image: join(dir, 'image') } as const
-const pool = createWorkerPool(1, { inflater: 'zlib', beside: false })
+const pool = createWorkerPool({ size: 1, inflater: 'zlib' })
 await pool.run({
   path,
   prefix: createPrefix(size),
