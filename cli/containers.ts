@@ -46,21 +46,32 @@ export async function forEachContainer(
 ): Promise<void> {
   await forEachName(references, async (reference) => {
     await work(await openContainer(root, reference), reference)
-    print(reference)
+    return reference
   })
   await unmountUnusedLayers(root)
 }
 
-/** Does something for several names at once; what fails is said, and doesn't stop the others. */
+/**
+ * Does something for several names at once, and prints what comes of each in their order. What fails is said, and doesn't stop the
+ * others.
+ */
 export async function forEachName(
   names: readonly string[],
-  work: (name: string) => Promise<void>,
+  work: (name: string, at: number) => Promise<string | undefined>,
 ): Promise<void> {
-  const results = await Promise.allSettled(names.map(work))
-  for (const result of results) {
-    if (result.status === 'fulfilled') continue
-    if (!isDrayError(result.reason)) throw result.reason
-    say(`dray: ${errorMessage(result.reason)}`)
-    process.exitCode = 1
+  const jobs = names.map(work)
+  const all = Promise.allSettled(jobs)
+  for (const job of jobs) {
+    try {
+      const line = await job
+      if (line !== undefined) print(line)
+    } catch (error) {
+      if (!isDrayError(error)) {
+        await all
+        throw error
+      }
+      say(`dray: ${errorMessage(error)}`)
+      process.exitCode = 1
+    }
   }
 }

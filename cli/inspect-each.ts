@@ -12,9 +12,12 @@ export async function inspectEach(
   describe: (name: string) => Promise<unknown>,
 ): Promise<void> {
   const found: unknown[] = []
-  await forEachName(names, async (name) => {
-    found.push(await describe(name))
+  const isTemplate = format !== undefined && format !== 'json'
+  await forEachName(names, async (name, at) => {
+    const facts = await describe(name)
+    if (isTemplate) return fillTemplate(format, facts)
+    found[at] = facts
+    return undefined
   })
-  if (format === undefined || format === 'json') print(JSON.stringify(found, undefined, 2))
-  else for (const facts of found) print(fillTemplate(format, facts))
+  if (!isTemplate) print(JSON.stringify(Object.values(found), undefined, 2)) // without those that were not found
 }

@@ -55,7 +55,7 @@ export async function makeBundle(
 }
 
 type BundleFacts = HostFacts &
-  Pick<SpecFacts, 'hostEnv' | 'namespaces' | 'initPath'> & { readonly around: Surroundings }
+  Pick<SpecFacts, 'namespaces' | 'initPath'> & { readonly around: Surroundings }
 
 async function prepare(
   { paths, id }: Claim,

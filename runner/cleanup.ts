@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { readdir, rmdir, unlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -60,14 +60,11 @@ export async function cleanUpContainers(root: string): Promise<CleanUpReport> {
   return { removed, failed }
 }
 
-/** Removes what a command that was killed left of a container that it made, or was about to remove: one without a record. */
-export async function removeHalves(root: string): Promise<void> {
+/** Removes what a command that was killed left of containers that it made, or was about to remove: those without a record. */
+export async function removeHalves(root: string, ids: readonly string[]): Promise<void> {
   const containers = realContainersDir(root)
   if (containers === undefined) return
-  for (const id of (await readdir(containers)).filter(isContainerId)) {
-    if (statSync(containerPaths(containers, id).record, { throwIfNoEntry: false })?.size) continue
-    await removeAbandoned(root, containers, id)
-  }
+  for (const id of ids) await removeAbandoned(root, containers, id)
   dropDeadNames(root)
 }
 

@@ -5,9 +5,8 @@ export interface EnvironmentParts {
   readonly tty: boolean
   /** Entries of the image config. Those without `=` mean nothing and are left out. */
   readonly image: readonly string[]
-  /** `KEY=VALUE`, or `KEY` for the value in `host`; a KEY without a value there is dropped. */
+  /** `KEY=VALUE`, or `KEY` to drop one of the image. */
   readonly options: readonly string[]
-  readonly host: Readonly<Record<string, string | undefined>>
 }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -25,7 +24,20 @@ export function buildEnvironment(parts: EnvironmentParts): string[] {
     if (equals > 0) variables.set(entry.slice(0, equals), entry.slice(equals + 1))
   }
   const environment = [...variables].map(([key, value]) => `${key}=${value}`)
-  return mergeEnvironment(environment, parts.options, parts.host)
+  return mergeEnvironment(environment, parts.options, {})
+}
+
+/**
+ * Gives a `KEY` alone the value that it has in `host`: when a container is made, since it may be started by somebody else, who
+ * has another. One without a value there stays as it is.
+ */
+export function withValues(
+  options: readonly string[],
+  host: Readonly<Record<string, string | undefined>>,
+): string[] {
+  return options.map((entry) =>
+    entry.includes('=') || host[entry] === undefined ? entry : `${entry}=${host[entry]}`,
+  )
 }
 
 /**

@@ -78,7 +78,7 @@ export interface ContainerOptions {
   readonly command?: readonly string[] | undefined
   /** Replaces the image's Entrypoint, and its Cmd too; `['']` or `[]` leaves none. */
   readonly entrypoint?: readonly string[] | undefined
-  /** `KEY=VALUE`, or `KEY` alone for the value in `hostEnv`; without a value there, the image's variable is dropped. */
+  /** `KEY=VALUE`, or `KEY` alone for the value in `hostEnv` when it is made; without one there, the image's variable is dropped. */
   readonly env?: readonly string[] | undefined
   /** Absolute; made when absent. */
   readonly workdir?: string | undefined

@@ -24,7 +24,6 @@ export interface SpecFacts {
   readonly etcFiles: Readonly<Record<string, string>>
   /** The volumes of the options, at places free of links. */
   readonly volumes: readonly PlacedVolume[]
-  readonly hostEnv: Readonly<Record<string, string | undefined>>
   /** Node's name of the processor architecture. */
   readonly architecture: string
   /** Whether swap can be limited (v1: swap accounting). */
@@ -125,7 +124,6 @@ function buildProcess(
     tty: options.tty ?? false,
     image: config.Env ?? [],
     options: options.env ?? [],
-    host: facts.hostEnv,
   })
   if ([...args, ...env, facts.workdir].some((word) => word.includes('\0'))) {
     throw new DrayError('IMAGE_CONFIG_INVALID', 'a word of the image config contains a NUL byte')

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
+import { filterBy, labelTest } from '#runner/filters.ts'
 import type { NetworkRecord } from '#runner/network/model.ts'
 import { forEachName, runnerContext } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
@@ -52,6 +53,7 @@ export function networkCommand(): Command {
         new Command('ls')
           .description('List networks')
           .option('-q, --quiet', 'print names only')
+          .option('-f, --filter <key=value>', 'name, id, label (repeatable)', collect, [])
           .option('--format <format>', 'table, json, or a Go template'),
       ),
       [['dray network ls', 'name, addresses, interface']],
@@ -71,14 +73,21 @@ export function networkCommand(): Command {
   command.addCommand(
     withExamples(
       withStoreOptions(
-        new Command('rm').description('Remove networks').argument('<network...>', 'names'),
+        new Command('rm')
+          .description('Remove networks')
+          .argument('<network...>', 'names')
+          .option('-f, --force', 'those that are not there are no error'),
       ),
       [['dray network rm app', 'when no container is on it any more']],
     ).action(remove),
   )
   command.addCommand(
     withExamples(
-      withStoreOptions(new Command('prune').description('Remove networks that no container is on')),
+      withStoreOptions(
+        new Command('prune')
+          .description('Remove networks that no container is on')
+          .option('-f, --force', 'without asking, as it does anyway'),
+      ),
       [['dray network prune', 'all but those that a container is to be on']],
     ).action(prune),
   )
@@ -116,11 +125,22 @@ function byFamily(
   return [of4?.[0], of6?.[0]]
 }
 
-async function list(
-  options: StoreOptions & { readonly quiet?: true; readonly format?: string },
-): Promise<void> {
+interface ListOptions extends StoreOptions {
+  readonly quiet?: true
+  readonly filter: readonly string[]
+  readonly format?: string
+}
+
+async function list(options: ListOptions): Promise<void> {
   const { listNetworks } = await import('#runner/network/store.ts')
-  const networks = await listNetworks(runnerContext(options).root)
+  const networks = filterBy(await listNetworks(runnerContext(options).root), options.filter, {
+    name: (value) => (network) => network.name.includes(value),
+    id: (value) => (network) => network.id.startsWith(value),
+    label(value) {
+      const isIn = labelTest(value)
+      return (network) => isIn(network.labels)
+    },
+  })
   printRows(networks.map(facts), {
     format: options.quiet ? '{{.Name}}' : options.format,
     columns: [
@@ -145,13 +165,21 @@ async function inspect(
   })
 }
 
-async function remove(names: readonly string[], options: StoreOptions): Promise<void> {
+async function remove(
+  names: readonly string[],
+  options: StoreOptions & { readonly force?: true },
+): Promise<void> {
   const { removeNetwork } = await import('#runner/network/store.ts')
   const { takeDownUnused } = await import('#runner/network/bridge.ts')
   const { root } = runnerContext(options)
   await forEachName(names, async (name) => {
-    await takeDownUnused(root, await removeNetwork(root, name))
-    print(name)
+    try {
+      await takeDownUnused(root, await removeNetwork(root, name))
+    } catch (error) {
+      if (options.force && isDrayError(error, 'NETWORK_UNKNOWN')) return undefined
+      throw error
+    }
+    return name
   })
 }
 

@@ -36,7 +36,7 @@ export function psCommand(): Command {
     .option('-n, --last <number>', 'only the latest ones, running or not', number)
     .option(
       '-f, --filter <key=value>',
-      'id, name, label, status, health, exited, ancestor, before, since, volume (repeatable)',
+      'id, name, label, status, health, exited, ancestor, before, since, volume, network (repeatable)',
       collect,
       [],
     )

@@ -3,7 +3,6 @@ import { isDrayError } from '#oci/error.ts'
 import type { Store } from '#puller/index.ts'
 import { forEachName } from '../containers.ts'
 import { type ContainersOfStore, containersOfStore } from '../image-users.ts'
-import { print } from '../output/print.ts'
 import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
@@ -41,13 +40,15 @@ async function removeOne(
   store: Store,
   image: string,
   options: RmiOptions & ContainersOfStore,
-): Promise<void> {
+): Promise<string | undefined> {
   const { removeImage } = await import('#puller/index.ts')
   try {
     const { untagged, deleted } = await removeImage(store, image, options)
-    for (const name of untagged) print(`Untagged: ${name}`)
-    if (deleted !== undefined) print(`Deleted: ${deleted}`)
+    const lines = untagged.map((name) => `Untagged: ${name}`)
+    if (deleted !== undefined) lines.push(`Deleted: ${deleted}`)
+    return lines.length === 0 ? undefined : lines.join('\n')
   } catch (error) {
     if (!(options.force && isDrayError(error, 'IMAGE_UNKNOWN'))) throw error
+    return undefined
   }
 }

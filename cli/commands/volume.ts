@@ -1,4 +1,6 @@
 import { Command } from 'commander'
+import { isDrayError } from '#oci/error.ts'
+import { filterBy, isDangling, labelTest } from '#runner/filters.ts'
 import { forEachName, runnerContext } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
@@ -25,9 +27,10 @@ export function volumeCommand(): Command {
         new Command('ls')
           .description('List volumes')
           .option('-q, --quiet', 'print names only')
+          .option('-f, --filter <key=value>', 'name, label, dangling (repeatable)', collect, [])
           .option('--format <format>', 'table, json, or a Go template'),
       ),
-      [['dray volume ls -q', 'their names']],
+      [['dray volume ls -q --filter dangling=true', 'names of those that no container has']],
     ).action(list),
   )
   command.addCommand(
@@ -46,7 +49,8 @@ export function volumeCommand(): Command {
       withStoreOptions(
         new Command('rm')
           .description('Remove volumes, and what is in them')
-          .argument('<volume...>', 'names'),
+          .argument('<volume...>', 'names')
+          .option('-f, --force', 'those that are not there are no error'),
       ),
       [['dray volume rm db', 'when no container has it any more']],
     ).action(remove),
@@ -56,7 +60,8 @@ export function volumeCommand(): Command {
       withStoreOptions(
         new Command('prune')
           .description('Remove volumes that no container has')
-          .option('-a, --all', 'also those that were given a name'),
+          .option('-a, --all', 'also those that were given a name')
+          .option('-f, --force', 'without asking, as it does anyway'),
       ),
       [['dray volume prune --all', 'all that nobody uses']],
     ).action(prune),
@@ -73,11 +78,28 @@ async function create(
   print((await makeVolume(root, name, { labels: keyValues('label', options.label) })).name)
 }
 
-async function list(
-  options: StoreOptions & { readonly quiet?: true; readonly format?: string },
-): Promise<void> {
-  const { listVolumes } = await import('#runner/volumes/store.ts')
-  const volumes = await listVolumes(runnerContext(options).root)
+interface ListOptions extends StoreOptions {
+  readonly quiet?: true
+  readonly filter: readonly string[]
+  readonly format?: string
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const { listVolumes, volumesInUse } = await import('#runner/volumes/store.ts')
+  const { root } = runnerContext(options)
+  const asksForUse = options.filter.some((filter) => filter.startsWith('dangling='))
+  const used = asksForUse ? await volumesInUse(root) : new Map<string, string[]>()
+  const volumes = filterBy(await listVolumes(root), options.filter, {
+    name: (value) => (volume) => volume.name.includes(value),
+    label(value) {
+      const isIn = labelTest(value)
+      return (volume) => isIn(volume.labels)
+    },
+    dangling(value) {
+      const wanted = isDangling(value)
+      return (volume) => used.has(volume.name) !== wanted
+    },
+  })
   printRows(volumes.map(facts), {
     format: options.quiet ? '{{.Name}}' : options.format,
     columns: [
@@ -96,12 +118,20 @@ async function inspect(
   await inspectEach(names, options.format, async (name) => facts(await findVolume(root, name)))
 }
 
-async function remove(names: readonly string[], options: StoreOptions): Promise<void> {
+async function remove(
+  names: readonly string[],
+  options: StoreOptions & { readonly force?: true },
+): Promise<void> {
   const { removeVolume } = await import('#runner/volumes/store.ts')
   const { root } = runnerContext(options)
   await forEachName(names, async (name) => {
-    await removeVolume(root, name)
-    print(name)
+    try {
+      await removeVolume(root, name)
+    } catch (error) {
+      if (options.force && isDrayError(error, 'VOLUME_UNKNOWN')) return undefined
+      throw error
+    }
+    return name
   })
 }
 

@@ -6,6 +6,7 @@ import { type Cgroups, readCgroups, whyNoLimits } from '../cgroup.ts'
 import { checkCgroupManager } from '../cgroup-path.ts'
 import { removeContainer } from '../cleanup.ts'
 import type { RunnerContext } from '../context.ts'
+import { withValues } from '../environment.ts'
 import { recordEvent } from '../events/record.ts'
 import { containersDir, DEFAULT_STATE_DIR } from '../layout.ts'
 import { type ContainerOptions, checkOptions } from '../options.ts'
@@ -53,6 +54,7 @@ export async function newContainer(
       claim.paths.dir,
       await resolveVolumes(context.root, rootfs.config.config ?? {}, wanted),
     )
+    const env = withValues(options.env ?? [], context.hostEnv)
     record = {
       version: 2,
       id: claim.id,
@@ -60,7 +62,7 @@ export async function newContainer(
       createdAt,
       image: options.image ?? rootfs.manifestDigest,
       rootfs,
-      options,
+      options: { ...options, env },
       runtime: runtime.path,
       runtimeRoot,
       keeper,

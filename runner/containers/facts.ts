@@ -46,7 +46,6 @@ export async function launchFacts(
     'reservation' in network ? network.reservation : undefined
   return {
     ...(await readHostFacts(cgroups)),
-    hostEnv: context.hostEnv,
     holdLayers: context.holdLayers,
     namespaces,
     initPath: options.init ? await findInit(context.hostEnv.PATH) : undefined,

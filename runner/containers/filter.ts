@@ -1,6 +1,7 @@
 import { DrayError } from '#oci/error.ts'
 import { formatReference, tryParseReference, withDefaultTag } from '#oci/reference.ts'
-import { labelTest, passesAll } from '../filters.ts'
+import { type FilterTests, filterBy, labelTest } from '../filters.ts'
+import { attachmentsOf } from '../network/attachments.ts'
 import type { Container, ContainerState } from './state.ts'
 
 /** A container and what it is doing. */
@@ -9,9 +10,7 @@ export interface Seen {
   readonly state: ContainerState
 }
 
-type Test = (value: string, all: readonly Seen[]) => (seen: Seen) => boolean
-
-const TESTS: Readonly<Record<string, Test>> = {
+const testsAmong = (all: readonly Seen[]): FilterTests<Seen> => ({
   id: (value) => (seen) => seen.container.id.startsWith(value),
   name: (value) => {
     const pattern = regExp(value)
@@ -38,41 +37,32 @@ const TESTS: Readonly<Record<string, Test>> = {
       fullName(image) === fullName(value) || hexOf(rootfs.manifestDigest).startsWith(hexOf(value))
     )
   },
-  before: (value, all) => {
+  before: (value) => {
     const { createdAt } = pick(value, all).container.record
     return (seen) => seen.container.record.createdAt < createdAt
   },
-  since: (value, all) => {
+  since: (value) => {
     const { createdAt } = pick(value, all).container.record
     return (seen) => seen.container.record.createdAt > createdAt
   },
   volume: (value) => (seen) =>
-    (seen.container.record.options.volumes ?? []).some(({ hostPath, containerPath }) =>
-      [hostPath, containerPath].includes(value),
+    (seen.container.record.options.volumes ?? []).some(({ name, hostPath, containerPath }) =>
+      [name, hostPath, containerPath].includes(value),
     ),
-}
+  network: (value) => (seen) => {
+    const { options } = seen.container.record
+    const names = attachmentsOf(options).map(({ name }) => name)
+    return [options.network ?? 'none', ...names].includes(value)
+  },
+})
 
 const STATUSES = ['created', 'starting', 'running', 'paused', 'exited', 'stopped']
 
 const HEALTHS = ['starting', 'healthy', 'unhealthy', 'unknown', 'none']
 
-/** What a filter may be about. */
-export const FILTER_KEYS = Object.keys(TESTS)
-
-/**
- * The containers that pass docker's filters, `KEY=VALUE` each. Those with one key are alternatives, except labels; different
- * keys must all hold.
- *
- * @throws USAGE
- */
+/** The containers that pass filters. @throws USAGE */
 export function filterContainers(all: readonly Seen[], filters: readonly string[]): Seen[] {
-  const tests = filters.map((filter) => {
-    const [key, value] = splitFilter(filter)
-    const test = TESTS[key]
-    if (test === undefined) throw usage(`no such filter ${key}: ${FILTER_KEYS.join(', ')}`)
-    return [key === 'label' ? filter : key, test(value, all)] as const
-  })
-  return all.filter(passesAll(tests))
+  return filterBy(all, filters, testsAmong(all))
 }
 
 /** Whether the filters ask for a state: then all containers are looked at, not only those that run. */
@@ -100,12 +90,6 @@ function pick(reference: string, all: readonly Seen[]): Seen {
   )
   if (found !== undefined) return found
   throw new DrayError('CONTAINER_UNKNOWN', `no container is called ${JSON.stringify(reference)}`)
-}
-
-function splitFilter(filter: string): [string, string] {
-  const equals = filter.indexOf('=')
-  if (equals > 0) return [filter.slice(0, equals), filter.slice(equals + 1)]
-  throw usage(`invalid filter ${JSON.stringify(filter)}: write KEY=VALUE`)
 }
 
 function regExp(text: string): RegExp {

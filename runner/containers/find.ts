@@ -29,21 +29,26 @@ export async function findContainer(root: string, reference: string): Promise<Co
   )
 }
 
-/** All containers of a store, the latest first. What can't be read is told to `onTrouble`. */
+/** All containers of a store, the latest first. What can't be read is told to `onTrouble`, what has no record to `onHalf`. */
 export async function listContainers(
   root: string,
   onTrouble: (error: unknown) => void = () => undefined,
+  onHalf: (id: string) => void = () => undefined,
 ): Promise<Container[]> {
   const containers = realContainersDir(root)
   if (containers === undefined) return []
   const ids = readdirSync(containers).filter(isContainerId)
   const found = await Promise.all(
-    ids.map((id) =>
-      openContainer(containers, id).catch((error: unknown) => {
+    ids.map(async (id) => {
+      try {
+        const container = await openContainer(containers, id)
+        if (container === undefined) onHalf(id)
+        return container
+      } catch (error) {
         onTrouble(error)
         return undefined
-      }),
-    ),
+      }
+    }),
   )
   return found
     .filter((container) => container !== undefined)

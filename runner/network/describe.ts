@@ -35,7 +35,8 @@ function describeLink({ network, address, address6, names, inside }: Link) {
   }
 }
 
-function describePorts(mappings: readonly PortMapping[]) {
+/** Ports as `80/tcp`, and where each is on the host; the port `0` is one that is free. */
+export function describePorts(mappings: readonly PortMapping[]) {
   const ports: Record<string, { HostIp: string; HostPort: string }[]> = {}
   for (const { hostIp, hostPort, containerPort, protocol } of mappings) {
     const key = `${containerPort}/${protocol}`

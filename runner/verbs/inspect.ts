@@ -3,15 +3,18 @@ import { imagePorts } from '../containers/image.ts'
 import { labelsOf } from '../containers/filter.ts'
 import { type Container, type ContainerState, isRunning, readState } from '../containers/state.ts'
 import { mergedHealthcheck } from '../health/check.ts'
+import { mergeEnvironment } from '../environment.ts'
 import type { Health } from '../health/health.ts'
 import { DEFAULT_LOG } from '../monitor/conmon.ts'
-import { describeConnection } from '../network/describe.ts'
+import { describeConnection, describePorts } from '../network/describe.ts'
 import { commandLine, hostnameOf } from '../spec.ts'
 import type { ContainerOptions, Volume } from '../options.ts'
 import { idMapOf } from '../userns/resolve.ts'
 
 /** Go's zero time, which docker gives for what never was. */
 const NEVER = '0001-01-01T00:00:00Z'
+
+const DEFAULT_SHM_SIZE = 64 * 2 ** 20
 
 /** An exit that nobody saw. */
 export const UNKNOWN_EXIT = -1
@@ -54,7 +57,7 @@ export function describeContainer(
     Config: {
       Hostname: hostnameOf(id, options),
       User: options.user ?? config.User ?? '',
-      Env: [...(config.Env ?? []), ...(options.env ?? [])],
+      Env: mergeEnvironment(config.Env ?? [], options.env ?? [], {}),
       Cmd: options.command?.length ? options.command : (config.Cmd ?? []),
       Entrypoint: options.entrypoint ?? config.Entrypoint ?? [],
       Image: record.image,
@@ -100,27 +103,68 @@ function describeHealth({ status, failingStreak, log }: Health) {
   }
 }
 
-function describeMount(volume: Volume) {
+function describeMount({ name, hostPath, containerPath, readOnly, propagation }: Volume) {
   return {
-    Type: 'bind',
-    Source: volume.hostPath,
-    Destination: volume.containerPath,
-    RW: !volume.readOnly,
+    ...(name === undefined ? { Type: 'bind' } : { Type: 'volume', Name: name, Driver: 'local' }),
+    Source: hostPath,
+    Destination: containerPath,
+    Mode: readOnly ? 'ro' : '',
+    RW: !readOnly,
+    Propagation: propagation ?? 'rprivate',
   }
 }
 
 function describeHostConfig(options: ContainerOptions) {
-  const { memory = 0, cpus = 0, pidsLimit = 0, restart } = options
+  const { memory = 0, cpus = 0, pidsLimit = 0, restart, volumes = [], ports = [] } = options
   const ids = idMapOf(options)
   return {
     UsernsMode: ids === undefined ? 'host' : 'private',
     IDMappings: { UidMap: mapLines(ids?.uids), GidMap: mapLines(ids?.gids) },
+    Binds: volumes.map(({ name, hostPath, containerPath, readOnly }) =>
+      [name ?? hostPath, containerPath, ...(readOnly ? ['ro'] : [])].join(':'),
+    ),
+    Tmpfs: Object.fromEntries(
+      (options.tmpfs ?? []).map((mount) => [mount.containerPath, mount.options.join(',')]),
+    ),
+    Devices: (options.devices ?? []).map((device) => ({
+      PathOnHost: device.hostPath,
+      PathInContainer: device.containerPath,
+      CgroupPermissions: device.access,
+    })),
     NetworkMode: options.network ?? 'none',
+    PortBindings: describePorts(ports),
+    PublishAllPorts: options.publishAll ?? false,
+    ExtraHosts: options.extraHosts ?? [],
+    Dns: options.dns ?? [],
+    DnsSearch: options.dnsSearch ?? [],
+    DnsOptions: options.dnsOptions ?? [],
+    PidMode: options.pid ?? 'private',
+    IpcMode: options.ipc ?? 'private',
+    UTSMode: options.uts ?? 'private',
+    GroupAdd: options.groups ?? [],
+    CapAdd: options.capAdd ?? [],
+    CapDrop: options.capDrop ?? [],
+    Privileged: options.privileged ?? false,
+    Sysctls: options.sysctls ?? {},
+    Ulimits: (options.ulimits ?? []).map(({ name, soft, hard }) => ({
+      Name: name.toLowerCase(),
+      Soft: soft,
+      Hard: hard,
+    })),
+    Init: options.init ?? false,
     AutoRemove: options.autoRemove ?? false,
     RestartPolicy: { Name: restart?.name ?? 'no', MaximumRetryCount: restart?.maxRetries ?? 0 },
     LogConfig: { Type: (options.log ?? DEFAULT_LOG).driver },
     ReadonlyRootfs: options.readOnly ?? false,
+    ShmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
+    CgroupParent: options.cgroupParent ?? '',
+    OomScoreAdj: options.oomScoreAdj ?? 0,
     Memory: memory,
+    MemorySwap: options.memorySwap || memory, // nothing beyond goes to swap
+    MemoryReservation: options.memoryReservation ?? 0,
+    CpuShares: options.cpuShares ?? 0,
+    CpusetCpus: options.cpusetCpus ?? '',
+    CpusetMems: options.cpusetMems ?? '',
     NanoCpus: Math.round(cpus * 1e9),
     PidsLimit: pidsLimit,
   }

@@ -19,8 +19,10 @@ export interface ListOptions {
 export async function listSeen(root: string, options: ListOptions = {}): Promise<Seen[]> {
   const { filters = [], last, onTrouble = () => undefined } = options
   const seen: Seen[] = []
-  await removeHalves(root).catch(onTrouble)
-  for (const container of await listContainers(root, onTrouble)) {
+  const halves: string[] = []
+  const containers = await listContainers(root, onTrouble, (id) => halves.push(id))
+  await removeHalves(root, halves).catch(onTrouble)
+  for (const container of containers) {
     const state = readState(container)
     const needsRest = !state.isSettled && !isRunning(state)
     const now = needsRest

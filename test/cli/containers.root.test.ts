@@ -232,3 +232,53 @@ describe('what happens to a container', () => {
     assert.match(brief, /^create .*\nstart .*\ndie 3\ndestroy/)
   })
 })
+
+describe('what a container is made with', () => {
+  it('are the values that variables had then, whoever starts it', async () => {
+    process.env.DRAY_TEST_VALUE = 'then'
+    const words = ['-e', 'DRAY_TEST_VALUE', 'busybox:1', 'sh', '-c', 'echo $DRAY_TEST_VALUE']
+    await ok('create', '--network', 'none', '--name', 'valued', ...words)
+    delete process.env.DRAY_TEST_VALUE
+    await ok('start', 'valued')
+    await ok('wait', 'valued')
+    assert.equal(await ok('logs', 'valued'), 'then')
+    const { code, stdout, stderr } = await store.dray('wait', 'nosuch', 'valued')
+    assert.deepEqual([code, stdout], [1, '0\n'])
+    assert.match(stderr, /no container is called "nosuch"/)
+    await ok('rm', 'valued')
+  })
+
+  it('is told by dray inspect, and found by filters', async () => {
+    await ok('volume', 'create', 'data')
+    await ok('volume', 'create', '--label', 'kind=spare', 'other')
+    const limits = ['--memory', '64m', '--cpuset-cpus', '0', '--cap-add', 'NET_ADMIN']
+    const words = ['--network', 'none', '-v', 'data:/data:ro', '-e', 'A=1', '-e', 'A=2', ...limits]
+    await ok('create', '--name', 'told', ...words, 'busybox:1')
+    assert.equal(await store.inspect('told', '{{.Config.Env}}'), '[A=2]')
+    const mount = '{{range .Mounts}}{{.Type}} {{.Name}} {{.Mode}}{{end}}'
+    assert.equal(await store.inspect('told', mount), 'volume data ro')
+    const host = '.HostConfig.CpusetCpus .HostConfig.MemorySwap .HostConfig.CapAdd'
+    const template = host.split(' ').map((field) => `{{${field}}}`)
+    assert.equal(await store.inspect('told', template.join(' ')), '0 67108864 [CAP_NET_ADMIN]')
+    assert.equal(await ok('ps', '-a', '--filter', 'volume=data', '--format', '{{.Names}}'), 'told')
+    const volumes = (...filters: string[]) => ok('volume', 'ls', '-q', ...filters)
+    assert.equal(await volumes('-f', 'dangling=true'), 'other')
+    assert.equal(await volumes('-f', 'dangling=false'), 'data')
+    assert.equal(await volumes('-f', 'label=kind=spare', '-f', 'name=the'), 'other')
+    await ok('rm', 'told')
+    assert.equal(await ok('volume', 'rm', '-f', 'data', 'other', 'nosuch'), 'data\nother')
+    await ok('network', 'create', 'one-net')
+    assert.equal(await ok('network', 'ls', '-q', '-f', 'name=one'), 'one-net')
+    assert.equal(await ok('network', 'rm', '-f', 'one-net', 'nosuch'), 'one-net')
+  })
+
+  it('leaves nothing when it could not be', async () => {
+    const file = `${store.root}/id`
+    await ok('create', '--cidfile', file, '--name', 'first', 'busybox:1')
+    assert.equal((await store.dray('create', '--cidfile', file, 'busybox:1')).code, 1)
+    assert.equal((await store.dray('run', '-it', 'busybox:1')).code, 125)
+    assert.equal(await ok('ps', '-a', '--format', '{{.Names}}'), 'first')
+    assert.equal((await store.dray('export', '-o', '/nowhere/x', 'first')).code, 1)
+    await ok('rm', 'first')
+  })
+})

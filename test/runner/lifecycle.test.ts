@@ -212,7 +212,8 @@ describe('filters', () => {
     const container = { id: ID, paths: containerPaths('/x', ID), record }
     return { container, state: readState(container) }
   }
-  const one = seen({ labels: { tier: 'front' } }, 3)
+  const data = { hostPath: '/v', containerPath: '/d', readOnly: false, name: 'data' }
+  const one = seen({ labels: { tier: 'front' }, volumes: [data], network: 'back' }, 3)
 
   for (const [filters, matches] of [
     [[], true],
@@ -225,6 +226,11 @@ describe('filters', () => {
     [['status=exited', 'exited=3'], true],
     [['status=running'], false],
     [['exited=0'], false],
+    [['volume=data'], true],
+    [['volume=/d'], true],
+    [['volume=dat'], false],
+    [['network=back'], true],
+    [['network=bridge'], false],
     [['ancestor=app:1'], true],
     [['ancestor=docker.io/library/app:1'], true],
     [['ancestor=app:2'], false],
@@ -235,7 +241,7 @@ describe('filters', () => {
   }
 
   it('that make no sense are refused', () => {
-    for (const filter of ['x', 'nosuch=1', 'status=nosuch', 'name=(']) {
+    for (const filter of ['x', 'nosuch=1', 'constructor=1', 'status=nosuch', 'name=(']) {
       assert.throws(() => filterContainers([], [filter]), { code: 'USAGE' })
     }
   })

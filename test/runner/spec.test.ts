@@ -12,7 +12,6 @@ const FACTS: SpecFacts = {
   rootPath: '/store/merged',
   volumes: [],
   etcFiles: { '/etc/hosts': '/store/hosts' },
-  hostEnv: {},
   architecture: 'x64',
   limitsSwap: true,
   recursiveReadOnly: true,
