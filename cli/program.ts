@@ -83,10 +83,11 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
   }
 }
 
-/** Whoever read the output, such as head(1), has had enough. */
-function endWithReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(process.exitCode)
+/** Whoever read the output, such as head(1), has had enough; or the disk has. */
+function endWithReader({ code, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') process.exit(process.exitCode)
+  say(`dray: cannot write to standard output: ${message}`)
+  process.exit(1)
 }
 
 function report(error: unknown, failed: number, debug: boolean): number {

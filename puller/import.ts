@@ -6,6 +6,7 @@ import type { ExecutionConfig } from '#oci/image-config.ts'
 import { hostPlatform, type Platform } from '#oci/platform.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
 import type { LayerCompression } from './image/compression.ts'
+import { errorIn } from './error-in.ts'
 import { composeConfig, storeComposed } from './image/compose.ts'
 import { writeLayer } from './image/write-layer.ts'
 import { decompress } from './layers/decompress.ts'
@@ -77,6 +78,8 @@ async function importAs(
       lease,
       compression,
       signal,
+    }).catch((error: unknown) => {
+      throw errorIn(typeof source === 'string' ? source : 'standard input', error)
     })
     const config = composeConfig({
       platform,

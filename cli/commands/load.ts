@@ -24,7 +24,7 @@ export function loadCommand(): Command {
     .description('Take images from a file that docker, podman, skopeo or dray save wrote')
     .option(
       '-i, --input <file>',
-      'docker-archive or oci-archive (plain, gzip or zstd), or a directory with an OCI image layout (default: standard input)',
+      'docker-archive or oci-archive (plain, gzip or zstd), or a directory with an OCI image layout (default: -, standard input)',
     )
     .option('-q, --quiet', 'print digests only')
     .option('--no-unpack', 'only verify and keep the layers; dray run unpacks them')
@@ -35,7 +35,8 @@ export function loadCommand(): Command {
 }
 
 async function load(options: LoadOptions): Promise<void> {
-  const { input, platform, unpack } = options
+  const { platform, unpack } = options
+  const input = options.input === '-' ? undefined : options.input
   if (input === undefined && process.stdin.isTTY) {
     throw new DrayError('USAGE', 'standard input is a terminal: name a file with -i')
   }

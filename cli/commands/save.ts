@@ -20,7 +20,7 @@ export function saveCommand(): Command {
       'Write images of the local store to a file, for docker, podman, skopeo or dray load',
     )
     .argument('<image...>', 'names, or digests for images without their names')
-    .option('-o, --output <file>', 'file, or directory for oci-dir (default: standard output)')
+    .option('-o, --output <file>', 'file, or directory for oci-dir (default: -, standard output)')
     .addOption(
       new Option('--format <format>', 'docker-archive can be read as oci-archive, too')
         .choices(FORMATS)
@@ -35,7 +35,8 @@ export function saveCommand(): Command {
 }
 
 async function save(images: readonly string[], options: SaveOptions): Promise<void> {
-  const { format, output, platform: only } = options
+  const { format, platform: only } = options
+  const output = options.output === '-' ? undefined : options.output
   if (output === undefined && format === 'oci-dir') {
     throw new DrayError('USAGE', 'say where the layout goes: -o DIRECTORY')
   }

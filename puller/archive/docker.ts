@@ -10,6 +10,7 @@ import { absentable, check } from '#oci/schema.ts'
 import { composeManifest } from '../image/compose.ts'
 import { type LayerCompression, USUAL_COMPRESSION } from '../image/compression.ts'
 import { type WriteLayerOptions, writeLayer } from '../image/write-layer.ts'
+import { errorIn } from '../error-in.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { writeSmallBlob } from '../store/blobs.ts'
@@ -113,7 +114,13 @@ async function convertLayer(
       `layer ${name} of ${members.where} is ${actual}, but its config says ${diffId}: the archive is damaged`,
     )
   }
-  checkDiffId(compression === 'none' ? member.digest : await digestInside(member))
+  checkDiffId(
+    compression === 'none'
+      ? member.digest
+      : await digestInside(member).catch((error: unknown) => {
+          throw errorIn(`layer ${name} of ${members.where}`, error)
+        }),
+  )
   if (compression === 'none') {
     const { known, compression: wanted = USUAL_COMPRESSION } = options
     const before = await known?.find(diffId, wanted)

@@ -7,6 +7,7 @@ import { DrayError } from '#oci/error.ts'
 import { parseImageConfig } from '#oci/image-config.ts'
 import { MANIFEST_LIMIT, type ImageManifest, parseManifest } from '#oci/manifest.ts'
 import { isImageConfigType, isImageLayerType, ociMediaType } from '#oci/media-types.ts'
+import { errorIn } from '../error-in.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { type BlobSource, openBlobs, writeSmallBlob } from '../store/blobs.ts'
@@ -179,7 +180,11 @@ async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): P
   const known = await findCompressed(layout, diffId, compression, isHeld)
   if (known !== undefined) return known
   const tar = decompress(source.read(layer))
-  const made = await writeLayer(tar, { layoutDir, stageDir, compression, signal })
+  const made = await writeLayer(tar, { layoutDir, stageDir, compression, signal }).catch(
+    (error: unknown) => {
+      throw errorIn(`layer ${layer.digest}`, error)
+    },
+  )
   if (made.diffId !== diffId) {
     throw new DrayError(
       'DIFF_ID_MISMATCH',

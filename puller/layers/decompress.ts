@@ -44,7 +44,7 @@ export function detectCompression(head: Buffer): Compression {
   if (other === undefined) return 'none'
   throw new DrayError(
     'COMPRESSION_INVALID',
-    `layer is compressed with ${other[0]}: only gzip and zstd layers are allowed`,
+    `it is compressed with ${other[0]}, and only gzip and zstd are understood`,
   )
 }
 
@@ -71,7 +71,7 @@ export async function* decompress(
       if (bytes > maxBytes) {
         throw new DrayError(
           'COMPRESSION_INVALID',
-          `layer has more than ${maxBytes} bytes uncompressed`,
+          `it has more than ${maxBytes} bytes uncompressed`,
         )
       }
       yield chunk
@@ -104,7 +104,7 @@ async function* expand(
 export async function* gunzipByZlib(source: ChunkSource): AsyncGenerator<Buffer> {
   yield* inflate(source, createGunzip(ENGINE))
   if ((await source.peek()) === undefined) return
-  throw new DrayError('COMPRESSION_INVALID', 'layer has bytes after the end of its gzip data')
+  throw new DrayError('COMPRESSION_INVALID', 'it has bytes after the end of its gzip data')
 }
 
 /** Node's engine stops after one frame. Small ones, of which zstd:chunked layers have thousands, aren't worth an engine each. */
@@ -128,7 +128,7 @@ async function skipToFrame(source: ChunkSource): Promise<boolean> {
     const header = await source.peekAtLeast(SKIPPABLE_HEADER)
     if (header.length < SKIPPABLE_HEADER || !isSkippable(header)) return header.length > 0
     if (!(await source.skip(SKIPPABLE_HEADER + header.readUInt32LE(4)))) {
-      throw new DrayError('COMPRESSION_INVALID', 'layer is cut off inside a zstd frame')
+      throw new DrayError('COMPRESSION_INVALID', 'it is cut off inside a zstd frame')
     }
   }
 }

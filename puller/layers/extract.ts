@@ -191,7 +191,7 @@ class Extractor<Leaf extends LeafNode> implements LayerExtractor {
 
   #checkEntries(): void {
     if (this.#entries + this.#implied <= this.#maxEntries) return
-    throw new DrayError('LAYER_INVALID', `the layer has more than ${this.#maxEntries} entries`)
+    throw new DrayError('LAYER_INVALID', `it has more than ${this.#maxEntries} entries`)
   }
 
   #guard<T>(action: () => T): T {

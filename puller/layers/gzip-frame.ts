@@ -47,12 +47,12 @@ export async function takeGzipTrailer(source: ChunkSource): Promise<GzipTrailer>
 
 /** The error for a gzip stream that has something wrong in it. */
 export function damaged(what: string): DrayError {
-  return new DrayError('COMPRESSION_INVALID', `layer cannot be decompressed: it has ${what}`)
+  return new DrayError('COMPRESSION_INVALID', `it cannot be decompressed: it has ${what}`)
 }
 
 /** The error for a gzip stream that ends too early. */
 export function cutOff(): DrayError {
-  return new DrayError('COMPRESSION_INVALID', 'layer is cut off inside its gzip data')
+  return new DrayError('COMPRESSION_INVALID', 'it is cut off inside its gzip data')
 }
 
 async function take(source: ChunkSource, length: number): Promise<Buffer> {

@@ -91,9 +91,7 @@ function drained(engine: InflateEngine): Promise<void> {
 
 /** The error for an engine's. */
 export function invalidStream(error: unknown): DrayError {
-  return new DrayError(
-    'COMPRESSION_INVALID',
-    `layer cannot be decompressed: ${errorMessage(error)}`,
-    { cause: error },
-  )
+  return new DrayError('COMPRESSION_INVALID', `it cannot be decompressed: ${errorMessage(error)}`, {
+    cause: error,
+  })
 }

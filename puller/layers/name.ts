@@ -39,7 +39,7 @@ export function parseLayerName(path: Buffer): LayerName {
   }
   const hidden = last.slice(WHITEOUT.length)
   if (meta < names.length - 1 || ['', '.', '..'].includes(hidden)) {
-    throw new DrayError('LAYER_INVALID', `layer has the invalid whiteout ${printable(path)}`)
+    throw new DrayError('LAYER_INVALID', `it has the invalid whiteout ${printable(path)}`)
   }
   return { kind: 'whiteout', names: [...names.slice(0, -1), hidden] }
 }
@@ -53,7 +53,7 @@ export function splitName(path: Buffer): string[] {
     else names.push(name)
   }
   if (path.length >= PATH_MAX || names.some((name) => name.length > NAME_MAX)) {
-    throw new DrayError('LAYER_INVALID', `layer has a name that is too long: ${printable(path)}`)
+    throw new DrayError('LAYER_INVALID', `it has a name that is too long: ${printable(path)}`)
   }
   return names
 }

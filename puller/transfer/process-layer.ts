@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
+import { errorIn } from '../error-in.ts'
 import type { GunzipFor, Inflater } from '../layers/inflater.ts'
 import type { UnpackResult, UnpackTarget } from '../layers/unpack.ts'
 import type { LayerVerity } from '../store/layers.ts'
@@ -74,15 +75,8 @@ export async function processLayer(
   try {
     return await verifyAndUnpack(job, gunzipFor)
   } catch (error) {
-    throw isDrayError(error) ? named(job.digest, error) : storeFailure(error)
+    throw isDrayError(error) ? errorIn(`layer ${job.digest}`, error) : storeFailure(error)
   }
-}
-
-/** An error of whatever reads a layer, which doesn't know which one it reads. */
-function named(digest: Digest, error: DrayError): DrayError {
-  if (!isDrayError(error, 'COMPRESSION_INVALID', 'TAR_INVALID', 'LAYER_INVALID')) return error
-  const { code, message, retryable, detail } = error
-  return new DrayError(code, `layer ${digest}: ${message}`, { retryable, detail })
 }
 
 async function verifyAndUnpack(

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { containerStore } from '../support/container-store.ts'
+import { LAUNCHER } from '../support/dray.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -23,6 +25,24 @@ describe('images and containers', () => {
     )
     assert.match(said, /Total reclaimed space: [\d.]+[kM]B$/)
     await ok('load', '-i', `${store.root}/saved.tar`)
+  })
+})
+
+describe('an image on its way through standard output', () => {
+  const sh = (line: string) =>
+    spawnSync('sh', ['-c', line, LAUNCHER, store.root], { encoding: 'utf8' })
+
+  it('is what goes to -, and what comes from it', () => {
+    const { stdout, status } = sh(
+      '"$0" save --root "$1" -o - busybox:1 | "$0" load --root "$1" -i -',
+    )
+    assert.deepEqual([stdout, status], ['Loaded image: docker.io/library/busybox:1\n', 0])
+  })
+
+  it('ends with an error when that is a file on a disk that is full', () => {
+    const { stderr, status } = sh('"$0" save --root "$1" busybox:1 >/dev/full')
+    assert.equal(status, 1)
+    assert.match(stderr, /^dray: cannot write to standard output: ENOSPC.*\n$/)
   })
 })
 

@@ -326,6 +326,13 @@ describe('loadImages', () => {
 
   it('says which file or directory it cannot read', async (t) => {
     const { load } = await newStore(t)
+    const xz = Buffer.from('\xfd7zXZ\0 and so on', 'latin1')
+    for (const bytes of [xz, tarOf({ a: 'b' }).subarray(0, 600), gzipSync('a').subarray(0, 15)]) {
+      await assert.rejects(load(bytes), { message: /^standard input: / })
+      const path = join(tempDir(t), 'archive')
+      writeFileSync(path, bytes)
+      await assert.rejects(load(path), { message: new RegExp(`^${path}: `) })
+    }
     await assert.rejects(load('/nowhere'), { code: 'USAGE', message: /\/nowhere/ })
     await assert.rejects(load(tempDir(t)), { code: 'ARCHIVE_INVALID' })
   })

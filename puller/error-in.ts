@@ -1,0 +1,8 @@
+import { DrayError, isDrayError } from '#oci/error.ts'
+
+/** An error of what reads layers and archives, with what it was that was read: whoever reads bytes doesn't know whose they are. */
+export function errorIn(what: string, error: unknown): unknown {
+  if (!isDrayError(error, 'COMPRESSION_INVALID', 'TAR_INVALID', 'LAYER_INVALID')) return error
+  const { code, message, retryable, detail } = error
+  return new DrayError(code, `${what}: ${message}`, { retryable, detail, cause: error })
+}
