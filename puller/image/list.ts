@@ -36,7 +36,8 @@ export async function listImages(store: Store): Promise<ImageSummary[]> {
     }
     const size = [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0)
     const isAttached = attached.has(image)
-    summaries.push({ name, digest: descriptor.digest, platforms, size, isAttached })
+    const shown = platforms.length === 1 ? platforms : platforms.filter(isPlatform)
+    summaries.push({ name, digest: descriptor.digest, platforms: shown, size, isAttached })
   }
   return summaries.sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))
 }
@@ -54,6 +55,11 @@ async function manifestsHere(source: BlobSource, descriptor: Descriptor): Promis
     [manifest.config, ...manifest.layers].map((blob) => source.has(blob)),
   )
   return here.every(Boolean) ? [manifest] : []
+}
+
+/** What buildkit calls the platform of an attestation is none. */
+function isPlatform(platform: string): boolean {
+  return platform !== 'unknown/unknown'
 }
 
 function unlessOtherwise(error: unknown): undefined {

@@ -1,7 +1,7 @@
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 import type { Descriptor } from '#oci/descriptor.ts'
-import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
+import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 import type { BlobSink } from '../transfer/range-writer.ts'
 import { abandonPrefix, createPrefix, growPrefix, type Prefix } from '../transfer/prefix.ts'
 import { type ByteRange, mergeRanges, prefixLength, totalLength } from '../transfer/ranges.ts'
@@ -61,6 +61,7 @@ export class Ingest implements BlobSink {
       return new Ingest(paths, lock, present, options.onBytes ?? (() => undefined))
     } catch (error) {
       options.signal?.throwIfAborted()
+      if (isDrayError(error)) throw error
       throw new DrayError('STORE_FAILED', `cannot write to ${paths.dir}: ${errorMessage(error)}`, {
         cause: error,
       })

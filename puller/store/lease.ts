@@ -17,10 +17,17 @@ export interface Lease {
   close(): void
 }
 
+/** Nothing becomes garbage where nobody can write. */
+const NEEDLESS: Lease = { keep: async () => undefined, close: () => undefined }
+
 /** Opens a lease, of nothing yet. */
 export async function openLease(layout: StoreLayout): Promise<Lease> {
   const path = join(layout.leases, crypto.randomUUID())
-  const own = await lockFile(path)
+  const own = await lockFile(path).catch((error: Error) => {
+    if (isErrno(error.cause, 'EROFS')) return undefined
+    throw error
+  })
+  if (own === undefined) return NEEDLESS
   return {
     async keep(contents) {
       const lines = KINDS.flatMap((kind) =>

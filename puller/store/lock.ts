@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isErrno } from '#oci/error.ts'
+import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { tryLock } from '../sys.ts'
 
 /** An exclusive lock on a file. The kernel lets go of it when the process ends, however it ends. */
@@ -18,18 +18,32 @@ export interface LockOptions {
   readonly onWait?: (() => void) | undefined
 }
 
-/** Takes the lock of `path`, which is made with its directory if it isn't there, waiting for whoever has it. */
+/**
+ * Takes the lock of `path`, which is made with its directory if it isn't there, waiting for whoever has it.
+ *
+ * @throws STORE_FAILED where nothing may be written
+ */
 export async function lockFile(
   path: string,
   { signal, onWait }: LockOptions = {},
 ): Promise<FileLock> {
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     signal?.throwIfAborted()
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    const lock = tryLockFile(path)
+    const lock = takeOnce(path)
     if (lock !== undefined) return lock
     onWait?.()
     await sleep(wait, undefined, { signal })
+  }
+}
+
+function takeOnce(path: string): FileLock | undefined {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    return tryLockFile(path)
+  } catch (cause) {
+    if (!isErrno(cause, 'EROFS', 'EACCES')) throw cause
+    const message = `cannot write to ${dirname(path)}: ${errorMessage(cause)}`
+    throw new DrayError('STORE_FAILED', message, { cause })
   }
 }
 

@@ -18,7 +18,7 @@ import { startOpenRegistry } from '../support/open-registry.ts'
 import { placeImage } from '../support/placed-image.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { AMD64, artifactOn, BOTH, type ImageSet, seed, setOf } from './copy/images.ts'
+import { AMD64, artifactOn, BOTH, type ImageSet, indexOf, seed, setOf } from './copy/images.ts'
 
 /** An SBOM of the manifest for one platform, a signature of that, and cosign's of the index. */
 const SBOM = artifactOn(AMD64.manifest, 'application/vnd.example.sbom')
@@ -171,5 +171,21 @@ describe('what belongs to an image', () => {
     assert.equal(await artifacts(), 1)
     await pull('app:1', false)
     assert.equal(await shown(), 1)
+  })
+})
+
+describe('listImages', () => {
+  it("takes buildkit's attestations for no platform", async (t) => {
+    const attestation = smallImage([tarOf({ statement: 's' })], {
+      config: { architecture: 'unknown', os: 'unknown' },
+    })
+    const { top, blobs } = indexOf([
+      [AMD64, 'amd64'],
+      [attestation, 'unknown'],
+    ])
+    const store = await openStore(tempDir(t), { layerStore: 'dir' })
+    await placeImage(store, 'localhost/app:1', { ...AMD64, manifest: top, blobs })
+    const [image] = await listImages(store)
+    assert.deepEqual(image?.platforms, ['linux/amd64'])
   })
 })

@@ -6,7 +6,16 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
-import { checkStore, openStore, pullImage } from '#puller/index.ts'
+import {
+  checkStore,
+  loadImages,
+  openImage,
+  openStore,
+  pullImage,
+  pushImage,
+  saveImages,
+  tagImage,
+} from '#puller/index.ts'
 import type { LayerFormName } from '#puller/store/layers.ts'
 import { afterTest } from '../support/after.ts'
 import { startOpenRegistry } from '../support/open-registry.ts'
@@ -60,4 +69,27 @@ describe('a pull onto a disk that becomes full', () => {
       })
     }
   }
+})
+
+describe('a store on a disk that is read-only', () => {
+  it('gives away what it has, and says why it takes nothing', async (t) => {
+    const { host } = await startOpenRegistry(t)
+    await seed(host, 'app', setOf(IMAGE), '1')
+    await seed(host, 'other', setOf(smallImage([tarOf({ other: 'o' })])), '1')
+    const disk = smallDisk(t, '64m')
+    const store = await openStore(join(disk.dir, 'store'), { layerStore: 'dir' })
+    const { name, digest } = await pullImage(store, parseReference(`${host}/app:1`), { platform })
+    execFileSync('mount', ['-o', 'remount,ro', disk.dir])
+    const file = join(tempDir(t), 'app.tar')
+    await saveImages(store, [name], file, { format: 'oci-archive' })
+    const opened = await openImage(store, name)
+    const pushed = await pushImage(opened.image, parseReference(`${host}/app:2`))
+    await opened.close()
+    assert.equal(pushed.digest, digest)
+    const refused = { code: 'STORE_FAILED', message: /cannot write to .*read-only/ }
+    const other = parseReference(`${host}/other:1`)
+    await assert.rejects(tagImage(store, name, parseReference('other:1')), refused)
+    await assert.rejects(loadImages(store, file), refused)
+    await assert.rejects(pullImage(store, other, { platform }), { code: 'STORE_FAILED' })
+  })
 })
