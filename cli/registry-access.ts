@@ -17,8 +17,12 @@ export async function registryAccess(
   if (creds !== undefined && identityToken !== undefined) {
     throw new DrayError('USAGE', '--creds and --identity-token say the same in two ways: give one')
   }
-  const puller = await import('#puller/index.ts')
-  const { authFiles, credentialFinder, hostFinder, hostSettings, limitFiles, proxyFinder } = puller
+  // Not by the puller's public face, which brings what most commands that ask a registry have no use for.
+  const { authFiles, credentialFinder } = await import('#puller/credentials/find.ts')
+  const { hostFinder, hostSettings } = await import('#puller/mirrors/find-hosts.ts')
+  const { limitFiles, readLimits } = await import('#puller/mirrors/host-limits.ts')
+  const { proxyFinder } = await import('#puller/proxy/find-proxy.ts')
+  const { readCertificates } = await import('#puller/registry/certificates.ts')
   const given: Credential | undefined =
     identityToken === undefined ? creds : { kind: 'identity-token', token: identityToken }
   const files = authFiles(process.env, { home: homedir(), named: options.authfile })
@@ -29,10 +33,10 @@ export async function registryAccess(
     tokenServers: tokenServer,
     credentials: async (host, repository) =>
       given !== undefined && host === registry ? given : await kept(host, repository),
-    certificates: (host) => puller.readCertificates(certificateDirs, host),
+    certificates: (host) => readCertificates(certificateDirs, host),
     proxy: proxyFinder(process.env),
     hosts: hostFinder(hostSettings(process.env, homedir())),
-    limits: await puller.readLimits(limitFiles(process.env, homedir()), givenLimits(options)),
+    limits: await readLimits(limitFiles(process.env, homedir()), givenLimits(options)),
   }
 }
 

@@ -66,7 +66,7 @@ async function prepare(
     }
   }
   const reference = parseReference(image)
-  const { pullImage } = await import('#puller/index.ts')
+  const { pullImage } = await import('#puller/pull.ts')
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const access = await registryAccess(options, reference.registry)
   await pullImage(store, reference, {

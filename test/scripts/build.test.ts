@@ -35,7 +35,7 @@ describe('the build', () => {
     assert.ok(files.includes('puller/worker.js'))
     assert.ok(files.includes('commands/run.cjs'))
     const modules = files.filter((file) => file.endsWith('.js'))
-    const commands = files.filter((file) => /^commands\/[a-z]+\.cjs$/.test(file))
+    const commands = files.filter((file) => /^(?:commands|libraries)\/[a-z-]+\.cjs$/.test(file))
     assert.deepEqual(
       files,
       [...modules.flatMap((file) => [file, `${file}.map`]), ...commands].sort(),
@@ -56,8 +56,11 @@ describe('the build', () => {
     assert.equal(result.status, 0)
   })
 
-  it('makes programs of one command, which import no other file', () => {
+  it('makes programs of one command, which import no other file but libraries', () => {
     const files = outputs(dist).filter((file) => file.startsWith('commands/'))
+    const libraries = outputs(dist)
+      .filter((file) => file.startsWith('libraries/'))
+      .map((file) => `../${file}`)
     for (const file of files) {
       const name = basename(file, '.cjs')
       const words = [join(dist, file), name, '--help']
@@ -67,7 +70,9 @@ describe('the build', () => {
       const imports = readFileSync(join(dist, file), 'utf8').matchAll(
         /\b(?:require|import)\("([^"]+)"\)/g,
       )
-      const others = [...imports].map(([, path = '']) => path).filter((path) => !isBuiltin(path))
+      const others = [...imports]
+        .map(([, path = '']) => path)
+        .filter((path) => !isBuiltin(path) && !libraries.includes(path))
       assert.deepEqual(others, [], file)
     }
   })
