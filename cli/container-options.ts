@@ -38,7 +38,7 @@ export async function containerOptions(
     init: flags.init,
     hostname: flags.hostname,
     ...parse.parseNetworks(
-      flags.network.length > 0 ? flags.network : [await parse.defaultNetwork(process.env.PATH)],
+      flags.network.length > 0 ? flags.network : [parse.defaultNetwork(process.env.PATH)],
       { ip: flags.ip, ip6: flags.ip6, mac: flags.macAddress, aliases: flags.networkAlias },
     ),
     ports: flags.publish.flatMap(parse.parsePort),

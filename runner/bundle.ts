@@ -1,4 +1,5 @@
-import { chmod, chown, mkdir, stat, writeFile } from 'node:fs/promises'
+import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { chown, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DrayError, isErrno } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
@@ -65,7 +66,7 @@ async function prepare(
 ): Promise<RuntimeSpec> {
   const config = rootfs.config.config ?? {}
   const volatile = options.autoRemove ?? false
-  await mountRootfs(paths, rootfs.lowerDirs, { volatile })
+  mountRootfs(paths, rootfs.lowerDirs, { volatile })
   prepareMountPoints(paths.merged)
   const added = await additionsOf(options)
   const { volumes = [], env = [] } = options
@@ -79,7 +80,7 @@ async function prepare(
     id,
     user,
     workdir: placeWorkdir(paths.merged, wantedWorkdir(config, options), [...placed, ...tmpfs]),
-    etcFiles: await writeEtcFiles(paths.dir, hostnameOf(id, options), options, host.around),
+    etcFiles: writeEtcFiles(paths.dir, hostnameOf(id, options), options, host.around),
     devices: options.privileged
       ? allDevices()
       : [...findDevices(options.devices ?? []), ...(added?.devicesFor(user) ?? [])],
@@ -97,7 +98,7 @@ async function prepare(
       ...(idMap !== undefined && (await mapIds(paths, facts, { idMap, lowerDirs, volatile }))),
     },
   )
-  await writeFile(paths.config, specText(spec), { mode: 0o600 })
+  writeFileSync(paths.config, specText(spec), { mode: 0o600 })
   return spec
 }
 
@@ -142,23 +143,23 @@ function lowersOf({ empty }: ContainerPaths, lowerDirs: readonly string[]): read
  *
  * @throws MOUNT_FAILED
  */
-export async function mountRootfs(
+export function mountRootfs(
   paths: ContainerPaths,
   lowerDirs: readonly string[],
   { volatile = false } = {},
-): Promise<void> {
-  const isNew = (await mkdir(paths.upper, { recursive: true })) !== undefined
-  for (const dir of [paths.empty, paths.work, paths.merged]) await mkdir(dir, { recursive: true })
+): void {
+  const isNew = mkdirSync(paths.upper, { recursive: true }) !== undefined
+  for (const dir of [paths.empty, paths.work, paths.merged]) mkdirSync(dir, { recursive: true })
   const lowers = lowersOf(paths, lowerDirs)
-  if (isNew) await dressUpper(paths.upper, lowers.at(-1) ?? paths.empty)
+  if (isNew) dressUpper(paths.upper, lowers.at(-1) ?? paths.empty)
   mountOverlay({ ...paths, lowerDirs: lowers, target: paths.merged, volatile })
 }
 
 /** The upper directory's owner and mode are those of / inside: the topmost layer's, for whoever isn't root there. */
-async function dressUpper(upper: string, top: string): Promise<void> {
-  const { uid, gid, mode } = await stat(top)
-  await chown(upper, uid, gid)
-  await chmod(upper, mode & 0o7777)
+function dressUpper(upper: string, top: string): void {
+  const { uid, gid, mode } = statSync(top)
+  chownSync(upper, uid, gid)
+  chmodSync(upper, mode & 0o7777)
 }
 
 async function placeVolumes(root: string, volumes: readonly Volume[]): Promise<PlacedVolume[]> {

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { readdir, readFile, rmdir } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
@@ -32,7 +32,7 @@ const NO_CONTROLLER = /^(?:rw|ro|none|xattr|noprefix|clone_children|release_agen
 
 /** The cgroups of this host, as far as this process sees them. */
 export async function readCgroups(): Promise<Cgroups> {
-  const cgroups = await describeCgroups(await readMounts(), readControllers)
+  const cgroups = await describeCgroups(readMounts(), readControllers)
   const owner = ownerOfRoot()
   return owner === undefined ? cgroups : await describeDelegated(cgroups, owner)
 }
@@ -163,20 +163,20 @@ export async function removeCgroup(cgroups: Cgroups, path: string): Promise<bool
   const deadline = monotonicMs() + EMPTY_WITHIN_MS
   const dirs = cgroups.mountPoints.map((mountPoint) => join(mountPoint, path))
   for (;;) {
-    const removed = await Promise.all(dirs.map(removeTree))
-    if (removed.every(Boolean)) return true
+    const left = dirs.filter((dir) => !removeTree(dir))
+    if (left.length === 0) return true
     if (monotonicMs() > deadline) return false
     await setTimeout(POLL_MS)
   }
 }
 
-async function removeTree(dir: string): Promise<boolean> {
+function removeTree(dir: string): boolean {
   try {
-    for (const entry of await readdir(dir, { withFileTypes: true })) {
-      if (entry.isDirectory()) await removeTree(join(dir, entry.name))
+    for (const entry of readdirSync(dir, { withFileTypes: true })) {
+      if (entry.isDirectory()) removeTree(join(dir, entry.name))
     }
-    await killAll(dir)
-    await rmdir(dir)
+    killAll(dir)
+    rmdirSync(dir)
     return true
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return true
@@ -185,8 +185,8 @@ async function removeTree(dir: string): Promise<boolean> {
   }
 }
 
-async function killAll(dir: string): Promise<void> {
-  const pids = (await readFile(join(dir, 'cgroup.procs'), 'utf8')).split('\n').map(Number)
+function killAll(dir: string): void {
+  const pids = readFileSync(join(dir, 'cgroup.procs'), 'utf8').split('\n').map(Number)
   for (const pid of pids.filter((number) => number > 0)) sendSignal(pid, 'SIGKILL')
 }
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
-import { readdir, rmdir, unlink } from 'node:fs/promises'
+import { existsSync, readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
@@ -105,7 +105,7 @@ export async function removeContainer(
   cgroups: Cgroups,
 ): Promise<void> {
   await takeDown(claim, record, cgroups)
-  await removeDirectory(claim)
+  removeDirectory(claim)
   if (record === undefined) return
   dropName(root, record.id, record.name)
   if (record.phase.name === 'started') recordEvent(root, record, 'die', { exitCode: '137' })
@@ -135,7 +135,7 @@ export async function takeDown(
   }
   await takeOffNetwork(claim)
   await disconnectUserMode(claim.paths)
-  await unmountUnder(claim)
+  unmountUnder(claim)
 }
 
 /** Kills the container and removes the runtime's state. @returns what went wrong, for which the cgroup may still make up */
@@ -163,10 +163,10 @@ async function takeOffNetwork({ id, paths }: Claim): Promise<void> {
   await disconnect({ root: rootOf(paths), id, paths, searchPath: undefined })
 }
 
-async function unmountUnder(claim: Claim): Promise<void> {
+function unmountUnder(claim: Claim): void {
   hideRootfs(claim.paths)
-  for (const point of await mountPointsUnder(claim.paths.dir)) unmount(point)
-  const [rest] = await mountPointsUnder(claim.paths.dir)
+  for (const point of mountPointsUnder(claim.paths.dir)) unmount(point)
+  const [rest] = mountPointsUnder(claim.paths.dir)
   if (rest !== undefined) throw left(claim, `${rest} is still mounted`)
 }
 
@@ -175,15 +175,15 @@ async function unmountUnder(claim: Claim): Promise<void> {
  * rest can take over. Containers make names that are no UTF-8 and paths
  * longer than any system call takes; of Node's ways to remove a tree only the synchronous one copes.
  */
-async function removeDirectory(claim: Claim): Promise<void> {
+function removeDirectory(claim: Claim): void {
   const { dir, lock, record } = claim.paths
   rmSync(record, { force: true })
-  for (const name of await readdir(dir)) {
+  for (const name of readdirSync(dir)) {
     if (name !== basename(lock)) rmSync(join(dir, name), { recursive: true, force: true })
   }
-  await unlink(lock)
+  unlinkSync(lock)
   try {
-    await rmdir(dir)
+    rmdirSync(dir)
   } catch (error) {
     // Somebody else locks it this very moment, and removes it.
     if (!isErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error

@@ -1,4 +1,4 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ETC_FILES } from './layout.ts'
 import type { ContainerOptions } from './options.ts'
@@ -29,40 +29,46 @@ type EtcOptions = Pick<
  *
  * @returns the files, by their paths inside
  */
-export async function writeEtcFiles(
+export function writeEtcFiles(
   dir: string,
   hostname: string,
   options: EtcOptions,
   around: Surroundings = {},
-): Promise<Record<string, string>> {
+): Record<string, string> {
   const sharesHost = options.network === 'host'
-  const read = (path: string) => readFile(path, 'utf8').catch(() => '')
   if (around.sameAs !== undefined) return filesOf(around.sameAs)
   const texts = {
-    hosts: hostsText(hostname, options, around, sharesHost ? await read('/etc/hosts') : ''),
+    hosts: hostsText(hostname, options, around, sharesHost ? readIfThere('/etc/hosts') : ''),
     hostname: `${hostname}\n`,
     'resolv.conf': resolverText(
       options,
       around,
-      (options.network ?? 'none') === 'none' ? '' : await hostResolver(around.isIsolated ?? false),
+      (options.network ?? 'none') === 'none' ? '' : hostResolver(around.isIsolated ?? false),
     ),
   }
   const mounted: Record<string, string> = {}
   for (const name of ETC_FILES) {
     const path = join(dir, name)
-    await writeFile(path, texts[name])
-    await chmod(path, 0o644) // whatever the umask: users inside read it
+    writeFileSync(path, texts[name])
+    chmodSync(path, 0o644) // whatever the umask: users inside read it
     mounted[`/etc/${name}`] = path
   }
   return mounted
 }
 
 /** systemd's resolver listens on a loopback address; it keeps a list of the servers that it asks. */
-async function hostResolver(isIsolated: boolean): Promise<string> {
-  const read = (path: string) => readFile(path, 'utf8').catch(() => '')
-  const text = await read('/etc/resolv.conf')
+function hostResolver(isIsolated: boolean): string {
+  const text = readIfThere('/etc/resolv.conf')
   if (!isIsolated || !/^\s*nameserver\s+127\.0\.0\.53\b/m.test(text)) return text
-  return (await read('/run/systemd/resolve/resolv.conf')) || text
+  return readIfThere('/run/systemd/resolve/resolv.conf') || text
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 const LOCAL_HOSTS = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n'

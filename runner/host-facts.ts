@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { highestGroup, isInUserNamespace } from '#oci/user-namespace.ts'
 import { type Cgroups, limitsSwap } from './cgroup.ts'
@@ -24,26 +23,36 @@ export type HostFacts = Pick<
 const CPU_DIR = '/sys/devices/system/cpu'
 
 /** Reads what a container's spec depends on. What can't be read has the careful value. */
-export async function readHostFacts(cgroups: Cgroups): Promise<HostFacts> {
-  const [limits, oomScore, cpus, status] = await Promise.all([
-    readFile('/proc/self/limits', 'latin1').catch(() => ''),
-    readFile('/proc/self/oom_score_adj', 'latin1').catch(() => '0'),
-    readdir(CPU_DIR).catch((): string[] => []),
-    readFile('/proc/self/status', 'latin1').catch(() => ''),
-  ])
+export function readHostFacts(cgroups: Cgroups): HostFacts {
   return {
     architecture: process.arch,
     limitsSwap: limitsSwap(cgroups),
     recursiveReadOnly: isKernelAtLeast(5, 12),
-    openFilesLimit: hardOpenFilesLimit(limits),
-    oomScoreAdj: Math.max(0, Number(oomScore) || 0),
-    thermalPaths: thermalPaths(cpus),
-    hostCapabilities: capabilitiesIn(status),
+    openFilesLimit: hardOpenFilesLimit(ofThisProcess('limits')),
+    oomScoreAdj: Math.max(0, Number(ofThisProcess('oom_score_adj')) || 0),
+    thermalPaths: thermalPaths(namesOfCpus()),
+    hostCapabilities: capabilitiesIn(ofThisProcess('status')),
     hasCgroup: cgroups.obstacle === undefined,
     controllers: cgroups.controllers,
     ...(isInUserNamespace() && {
       userNamespace: { highestGroup: Math.min(highestGroup(), 2 ** 31 - 1) },
     }),
+  }
+}
+
+function ofThisProcess(name: string): string {
+  try {
+    return readFileSync(`/proc/self/${name}`, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+function namesOfCpus(): string[] {
+  try {
+    return readdirSync(CPU_DIR)
+  } catch {
+    return []
   }
 }
 

@@ -90,7 +90,7 @@ export async function readHostInfo(searchPath?: string, notRoot?: string): Promi
     runtimes,
     runtime: runtimes.find((runtime) => runtime.obstacle === undefined)?.name,
     overlay: overlayOf(fileSystems, isRoot),
-    network: await defaultNetwork(searchPath),
+    network: defaultNetwork(searchPath),
     seccomp: /^Seccomp:/m.test(status),
     userNamespaces: Number(namespaces) > 0,
     erofs: erofsOf(fileSystems),
@@ -103,7 +103,7 @@ async function describeRuntime(
   searchPath: string | undefined,
   cgroups: Cgroups,
 ): Promise<RuntimeInfo> {
-  const found = await findRuntime(name, searchPath)
+  const found = findRuntime(name, searchPath)
   if (found === undefined) {
     return {
       name,

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 
 /** One line of /proc/PID/mountinfo (proc(5)). */
 export interface MountInfo {
@@ -27,13 +27,13 @@ export function parseMountInfo(text: string): MountInfo[] {
 }
 
 /** The mounts of this process. */
-export async function readMounts(): Promise<MountInfo[]> {
-  return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'))
+export function readMounts(): MountInfo[] {
+  return parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'))
 }
 
 /** The mount points at and below a directory, the last mounted first: the order to unmount them in. `dir` has no symlink in it. */
-export async function mountPointsUnder(dir: string): Promise<string[]> {
-  const points = (await readMounts()).map((mount) => mount.mountPoint)
+export function mountPointsUnder(dir: string): string[] {
+  const points = readMounts().map((mount) => mount.mountPoint)
   return points.filter((point) => point === dir || point.startsWith(`${dir}/`)).reverse()
 }
 

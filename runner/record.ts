@@ -4,12 +4,17 @@ import {
   constants,
   existsSync,
   fstatSync,
+  fsync,
+  mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import * as z from 'zod'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
@@ -89,6 +94,8 @@ const RECORD_LIMIT = 8 * 1024 * 1024
 const ATTEMPTS = 16
 const POLL_MS = 10
 
+const syncFile = promisify(fsync)
+
 /** The rest was written by this program, where only root may write. */
 const schema = z.looseObject({
   version: z.literal(2),
@@ -106,11 +113,11 @@ export interface Claim {
 }
 
 /** Makes the directory of a new container. Whoever cleans up at the same time leaves it alone. */
-export async function claimNew(containers: string): Promise<Claim> {
-  await mkdir(containers, { recursive: true, mode: 0o700 })
+export function claimNew(containers: string): Claim {
+  mkdirSync(containers, { recursive: true, mode: 0o700 })
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const id = randomBytes(32).toString('hex')
-    await mkdir(containerPaths(containers, id).dir, { mode: 0o700 })
+    mkdirSync(containerPaths(containers, id).dir, { mode: 0o700 })
     // Before the lock is held, another process may take the directory for an abandoned one.
     const claim = claimExisting(containers, id, { abandoned: true })
     if (claim !== undefined) return claim
@@ -169,8 +176,14 @@ export async function writeRecord(
 ): Promise<void> {
   const temporary = `${paths.record}.new`
   const text = `${JSON.stringify(record, undefined, 2)}\n`
-  await writeFile(temporary, text, { mode: 0o600, flush: durable })
-  await rename(temporary, paths.record)
+  const file = openSync(temporary, 'w', 0o600)
+  try {
+    writeFileSync(file, text)
+    if (durable) await syncFile(file) // which may take long
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, paths.record)
 }
 
 /**

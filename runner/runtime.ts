@@ -1,5 +1,4 @@
-import { constants, readFileSync } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
@@ -39,14 +38,14 @@ export function obstacleOf(runtime: OciRuntime, cgroups: Cgroups): string | unde
  * @param searchPath value of PATH
  * @throws RUNTIME_UNAVAILABLE
  */
-export async function chooseRuntime(
+export function chooseRuntime(
   wanted: string | undefined,
   searchPath: string | undefined,
   cgroups: Cgroups,
-): Promise<OciRuntime> {
+): OciRuntime {
   const reasons: string[] = []
   for (const name of wanted === undefined ? KNOWN_RUNTIMES : [wanted]) {
-    const runtime = await findRuntime(name, searchPath)
+    const runtime = findRuntime(name, searchPath)
     const reason = runtime ? obstacleOf(runtime, cgroups) : `${name} is not installed`
     if (runtime !== undefined && reason === undefined) return runtime
     reasons.push(reason ?? name)
@@ -60,23 +59,23 @@ export async function chooseRuntime(
 }
 
 /** Finds a program by name on the PATH and in the system's directories, or by path. */
-export async function findRuntime(
+export function findRuntime(
   nameOrPath: string,
   searchPath: string | undefined,
-): Promise<OciRuntime | undefined> {
+): OciRuntime | undefined {
   const dirs = [...(searchPath ?? '').split(':').filter(isAbsolute), ...SYSTEM_DIRS]
   const candidates = nameOrPath.includes('/')
     ? [resolve(nameOrPath)]
     : dirs.map((dir) => join(dir, nameOrPath))
   for (const path of candidates) {
-    if (await isExecutable(path)) return { name: basename(path), path }
+    if (isExecutable(path)) return { name: basename(path), path }
   }
   return undefined
 }
 
-async function isExecutable(path: string): Promise<boolean> {
+function isExecutable(path: string): boolean {
   try {
-    await access(path, constants.X_OK)
+    accessSync(path, constants.X_OK)
     return true
   } catch {
     return false

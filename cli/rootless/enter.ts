@@ -36,7 +36,7 @@ export async function enterNamespaces(root: string, command: string): Promise<vo
       say(`dray: owners of files are not kept: ${error.message}`)
     return
   }
-  const nsenter = (await findRuntime('nsenter', env.PATH))?.path ?? 'nsenter'
+  const nsenter = findRuntime('nsenter', env.PATH)?.path ?? 'nsenter'
   const [script = '', ...words] = process.argv.slice(1)
   const target = ['--target', String(holder), '--user', '--mount', '--preserve-credentials']
   const program = [process.execPath, ...process.execArgv, '--', script, ...words] // see bin/dray
@@ -58,7 +58,7 @@ async function scopeFor(command: string): Promise<string[]> {
   const manager = userManagerOf(uid)
   if (!STARTS_PROCESSES.has(command) || !existsSync(join(CGROUP_ROOT, manager))) return []
   if (readFileSync('/proc/self/cgroup', 'latin1').includes(`${manager}/`)) return []
-  const systemdRun = await findRuntime('systemd-run', process.env.PATH)
+  const systemdRun = findRuntime('systemd-run', process.env.PATH)
   if (systemdRun === undefined || !existsSync(userBusOf(uid))) return []
   return [systemdRun.path, '--user', '--scope', '--quiet', '--collect', '--']
 }

@@ -29,7 +29,7 @@ export async function openNamespaces(root: string, owner: Owner, path?: string):
   const found = findHolder(root)
   if (found !== undefined) return found
   const ids = readSubIds(owner)
-  const programs = await findPrograms(path)
+  const programs = findPrograms(path)
   mkdirSync(root, { recursive: true, mode: 0o700 })
   return await exclusivelyAsync(namespacePaths(root).lock, async () => {
     const made = findHolder(root)
@@ -45,17 +45,17 @@ interface Programs {
   readonly newgidmap: string
 }
 
-async function findPrograms(path: string | undefined): Promise<Programs> {
-  const find = async (name: string, debianPackage: string) => {
-    const program = await findRuntime(name, path)
+function findPrograms(path: string | undefined): Programs {
+  const find = (name: string, debianPackage: string) => {
+    const program = findRuntime(name, path)
     if (program !== undefined) return program.path
     const message = `${name} is not installed, which containers of an ordinary user need. Try: apt-get install ${debianPackage}`
     throw new DrayError('RUN_FAILED', message)
   }
   return {
-    unshare: await find('unshare', 'util-linux'),
-    newuidmap: await find('newuidmap', 'uidmap'),
-    newgidmap: await find('newgidmap', 'uidmap'),
+    unshare: find('unshare', 'util-linux'),
+    newuidmap: find('newuidmap', 'uidmap'),
+    newgidmap: find('newgidmap', 'uidmap'),
   }
 }
 

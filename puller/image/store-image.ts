@@ -58,7 +58,7 @@ export async function storeImage(
   const transferred = await storeBlobs(store, planLayers(image, unpack), options)
   await Promise.all(
     image.documents.map(async ({ descriptor, bytes }) => {
-      const local = await readIfExists(store.pathOf(descriptor))
+      const local = readIfExists(store.pathOf(descriptor))
       if (!local?.equals(bytes)) await store.writeSmall(descriptor.digest, bytes)
     }),
   )

@@ -37,7 +37,7 @@ export function openBlobs(dir: string, mend = 'copy the image there again'): Blo
     dir,
     has: async (blob) => (await fileSize(blobPath(dir, blob.digest))) === blob.size,
     async readSmall(blob) {
-      const bytes = await readIfExists(blobPath(dir, blob.digest))
+      const bytes = readIfExists(blobPath(dir, blob.digest))
       if (bytes === undefined)
         throw new DrayError('LAYOUT_INVALID', `${dir} lacks blob ${blob.digest}: ${mend}`)
       const actual = digestOf(bytes, digestAlgorithm(blob.digest))

@@ -30,7 +30,7 @@ export async function readCompressed(
   diffId: Digest,
   compression: LayerCompression,
 ): Promise<CompressedLayer | undefined> {
-  const bytes = await readIfExists(pathOf(layout, diffId, compression))
+  const bytes = readIfExists(pathOf(layout, diffId, compression))
   if (bytes === undefined) return undefined
   try {
     const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })

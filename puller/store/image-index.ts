@@ -29,7 +29,7 @@ export async function readImageIndex(
   layoutDir: string,
   mend = 'copy the images there again',
 ): Promise<NamedImage[]> {
-  const bytes = await readIfExists(join(layoutDir, 'index.json'))
+  const bytes = readIfExists(join(layoutDir, 'index.json'))
   if (bytes === undefined) return []
   try {
     const index = parseManifest(bytes, MEDIA_TYPE.ociIndex)
@@ -57,7 +57,7 @@ export async function writeImageIndex(
 ): Promise<void> {
   await mkdir(join(layoutDir, 'blobs'), { recursive: true })
   const marker = join(layoutDir, 'oci-layout')
-  if ((await readIfExists(marker)) === undefined) {
+  if (readIfExists(marker) === undefined) {
     await replaceFile(marker, JSON.stringify({ imageLayoutVersion: '1.0.0' }))
   }
   const manifests = images.map(({ name, descriptor }) => {

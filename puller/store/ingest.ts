@@ -57,7 +57,7 @@ export class Ingest implements BlobSink {
   ): Promise<Ingest> {
     try {
       const lock = await lockFile(paths.lock, options)
-      const present = parseRanges(await readIfExists(paths.ranges), blob.size)
+      const present = parseRanges(readIfExists(paths.ranges), blob.size)
       return new Ingest(paths, lock, present, options.onBytes ?? (() => undefined))
     } catch (error) {
       options.signal?.throwIfAborted()

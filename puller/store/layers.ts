@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -8,7 +7,7 @@ import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import type { UnpackTarget } from '../layers/unpack.ts'
 import { enableVerity, verityDigest } from '../verity.ts'
-import { exists, publish } from './files.ts'
+import { exists, publish, readIfExists } from './files.ts'
 import { layerParts, type StoreLayout } from './layout.ts'
 import type { Stage, Store } from './store.ts'
 
@@ -58,7 +57,7 @@ export async function hasLayer(layout: StoreLayout, diffId: Digest): Promise<boo
 /** @throws STORE_FAILED when the record is damaged; undefined when the layer isn't unpacked */
 export function readLayer(layout: StoreLayout, diffId: Digest): LayerRecord | undefined {
   const path = layout.layer(diffId).record
-  const bytes = readNow(path)
+  const bytes = readIfExists(path)
   if (bytes === undefined) return undefined
   try {
     const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
@@ -69,16 +68,6 @@ export function readLayer(layout: StoreLayout, diffId: Digest): LayerRecord | un
       `${path} is damaged (${errorMessage(cause)}): dray system check --repair makes the layer anew`,
       { cause },
     )
-  }
-}
-
-/** A start reads one of each layer, and through the thread pool a small file takes ten times as long. */
-function readNow(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
   }
 }
 

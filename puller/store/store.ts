@@ -1,4 +1,5 @@
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises'
+import { mkdirSync, realpathSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage } from '#oci/error.ts'
@@ -86,9 +87,9 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
 
 async function openLayout(root: string, content?: string): Promise<StoreLayout> {
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 })
-    const layout = storeLayout(await realpath(root), content) // as the kernel names mount points
-    await mkdir(layout.staging, { recursive: true, mode: 0o700 })
+    mkdirSync(root, { recursive: true, mode: 0o700 })
+    const layout = storeLayout(realpathSync(root), content) // as the kernel names mount points
+    mkdirSync(layout.staging, { recursive: true, mode: 0o700 })
     if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
     await removeDeadStages(layout)
     await removeStaleIngests(layout)

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
@@ -42,11 +42,11 @@ export async function newContainer(
   checkCgroupManager(wanted)
   const cgroups = await readCgroups()
   warnOfLimits(wanted, cgroups, context)
-  const runtime = await chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
+  const runtime = chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
   const runtimeRoot = join(resolve(context.stateDir ?? DEFAULT_STATE_DIR), runtime.name)
-  await mkdir(runtimeRoot, { recursive: true, mode: 0o700 })
-  await mkdir(containersDir(context.root), { recursive: true, mode: 0o700 })
-  const claim = await claimNew(realContainersDir(context.root) ?? '')
+  mkdirSync(runtimeRoot, { recursive: true, mode: 0o700 })
+  mkdirSync(containersDir(context.root), { recursive: true, mode: 0o700 })
+  const claim = claimNew(realContainersDir(context.root) ?? '')
   const createdAt = new Date().toISOString()
   let record: ContainerRecord | undefined
   try {

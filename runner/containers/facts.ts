@@ -45,10 +45,10 @@ export async function launchFacts(
   const reservation: Reservation | undefined =
     'reservation' in network ? network.reservation : undefined
   return {
-    ...(await readHostFacts(cgroups)),
+    ...readHostFacts(cgroups),
     holdLayers: context.holdLayers,
     namespaces,
-    initPath: options.init ? await findInit(context.hostEnv.PATH) : undefined,
+    initPath: options.init ? findInit(context.hostEnv.PATH) : undefined,
     around: network.around,
     reservation,
   }
@@ -64,9 +64,9 @@ async function sharedPath(
   return `/proc/${requireRunning(other)}/ns/${type}`
 }
 
-async function findInit(searchPath: string | undefined): Promise<string> {
+function findInit(searchPath: string | undefined): string {
   for (const name of INIT_PROGRAMS) {
-    const found = await findRuntime(name, searchPath)
+    const found = findRuntime(name, searchPath)
     if (found !== undefined) return found.path
   }
   throw new DrayError(

@@ -90,14 +90,14 @@ async function mountAnew(
   await unmountAll(paths)
   const layers = await holdLayers?.(rootfs.lowerDirs)
   try {
-    await mountRootfs(paths, rootfs.lowerDirs)
+    mountRootfs(paths, rootfs.lowerDirs)
   } finally {
     await layers?.release()
   }
 }
 
 async function unmountAll({ dir }: ContainerPaths): Promise<void> {
-  for (const point of await mountPointsUnder(dir)) unmount(point)
+  for (const point of mountPointsUnder(dir)) unmount(point)
 }
 
 async function opened<T>(fd: number, work: (fd: number) => Promise<T>): Promise<T> {

@@ -34,8 +34,8 @@ const LOOK_EVERY_MS = 500
 export const DEFAULT_LOG: LogOptions = { driver: 'k8s-file', maxSize: 16 * 2 ** 20 }
 
 /** @throws RUNTIME_UNAVAILABLE */
-export async function findMonitor(searchPath: string | undefined): Promise<string> {
-  const found = await findRuntime('conmon', searchPath)
+export function findMonitor(searchPath: string | undefined): string {
+  const found = findRuntime('conmon', searchPath)
   if (found !== undefined) return found.path
   throw new DrayError(
     'RUNTIME_UNAVAILABLE',

@@ -68,7 +68,7 @@ function serverPid(): number | undefined {
 }
 
 async function startServer(searchPath: string | undefined): Promise<void> {
-  const program = await findServer(searchPath)
+  const program = findServer(searchPath)
   const child = spawn(program, ['--config', DIR, '-p', '53', 'run'], {
     stdio: 'ignore',
     detached: true,
@@ -80,9 +80,9 @@ async function startServer(searchPath: string | undefined): Promise<void> {
   while (serverPid() === undefined && performance.now() < deadline) await delay(5)
 }
 
-async function findServer(searchPath: string | undefined): Promise<string> {
+function findServer(searchPath: string | undefined): string {
   for (const place of PLACES) {
-    const found = await findRuntime(place, searchPath)
+    const found = findRuntime(place, searchPath)
     if (found !== undefined) return found.path
   }
   throw new DrayError(

@@ -106,5 +106,5 @@ async function relink(
   }
   const hostname = hostnameOf(id, record.options)
   // They are mounted: written in place.
-  await writeEtcFiles(paths.dir, hostname, record.options, aroundOf(record, next))
+  writeEtcFiles(paths.dir, hostname, record.options, aroundOf(record, next))
 }

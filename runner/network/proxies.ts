@@ -35,7 +35,7 @@ export async function startProxies(
   searchPath: string | undefined,
 ): Promise<void> {
   if (ports.length === 0) return
-  const found = await findRuntime(PROGRAM, searchPath)
+  const found = findRuntime(PROGRAM, searchPath)
   if (found === undefined) {
     const message = `socat, which publishes ${ports.map(formatPort).join(', ')} so that the host's rules for input decide, is not installed: apt-get install socat, or let the kernel lead past those rules with --publish-by kernel`
     throw new DrayError('NETWORK_FAILED', message)

@@ -30,7 +30,7 @@ export async function legacyRules(
   family: 'ip' | 'ip6',
 ): Promise<string | undefined> {
   const program = `${family}tables-legacy-save`
-  const found = await findRuntime(program, searchPath)
+  const found = findRuntime(program, searchPath)
   return found && (await runProgram(program, found.path, ['-t', 'filter']))
 }
 
@@ -41,7 +41,7 @@ async function runScript(
   input: string,
   searchPath: string | undefined,
 ): Promise<string> {
-  const found = await findRuntime(program, searchPath)
+  const found = findRuntime(program, searchPath)
   if (found === undefined) {
     const advice = `apt-get install ${debianPackage}, or use --network pasta, slirp4netns, host or none`
     throw new DrayError(

@@ -90,7 +90,7 @@ interface Launch {
 async function launch(launch: Launch, options: StartOptions): Promise<void> {
   const { claim, record, cgroups, context } = launch
   const { paths, id } = claim
-  const conmon = await findMonitor(context.hostEnv.PATH)
+  const conmon = findMonitor(context.hostEnv.PATH)
   removeMonitorFiles(claim)
   const facts = await launchFacts(claim, record, context, cgroups)
   const spec = await makeBundle(claim, record.rootfs, record.options, facts)

@@ -34,7 +34,7 @@ const RECORD: ContainerRecord = {
 describe('a claim', () => {
   it('is on a new directory, and nobody else’s', async (t) => {
     const containers = join(tempDir(t), 'containers')
-    const claim = await claimNew(containers)
+    const claim = claimNew(containers)
     assert.ok(isContainerId(claim.id))
     assert.equal(claimExisting(containers, claim.id), undefined)
     claim.release()
@@ -45,7 +45,7 @@ describe('a claim', () => {
 
   it('is not on a directory that is gone, or was made anew', async (t) => {
     const containers = join(tempDir(t), 'containers')
-    const claim = await claimNew(containers)
+    const claim = claimNew(containers)
     rmSync(claim.paths.dir, { recursive: true })
     assert.equal(claimExisting(containers, claim.id), undefined)
     claim.release()
@@ -54,7 +54,7 @@ describe('a claim', () => {
 
 describe('the record of a container', () => {
   it('is read as it was written, and replaced at once', async (t) => {
-    const { paths, release } = await claimNew(join(tempDir(t), 'containers'))
+    const { paths, release } = claimNew(join(tempDir(t), 'containers'))
     assert.equal(await readRecord(paths), undefined)
     await writeRecord(paths, RECORD)
     await writeRecord(paths, { ...RECORD, name: 'second' })
@@ -67,7 +67,7 @@ describe('the record of a container', () => {
   })
 
   it('tells at a glance whether a monitor keeps the container', async (t) => {
-    const { paths, release } = await claimNew(join(tempDir(t), 'containers'))
+    const { paths, release } = claimNew(join(tempDir(t), 'containers'))
     assert.equal(isMonitored(paths), false)
     const named = { labels: { keeper: 'monitor' }, env: ['\n  "keeper": "monitor"'] }
     for (const keeper of ['owner', 'monitor'] as const) {
@@ -78,7 +78,7 @@ describe('the record of a container', () => {
   })
 
   it('is none when it is empty, as a power cut leaves it', async (t) => {
-    const { paths, release } = await claimNew(join(tempDir(t), 'containers'))
+    const { paths, release } = claimNew(join(tempDir(t), 'containers'))
     writeFileSync(paths.record, '')
     assert.equal(await readRecord(paths), undefined)
     release()
@@ -87,7 +87,7 @@ describe('the record of a container', () => {
   for (const text of ['{', '[]', '{"version":3}', '\xff', JSON.stringify({ ...RECORD, id: 1 })]) {
     it(`is refused, and its container kept, when it says ${JSON.stringify(text.slice(0, 20))}`, async (t) => {
       const root = tempDir(t)
-      const { paths, release, id } = await claimNew(join(root, 'containers'))
+      const { paths, release, id } = claimNew(join(root, 'containers'))
       writeFileSync(paths.record, text, 'latin1')
       release()
       await assert.rejects(readRecord(paths), { code: 'STORE_FAILED' })
@@ -105,8 +105,8 @@ describe('cleaning up', () => {
   it('removes what was abandoned, whatever is in it, and leaves the rest', async (t) => {
     const root = tempDir(t)
     const containers = join(root, 'containers')
-    const living = await claimNew(containers)
-    const dead = await claimNew(containers)
+    const living = claimNew(containers)
+    const dead = claimNew(containers)
     writeFileSync(Buffer.from(`${dead.paths.dir}/\xff\xfe`, 'latin1'), '')
     dead.release()
     const empty = containerPaths(containers, 'a'.repeat(64))

@@ -44,7 +44,7 @@ export async function connectUserMode(
   searchPath: string | undefined,
 ): Promise<string> {
   const { program, ports } = network
-  const found = await findRuntime(program, searchPath)
+  const found = findRuntime(program, searchPath)
   if (found === undefined) {
     const advice = `apt-get install ${PACKAGES[program]}, or use --network none or host`
     throw new DrayError('NETWORK_FAILED', `${program} is not installed: ${advice}`)

@@ -24,13 +24,8 @@ export const USER_MODE = {
 } as const
 
 /** The first of the programs that is installed. */
-export async function chooseUserMode(
-  searchPath: string | undefined,
-): Promise<UserModeProgram | undefined> {
-  for (const name of USER_MODE_PROGRAMS) {
-    if ((await findRuntime(name, searchPath)) !== undefined) return name
-  }
-  return undefined
+export function chooseUserMode(searchPath: string | undefined): UserModeProgram | undefined {
+  return USER_MODE_PROGRAMS.find((name) => findRuntime(name, searchPath) !== undefined)
 }
 
 /**
