@@ -55,7 +55,9 @@ export async function runContainer(
   checkTerminal(options, stdio)
   const signals = new SignalCatcher()
   try {
-    const container = await newContainer(rootfs, { ...options, autoRemove: true }, context, 'owner')
+    const container = await newContainer(rootfs, { ...options, autoRemove: true }, context, {
+      keeper: 'owner',
+    })
     try {
       await context.onCreated?.(container.claim.id)
       const exitCode = await runIn(container, { context, stdio, signals })

@@ -58,7 +58,7 @@ async function runAndLookOn(
   const { createContainer } = await import('#runner/verbs/create.ts')
   const { startInForeground } = await import('#runner/verbs/foreground.ts')
   const context = runnerContext(options)
-  const container = await createContainer(rootfs, settings, context)
+  const container = await createContainer(rootfs, settings, context, { isToStart: true })
   await writeIdFile(options.cidfile, container.id)
   await lookOn(container, options, (streams) => startInForeground(container, context, streams))
 }
@@ -71,7 +71,7 @@ async function runInBackground(
   const { createContainer } = await import('#runner/verbs/create.ts')
   const { startContainer } = await import('#runner/verbs/start.ts')
   const context = runnerContext(options)
-  const container = await createContainer(rootfs, settings, context)
+  const container = await createContainer(rootfs, settings, context, { isToStart: true })
   await writeIdFile(options.cidfile, container.id)
   await startContainer(container, context)
   print(container.id)

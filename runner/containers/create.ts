@@ -35,8 +35,9 @@ export async function newContainer(
   rootfs: Rootfs,
   wanted: ContainerOptions,
   context: RunnerContext,
-  keeper: ContainerRecord['keeper'],
+  kept: { readonly keeper: ContainerRecord['keeper']; readonly durable?: boolean },
 ): Promise<NewContainer> {
+  const { keeper } = kept
   checkOptions(wanted)
   requireRoot()
   checkCgroupManager(wanted)
@@ -71,7 +72,7 @@ export async function newContainer(
           ? { name: 'starting', bootId: readBootId(), startedAt: createdAt }
           : { name: 'created' },
     }
-    await writeRecord(claim.paths, record)
+    await writeRecord(claim.paths, record, kept)
     recordEvent(context.root, record, 'create')
     return { claim, record, runtime, cgroups }
   } catch (error) {
