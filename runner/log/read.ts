@@ -45,13 +45,18 @@ export async function* followLog(path: string, options: FollowLogOptions): Async
       const isOpen = await options.isOpen()
       const news = changes.next(LOOK_EVERY_MS, options.signal)
       yield* within(log?.lines(), options)
+      for (;;) {
+        const next = await LogFile.after(path, log)
+        if (next === undefined) break
+        // What came before the old one was replaced, and after it was read.
+        yield* within(log?.lines(), options)
+        await log?.close()
+        log = next
+        yield* within(log.lines(), options)
+      }
       const isLate = options.until !== undefined && Date.now() > options.until
       if (!isOpen || isLate || options.signal?.aborted) return
       await news
-      if (log === undefined || (await log.isReplaced())) {
-        await log?.close()
-        log = await LogFile.open(path, undefined)
-      }
     }
   } finally {
     changes.close()
@@ -61,13 +66,11 @@ export async function* followLog(path: string, options: FollowLogOptions): Async
 
 /** An open log, and how far it was read. */
 class LogFile {
-  readonly #path: string
   readonly #file: FileHandle
   readonly #cutter = new LineCutter()
   #position: number
 
-  private constructor(path: string, file: FileHandle, position: number) {
-    this.#path = path
+  private constructor(file: FileHandle, position: number) {
     this.#file = file
     this.#position = position
   }
@@ -75,11 +78,21 @@ class LogFile {
   static async open(path: string, tail: number | undefined): Promise<LogFile | undefined> {
     try {
       const file = await open(path, 'r')
-      return new LogFile(path, file, tail === undefined ? 0 : await startOfTail(file, tail))
+      return new LogFile(file, tail === undefined ? 0 : await startOfTail(file, tail))
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined
       throw error
     }
+  }
+
+  /** The file that has the name now, when that isn't `log`, or was emptied. */
+  static async after(path: string, log: LogFile | undefined): Promise<LogFile | undefined> {
+    const named = await LogFile.open(path, undefined)
+    if (named === undefined || log === undefined) return named
+    const [now, old] = await Promise.all([named.#file.stat(), log.#file.stat()])
+    if (now.ino !== old.ino || now.size < log.#position) return named
+    await named.close()
+    return undefined
   }
 
   /** What wasn't read yet. */
@@ -98,15 +111,6 @@ class LogFile {
         if (line !== undefined) yield line
       }
     }
-  }
-
-  /** Whether the name is another file's now, or the file was emptied. */
-  async isReplaced(): Promise<boolean> {
-    const named = await LogFile.open(this.#path, undefined)
-    if (named === undefined) return true
-    const [now, mine] = await Promise.all([named.#file.stat(), this.#file.stat()])
-    await named.close()
-    return now.ino !== mine.ino || now.size < this.#position
   }
 
   async close(): Promise<void> {

@@ -4,12 +4,13 @@ import { parseLogLine } from './line.ts'
 const BLOCK = 64 * 1024
 const NEWLINE = 0x0a
 
-/** Where the last lines of a log begin. A line that came in parts counts once. Reads backwards, no more than it must. */
+/** Where the last lines of a log begin. A line that came in parts counts once, one that isn't ended yet too. Reads backwards, no more than it must. */
 export async function startOfTail(file: FileHandle, lines: number): Promise<number> {
   let position = (await file.stat()).size
   if (lines === 0) return position
   let rest: Buffer = Buffer.alloc(0)
   let found = 0
+  let isLast = true
   while (position > 0) {
     const size = Math.min(BLOCK, position)
     position -= size
@@ -20,8 +21,10 @@ export async function startOfTail(file: FileHandle, lines: number): Promise<numb
     while (end >= 0) {
       const before = end === 0 ? -1 : text.lastIndexOf(NEWLINE, end - 1)
       if (before < 0 && position > 0) break
-      const isWhole = parseLogLine(text.subarray(before + 1, end))?.isPartial === false
-      if (isWhole && ++found > lines) return position + end + 1
+      const isPartial = parseLogLine(text.subarray(before + 1, end))?.isPartial
+      const endsLine = isPartial === false || (isPartial === true && isLast)
+      isLast = false
+      if (endsLine && ++found > lines) return position + end + 1
       end = before
     }
     rest = text.subarray(0, end + 1)

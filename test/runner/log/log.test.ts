@@ -48,6 +48,9 @@ describe('a log', () => {
     const path = join(tempDir(t), 'log')
     writeFileSync(path, TEN + line(11, 'a', 'P') + line(11, 'b', 'P') + line(11, 'c'))
     assert.deepEqual(await texts(path, { tail: 2 }), ['line 9', 'a', 'b', 'c'])
+    appendFileSync(path, line(12, 'd', 'P') + line(12, 'e', 'P'))
+    assert.deepEqual(await texts(path, { tail: 1 }), ['d', 'e'])
+    assert.deepEqual(await texts(path, { tail: 2 }), ['a', 'b', 'c', 'd', 'e'])
   })
 
   it('has last lines longer than what is read at once', async (t) => {
@@ -76,6 +79,27 @@ describe('a log', () => {
     }
     for await (const { text } of followLog(path, { tail: 1, isOpen })) seen.push(text.toString())
     assert.deepEqual(seen, ['line 9', 'cut', 'new', 'last'])
+  })
+})
+
+describe('a log that begins anew', () => {
+  it('is followed to its end, what came before and after included', async (t) => {
+    const path = join(tempDir(t), 'log')
+    writeFileSync(path, line(1, 'first'))
+    const seen: string[] = []
+    let calls = 0
+    const isOpen = async () => {
+      calls += 1
+      if (calls === 2) {
+        // All of it since the log was read, and the container has ended.
+        appendFileSync(path, line(2, 'late'))
+        writeFileSync(`${path}.new`, line(3, 'new'))
+        renameSync(`${path}.new`, path)
+      }
+      return calls < 2
+    }
+    for await (const { text } of followLog(path, { isOpen })) seen.push(text.toString())
+    assert.deepEqual(seen, ['first', 'late', 'new'])
   })
 })
 
