@@ -76,9 +76,14 @@ async function lookOn(
     killedFor ??= passSignal(signal, state.pid)
   })
   // The code is read while the container is still there: with --rm, it removes itself.
-  const end = waitForEnd(context.root, container)
+  const looking = new AbortController()
+  const end = waitForEnd(context.root, container, { signal: looking.signal })
   const hasEnded = (await attachment?.run()) ?? true
-  if (!hasEnded) return { isDetached: true }
+  if (!hasEnded) {
+    looking.abort() // this process would go on to wait for the end
+    await end.catch(() => undefined)
+    return { isDetached: true }
+  }
   const state = await end
   await settleIfFree(context.root, container)
   const exitCode = killedFor === undefined ? state?.exitCode : exitCodeOfSignal(killedFor)

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { containerStore } from '../support/container-store.ts'
+import { LAUNCHER } from '../support/dray.ts'
 import { until } from '../runner/support/run.ts'
 
 const store = containerStore()
@@ -128,6 +130,22 @@ describe('a container in the foreground', () => {
     assert.equal(await ok('wait', 'kept'), '4')
     assert.equal(await ok('logs', 'kept'), 'up\ngot')
     await ok('rm', 'kept')
+  })
+})
+
+describe('the keys to detach', () => {
+  it('end who looks on, and not the container', async () => {
+    const loop = 'while :; do echo up; sleep 0.1; done'
+    await ok('run', '-dit', '--network', 'none', '--name', 'seen', 'busybox:1', 'sh', '-c', loop)
+    // script(1) of util-linux gives it a terminal.
+    const words = [LAUNCHER, 'attach', '--root', store.root, '--detach-keys', 'a,b', 'seen']
+    const looker = spawn('script', ['-qec', words.join(' '), '/dev/null'])
+    await once(looker.stdout, 'data')
+    looker.stdin.write('ab')
+    looker.stdout.resume()
+    assert.deepEqual(await once(looker, 'exit'), [0, null])
+    assert.equal(await store.inspect('seen', '{{.State.Running}}'), 'true')
+    await ok('rm', '-f', 'seen')
   })
 })
 
