@@ -4,20 +4,26 @@ import { EXEC_FILES } from '../layout.ts'
 import { endRuntime, removeContainer, takeDown } from '../cleanup.ts'
 import { readCgroups } from '../cgroup.ts'
 import { recordEvent } from '../events/record.ts'
+import { wasKilledForMemory } from '../kernel-log.ts'
 import {
   type Claim,
   claimExisting,
   type ContainerRecord,
   type Phase,
+  type Run,
   type RunEnd,
   readRecord,
   writeRecord,
 } from '../record.ts'
+import { readBootId } from '../processes.ts'
 import { type Container, readEnd } from './state.ts'
 import { realContainersDir } from './find.ts'
 
 /** What the monitor leaves in a container's directory. */
 const MONITOR_FILES = ['exit', 'oom', 'pid', 'monitor.pid', 'attach', 'ctl', 'winsz'] as const
+
+/** The exit code of what SIGKILL ended. */
+const KILLED = 128 + 9
 
 /**
  * Brings a container whose run is over to rest: takes down what the run had on the host and writes down how it ended, or
@@ -39,8 +45,9 @@ export async function settle(
   const { phase } = record
   if (phase.name === 'starting') return await abandonStart(claim, record, phase.before)
   if (phase.name !== 'started') return record
-  const end = readEnd(record.id, claim.paths, phase)
-  if (end === undefined) return record
+  const seen = readEnd(record.id, claim.paths, phase)
+  if (seen === undefined) return record
+  const end = { ...seen, oomKilled: seen.oomKilled || ranOutOfMemory(record, phase, seen) }
   const cgroups = await readCgroups()
   recordEnd(root, record, end)
   const settled = { ...record, phase: { ...phase, name: 'ended', ...end } } as const
@@ -52,6 +59,12 @@ export async function settle(
   await writeRecord(claim.paths, settled)
   removeMonitorFiles(claim)
   return settled
+}
+
+/** What the monitor misses where somebody else, systemd, removes the cgroup. */
+function ranOutOfMemory(record: ContainerRecord, run: Run, { exitCode }: RunEnd): boolean {
+  if (exitCode !== KILLED && record.options.memory === undefined) return false
+  return run.bootId === readBootId() && wasKilledForMemory(record.id, run.startedAt)
 }
 
 function recordEnd(root: string, record: ContainerRecord, { exitCode, oomKilled }: RunEnd): void {

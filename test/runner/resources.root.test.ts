@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parseMemory, parseVolume } from '#runner/index.ts'
+import { wasKilledForMemory } from '#runner/kernel-log.ts'
 import { makeBusyboxTree, rootfsOf } from './support/busybox.ts'
 import { leftovers, playground, runIn } from './support/run.ts'
 
@@ -60,8 +61,13 @@ describe('limits', () => {
     const memory = parseMemory('64m')
     const limited = await runIn(place, `${hog}; echo end`, { memory })
     assert.notEqual(limited.stdout, `${199 * 2 ** 20}\nend\n`)
-    const direct = await runIn(place, ['tail', '-c', '199m', '/dev/zero'], { memory })
+    const before = new Date().toISOString()
+    const direct = await runIn(place, 'hostname; exec tail -c 199m /dev/zero', { memory })
     assert.equal(direct.exitCode, 137)
+    const id = direct.stdout.trim()
+    assert.equal(wasKilledForMemory(id, before), true)
+    assert.equal(wasKilledForMemory(id, new Date(Date.now() + 60_000).toISOString()), false)
+    assert.equal(wasKilledForMemory('f'.repeat(12), before), false)
     assert.equal((await runIn(place, hog)).stdout, `${199 * 2 ** 20}\n`)
   })
 
