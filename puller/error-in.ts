@@ -6,3 +6,12 @@ export function errorIn(what: string, error: unknown): unknown {
   const { code, message, retryable, detail } = error
   return new DrayError(code, `${what}: ${message}`, { retryable, detail, cause: error })
 }
+
+/** The outcome of work, an error of which is {@link errorIn} what it reads. */
+export async function naming<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw errorIn(what, error)
+  }
+}

@@ -6,7 +6,7 @@ import type { ExecutionConfig } from '#oci/image-config.ts'
 import { hostPlatform, type Platform } from '#oci/platform.ts'
 import { formatReference, type Reference, withDefaultTag } from '#oci/reference.ts'
 import type { LayerCompression } from './image/compression.ts'
-import { errorIn } from './error-in.ts'
+import { naming } from './error-in.ts'
 import { composeConfig, storeComposed } from './image/compose.ts'
 import { writeLayer } from './image/write-layer.ts'
 import { decompress } from './layers/decompress.ts'
@@ -72,15 +72,10 @@ async function importAs(
   try {
     const tar =
       typeof source === 'string' ? await openSource(source) : checkedTar(decompress(source))
-    const layer = await writeLayer(tar, {
-      layoutDir: store.dir,
-      stageDir: stage.dir,
-      lease,
-      compression,
-      signal,
-    }).catch((error: unknown) => {
-      throw errorIn(typeof source === 'string' ? source : 'standard input', error)
-    })
+    const layer = await naming(
+      typeof source === 'string' ? source : 'standard input',
+      writeLayer(tar, { layoutDir: store.dir, stageDir: stage.dir, lease, compression, signal }),
+    )
     const config = composeConfig({
       platform,
       execution,

@@ -10,7 +10,7 @@ import { absentable, check } from '#oci/schema.ts'
 import { composeManifest } from '../image/compose.ts'
 import { type LayerCompression, USUAL_COMPRESSION } from '../image/compression.ts'
 import { type WriteLayerOptions, writeLayer } from '../image/write-layer.ts'
-import { errorIn } from '../error-in.ts'
+import { naming } from '../error-in.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { writeSmallBlob } from '../store/blobs.ts'
@@ -117,9 +117,7 @@ async function convertLayer(
   checkDiffId(
     compression === 'none'
       ? member.digest
-      : await digestInside(member).catch((error: unknown) => {
-          throw errorIn(`layer ${name} of ${members.where}`, error)
-        }),
+      : await naming(`layer ${name} of ${members.where}`, digestInside(member)),
   )
   if (compression === 'none') {
     const { known, compression: wanted = USUAL_COMPRESSION } = options

@@ -5,7 +5,7 @@ import { join, posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Digest, finishDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
-import { errorIn } from '../error-in.ts'
+import { errorIn, naming } from '../error-in.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { printable, type TarEntry } from '../tar/entry.ts'
@@ -72,10 +72,7 @@ export async function readMembers(
 /** Whether it can be read at any place, as often as one likes, and isn't compressed. */
 async function isPlainFile(path: string): Promise<boolean> {
   if (!(await stat(path)).isFile()) return false
-  const compression = await compressionOf(createReadStream(path)).catch((error: unknown) => {
-    throw errorIn(path, error)
-  })
-  return compression === 'none'
+  return (await naming(path, compressionOf(createReadStream(path)))) === 'none'
 }
 
 /** Where files of an archive are: written under a number each, or where they are in the archive. */

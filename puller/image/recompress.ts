@@ -7,11 +7,11 @@ import { DrayError } from '#oci/error.ts'
 import { parseImageConfig } from '#oci/image-config.ts'
 import { MANIFEST_LIMIT, type ImageManifest, parseManifest } from '#oci/manifest.ts'
 import { isImageConfigType, isImageLayerType, ociMediaType } from '#oci/media-types.ts'
-import { errorIn } from '../error-in.ts'
+import { naming } from '../error-in.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
 import { type BlobSource, openBlobs, writeSmallBlob } from '../store/blobs.ts'
-import { findCompressed, type IsHeld, keepCompressed, readCompressed } from '../store/compressed.ts'
+import { type IsHeld, keepCompressed, readCompressed } from '../store/compressed.ts'
 import type { Store } from '../store/store.ts'
 import { settleAll } from '../transfer/settle.ts'
 import { document } from './compose.ts'
@@ -166,7 +166,8 @@ async function changeImage(work: Work, manifest: ImageManifest): Promise<Change 
 async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): Promise<Made> {
   const { store, source, compression, force = false, isHeld, layoutDir, stageDir, signal } = work
   const { layout } = store
-  const isLast = (await readCompressed(layout, diffId, compression))?.digest === layer.digest
+  const known = await readCompressed(layout, diffId, compression)
+  const isLast = known?.digest === layer.digest
   if (!(await source.has(layer))) {
     // Whoever opened the image may have left it out.
     if (isLast && (await isHeld?.(layer.digest))) return undefined
@@ -177,13 +178,11 @@ async function recompressLayer(work: Work, layer: Descriptor, diffId: Digest): P
   }
   if (!force && (await compressionOf(source.read(layer))) === compression.format) return undefined
   if (isLast) return undefined
-  const known = await findCompressed(layout, diffId, compression, isHeld)
-  if (known !== undefined) return known
+  if (known !== undefined && (await isHeld?.(known.digest))) return known
   const tar = decompress(source.read(layer))
-  const made = await writeLayer(tar, { layoutDir, stageDir, compression, signal }).catch(
-    (error: unknown) => {
-      throw errorIn(`layer ${layer.digest}`, error)
-    },
+  const made = await naming(
+    `layer ${layer.digest}`,
+    writeLayer(tar, { layoutDir, stageDir, compression, signal }),
   )
   if (made.diffId !== diffId) {
     throw new DrayError(

@@ -10,13 +10,6 @@ import { type LayerCompression, layerMediaType } from '../image/compression.ts'
 import { readIfExists, replaceFile } from './files.ts'
 import type { StoreLayout } from './layout.ts'
 
-/** What a layer becomes when it is compressed in some way: known from having done it, whether there is such a blob or not. */
-export interface CompressedLayer {
-  readonly digest: Digest
-  /** Bytes of the blob. */
-  readonly size: number
-}
-
 const RECORD_LIMIT = 4096
 
 const recordSchema = z.object({
@@ -24,17 +17,21 @@ const recordSchema = z.object({
   size: z.int().min(0),
 })
 
-/** What the layer of this diffID became when it was last compressed so; undefined when nobody knows. */
+/**
+ * The blob that the layer of this diffID became when it was last compressed so, whether there is such a blob or not; undefined when
+ * nobody knows.
+ */
 export async function readCompressed(
   layout: StoreLayout,
   diffId: Digest,
   compression: LayerCompression,
-): Promise<CompressedLayer | undefined> {
+): Promise<Descriptor | undefined> {
   const bytes = readIfExists(pathOf(layout, diffId, compression))
   if (bytes === undefined) return undefined
   try {
     const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
-    return check(recordSchema, value, `record of ${diffId}`, 'STORE_FAILED')
+    const { digest, size } = check(recordSchema, value, `record of ${diffId}`, 'STORE_FAILED')
+    return { mediaType: layerMediaType(compression), digest, size }
   } catch (error) {
     // It only spares work.
     if (isDrayError(error)) return undefined
@@ -45,7 +42,7 @@ export async function readCompressed(
 /** Tells whether a blob is where an image goes. */
 export type IsHeld = (digest: Digest) => Promise<boolean>
 
-/** The blob that the layer of this diffID became when it was last compressed so, if it is where it is needed. */
+/** {@link readCompressed}, if that blob is where it is needed. */
 export async function findCompressed(
   layout: StoreLayout,
   diffId: Digest,
@@ -53,8 +50,7 @@ export async function findCompressed(
   isHeld: IsHeld | undefined,
 ): Promise<Descriptor | undefined> {
   const known = await readCompressed(layout, diffId, compression)
-  if (known === undefined || !(await isHeld?.(known.digest))) return undefined
-  return { mediaType: layerMediaType(compression), ...known }
+  return known !== undefined && (await isHeld?.(known.digest)) ? known : undefined
 }
 
 /** Remembers what a layer became. What no image has is forgotten with the rest of the garbage. */
@@ -62,7 +58,7 @@ export async function keepCompressed(
   layout: StoreLayout,
   diffId: Digest,
   compression: LayerCompression,
-  { digest, size }: CompressedLayer,
+  { digest, size }: Descriptor,
 ): Promise<void> {
   const path = pathOf(layout, diffId, compression)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
