@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { innerDir } from './cgroup.ts'
 import { CGROUP_ROOT } from './cgroup-path.ts'
+import { readText } from './read-text.ts'
 
 /** What the processes of a cgroup use, as docker counts it. */
 export interface CgroupUsage {
@@ -23,25 +23,26 @@ export function readUsage(path: string): CgroupUsage {
 }
 
 function isUnified(path: string): boolean {
-  return read(join(CGROUP_ROOT, path, 'cgroup.controllers')) !== ''
+  return readText(join(CGROUP_ROOT, path, 'cgroup.controllers')) !== ''
 }
 
 function readV2(dir: string): CgroupUsage {
-  const stat = counters(read(join(dir, 'memory.stat')))
-  const io = read(join(dir, 'io.stat'))
-  const limit = read(join(dir, 'memory.max')).trim()
+  const stat = counters(readText(join(dir, 'memory.stat')))
+  const io = readText(join(dir, 'io.stat'))
+  const limit = readText(join(dir, 'memory.max')).trim()
   return {
-    cpuNs: (counters(read(join(dir, 'cpu.stat'))).usage_usec ?? 0) * 1000,
-    memory: Math.max(0, Number(read(join(dir, 'memory.current'))) - (stat.inactive_file ?? 0)),
+    cpuNs: (counters(readText(join(dir, 'cpu.stat'))).usage_usec ?? 0) * 1000,
+    memory: Math.max(0, Number(readText(join(dir, 'memory.current'))) - (stat.inactive_file ?? 0)),
     memoryLimit: limit === 'max' ? 0 : Number(limit),
-    pids: Number(read(join(dir, 'pids.current'))),
+    pids: Number(readText(join(dir, 'pids.current'))),
     blockRead: sum(io, /rbytes=(\d+)/g),
     blockWritten: sum(io, /wbytes=(\d+)/g),
   }
 }
 
 function readV1(path: string): CgroupUsage {
-  const file = (controller: string, name: string) => read(join(CGROUP_ROOT, controller, path, name))
+  const file = (controller: string, name: string) =>
+    readText(join(CGROUP_ROOT, controller, path, name))
   const stat = counters(file('memory', 'memory.stat'))
   const io = file('blkio', 'blkio.throttle.io_service_bytes')
   return {
@@ -69,12 +70,4 @@ function counters(text: string): Readonly<Record<string, number>> {
 
 function sum(text: string, pattern: RegExp): number {
   return [...text.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0)
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
-  }
 }

@@ -9,6 +9,7 @@ import { type MountInfo, readMounts } from './mountinfo.ts'
 import type { ContainerOptions } from './options.ts'
 import { monotonicMs, sendSignal } from './processes.ts'
 import { controllersWithout } from './spec/limits.ts'
+import { readText } from './read-text.ts'
 
 /** How this host divides resources (cgroups(7)). */
 export interface Cgroups {
@@ -199,14 +200,6 @@ function writeIfThere(path: string, text: string): void {
     writeFileSync(path, text, { flag: 'r+' })
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENODEV')) throw error
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
   }
 }
 

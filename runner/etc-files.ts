@@ -1,7 +1,8 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ETC_FILES } from './layout.ts'
 import type { ContainerOptions } from './options.ts'
+import { readText } from './read-text.ts'
 
 /** Addresses of a container on its networks, and of others that it may call by name. */
 export interface Surroundings {
@@ -38,7 +39,7 @@ export function writeEtcFiles(
   const sharesHost = options.network === 'host'
   if (around.sameAs !== undefined) return filesOf(around.sameAs)
   const texts = {
-    hosts: hostsText(hostname, options, around, sharesHost ? readIfThere('/etc/hosts') : ''),
+    hosts: hostsText(hostname, options, around, sharesHost ? readText('/etc/hosts') : ''),
     hostname: `${hostname}\n`,
     'resolv.conf': resolverText(
       options,
@@ -58,17 +59,9 @@ export function writeEtcFiles(
 
 /** systemd's resolver listens on a loopback address; it keeps a list of the servers that it asks. */
 function hostResolver(isIsolated: boolean): string {
-  const text = readIfThere('/etc/resolv.conf')
+  const text = readText('/etc/resolv.conf')
   if (!isIsolated || !/^\s*nameserver\s+127\.0\.0\.53\b/m.test(text)) return text
-  return readIfThere('/run/systemd/resolve/resolv.conf') || text
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
+  return readText('/run/systemd/resolve/resolv.conf') || text
 }
 
 const LOCAL_HOSTS = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n'

@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { release } from 'node:os'
 import { highestGroup, isInUserNamespace } from '#oci/user-namespace.ts'
 import { type Cgroups, limitsSwap } from './cgroup.ts'
 import { capabilitiesIn } from './spec/capabilities.ts'
 import type { SpecFacts } from './spec.ts'
+import { readText } from './read-text.ts'
 
 /** The part of {@link SpecFacts} that is the same for every container of a host. */
 export type HostFacts = Pick<
@@ -28,23 +29,15 @@ export function readHostFacts(cgroups: Cgroups): HostFacts {
     architecture: process.arch,
     limitsSwap: limitsSwap(cgroups),
     recursiveReadOnly: isKernelAtLeast(5, 12),
-    openFilesLimit: hardOpenFilesLimit(ofThisProcess('limits')),
-    oomScoreAdj: Math.max(0, Number(ofThisProcess('oom_score_adj')) || 0),
+    openFilesLimit: hardOpenFilesLimit(readText('/proc/self/limits')),
+    oomScoreAdj: Math.max(0, Number(readText('/proc/self/oom_score_adj')) || 0),
     thermalPaths: thermalPaths(namesOfCpus()),
-    hostCapabilities: capabilitiesIn(ofThisProcess('status')),
+    hostCapabilities: capabilitiesIn(readText('/proc/self/status')),
     hasCgroup: cgroups.obstacle === undefined,
     controllers: cgroups.controllers,
     ...(isInUserNamespace() && {
       userNamespace: { highestGroup: Math.min(highestGroup(), 2 ** 31 - 1) },
     }),
-  }
-}
-
-function ofThisProcess(name: string): string {
-  try {
-    return readFileSync(`/proc/self/${name}`, 'latin1')
-  } catch {
-    return ''
   }
 }
 

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
@@ -8,6 +8,7 @@ import { usesSystemd } from './cgroup-path.ts'
 import type { ContainerPaths } from './layout.ts'
 import { isStillProgram, monotonicMs } from './processes.ts'
 import type { ContainerRecord } from './record.ts'
+import { readText } from './read-text.ts'
 
 /** A program with the command line of an OCI runtime: `run`, `state`, `kill`, `delete`. */
 export interface OciRuntime {
@@ -171,18 +172,10 @@ export function explainStart(
   logPath: string,
   process: { readonly args: readonly string[] },
 ): DrayError | undefined {
-  const failure = explainFailure(runtime, readIfThere(logPath))
+  const failure = explainFailure(runtime, readText(logPath))
   if (failure === undefined || failure.code === 'RUN_FAILED') return failure
   const command = JSON.stringify(process.args[0])
   return new DrayError(failure.code, `cannot run ${command}: ${failure.message}`)
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
 }
 
 function errorLine(line: string): string | undefined {

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { type CgroupUsage, readUsage } from '../cgroup-usage.ts'
 import { cgroupOf } from '../cgroup-path.ts'
 import type { Container } from '../containers/state.ts'
 import { requireRunning } from './kill.ts'
+import { readText } from '../read-text.ts'
 
 /** What a container uses at a moment. Bytes and numbers since its start, unless they say otherwise. */
 export interface Usage extends CgroupUsage {
@@ -41,12 +41,4 @@ function readTraffic(pid: number): { readonly networkIn: number; readonly networ
     networkOut += numbers[8] ?? 0
   }
   return { networkIn, networkOut }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
-  }
 }
