@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { errorMessage, isDrayError } from '#oci/error.ts'
+import { type ErrorCode, errorMessage, isDrayError } from '#oci/error.ts'
 import type { Container } from '#runner/containers/state.ts'
 import type { RunnerContext } from '#runner/context.ts'
 import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
@@ -73,5 +73,18 @@ export async function forEachName(
       say(`dray: ${errorMessage(error)}`)
       process.exitCode = 1
     }
+  }
+}
+
+/** What a removal returns; undefined when `code` says that there was nothing to remove, and with --force that is no error. */
+export async function unlessGone<T>(
+  code: ErrorCode | undefined,
+  remove: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await remove()
+  } catch (error) {
+    if (code !== undefined && isDrayError(error, code)) return undefined
+    throw error
   }
 }

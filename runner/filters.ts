@@ -1,28 +1,27 @@
 import { DrayError } from '#oci/error.ts'
 
-/** A test that a filter `KEY=VALUE` stands for, and the group that it is in. */
-export type GroupedTest<T> = readonly [group: string, test: (thing: T) => boolean]
-
-/** Whether something passes filters as docker has them: those of one group are alternatives, and every group must hold. */
-export function passesAll<T>(tests: readonly GroupedTest<T>[]): (thing: T) => boolean {
-  const groups = [...Map.groupBy(tests, ([group]) => group).values()]
-  return (thing) => groups.every((group) => group.some(([, test]) => test(thing)))
-}
-
 /** What filters may be about: from the value of one, what it lets pass. */
 export type FilterTests<T> = Readonly<Record<string, (value: string) => (thing: T) => boolean>>
 
-/**
- * The things that pass docker's filters, `KEY=VALUE` each. Those with one key are alternatives, except labels; different keys must
- * all hold.
- *
- * @throws USAGE
- */
+/** The things that pass filters, as {@link passesFilters} tells. @throws USAGE */
 export function filterBy<T>(
   things: readonly T[],
   filters: readonly string[],
   tests: FilterTests<T>,
 ): T[] {
+  return things.filter(passesFilters(filters, tests))
+}
+
+/**
+ * Tells what passes docker's filters, `KEY=VALUE` each. Those with one key are alternatives, except labels; different keys must all
+ * hold.
+ *
+ * @throws USAGE
+ */
+export function passesFilters<T>(
+  filters: readonly string[],
+  tests: FilterTests<T>,
+): (thing: T) => boolean {
   const wanted = filters.map((filter) => {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(filter) ?? []
     const test = Object.hasOwn(tests, key) ? tests[key] : undefined
@@ -30,9 +29,10 @@ export function filterBy<T>(
       const message = `no such filter ${JSON.stringify(filter)}: write KEY=VALUE, with ${Object.keys(tests).join(', ')}`
       throw new DrayError('USAGE', message)
     }
-    return [key === 'label' ? filter : key, test(value)] as const
+    return { group: key === 'label' ? filter : key, test: test(value) }
   })
-  return things.filter(passesAll(wanted))
+  const groups = [...Map.groupBy(wanted, ({ group }) => group).values()]
+  return (thing) => groups.every((group) => group.some(({ test }) => test(thing)))
 }
 
 /** The value of `dangling`. @throws USAGE */
@@ -41,8 +41,16 @@ export function isDangling(value: string): boolean {
   throw new DrayError('USAGE', `dangling is true or false, not ${value}`)
 }
 
+/** The test of filters by label, of things that have labels. */
+export function byLabel<T>(labelsOf: (thing: T) => Readonly<Record<string, string>>) {
+  return (value: string) => {
+    const isIn = labelTest(value)
+    return (thing: T) => isIn(labelsOf(thing))
+  }
+}
+
 /** Whether labels have one, `KEY` with any value or `KEY=VALUE`. */
-export function labelTest(text: string): (labels: Readonly<Record<string, string>>) => boolean {
+function labelTest(text: string): (labels: Readonly<Record<string, string>>) => boolean {
   const equals = text.indexOf('=')
   const [key, wanted] = equals < 0 ? [text] : [text.slice(0, equals), text.slice(equals + 1)]
   return (labels) => {

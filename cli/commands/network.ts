@@ -1,8 +1,8 @@
 import { Command } from 'commander'
-import { DrayError, isDrayError } from '#oci/error.ts'
-import { filterBy, labelTest } from '#runner/filters.ts'
+import { DrayError } from '#oci/error.ts'
+import { byLabel, filterBy } from '#runner/filters.ts'
 import type { NetworkRecord } from '#runner/network/model.ts'
-import { forEachName, runnerContext } from '../containers.ts'
+import { forEachName, runnerContext, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
@@ -136,10 +136,7 @@ async function list(options: ListOptions): Promise<void> {
   const networks = filterBy(await listNetworks(runnerContext(options).root), options.filter, {
     name: (value) => (network) => network.name.includes(value),
     id: (value) => (network) => network.id.startsWith(value),
-    label(value) {
-      const isIn = labelTest(value)
-      return (network) => isIn(network.labels)
-    },
+    label: byLabel(({ labels }) => labels),
   })
   printRows(networks.map(facts), {
     format: options.quiet ? '{{.Name}}' : options.format,
@@ -173,13 +170,10 @@ async function remove(
   const { takeDownUnused } = await import('#runner/network/bridge.ts')
   const { root } = runnerContext(options)
   await forEachName(names, async (name) => {
-    try {
+    return await unlessGone(options.force && 'NETWORK_UNKNOWN', async () => {
       await takeDownUnused(root, await removeNetwork(root, name))
-    } catch (error) {
-      if (options.force && isDrayError(error, 'NETWORK_UNKNOWN')) return undefined
-      throw error
-    }
-    return name
+      return name
+    })
   })
 }
 

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
-import { isDrayError } from '#oci/error.ts'
 import type { Store } from '#puller/index.ts'
-import { forEachName } from '../containers.ts'
+import { forEachName, unlessGone } from '../containers.ts'
 import { type ContainersOfStore, containersOfStore } from '../image-users.ts'
 import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -42,13 +41,10 @@ async function removeOne(
   options: RmiOptions & ContainersOfStore,
 ): Promise<string | undefined> {
   const { removeImage } = await import('#puller/index.ts')
-  try {
+  return await unlessGone(options.force && 'IMAGE_UNKNOWN', async () => {
     const { untagged, deleted } = await removeImage(store, image, options)
     const lines = untagged.map((name) => `Untagged: ${name}`)
     if (deleted !== undefined) lines.push(`Deleted: ${deleted}`)
     return lines.length === 0 ? undefined : lines.join('\n')
-  } catch (error) {
-    if (!(options.force && isDrayError(error, 'IMAGE_UNKNOWN'))) throw error
-    return undefined
-  }
+  })
 }

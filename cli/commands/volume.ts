@@ -1,7 +1,6 @@
 import { Command } from 'commander'
-import { isDrayError } from '#oci/error.ts'
-import { filterBy, isDangling, labelTest } from '#runner/filters.ts'
-import { forEachName, runnerContext } from '../containers.ts'
+import { byLabel, filterBy, isDangling } from '#runner/filters.ts'
+import { forEachName, runnerContext, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
@@ -91,10 +90,7 @@ async function list(options: ListOptions): Promise<void> {
   const used = asksForUse ? await volumesInUse(root) : new Map<string, string[]>()
   const volumes = filterBy(await listVolumes(root), options.filter, {
     name: (value) => (volume) => volume.name.includes(value),
-    label(value) {
-      const isIn = labelTest(value)
-      return (volume) => isIn(volume.labels)
-    },
+    label: byLabel(({ labels }) => labels),
     dangling(value) {
       const wanted = isDangling(value)
       return (volume) => used.has(volume.name) !== wanted
@@ -125,13 +121,10 @@ async function remove(
   const { removeVolume } = await import('#runner/volumes/store.ts')
   const { root } = runnerContext(options)
   await forEachName(names, async (name) => {
-    try {
+    return await unlessGone(options.force && 'VOLUME_UNKNOWN', async () => {
       await removeVolume(root, name)
-    } catch (error) {
-      if (options.force && isDrayError(error, 'VOLUME_UNKNOWN')) return undefined
-      throw error
-    }
-    return name
+      return name
+    })
   })
 }
 

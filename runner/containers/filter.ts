@@ -1,6 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import { formatReference, tryParseReference, withDefaultTag } from '#oci/reference.ts'
-import { type FilterTests, filterBy, labelTest } from '../filters.ts'
+import { byLabel, type FilterTests, filterBy } from '../filters.ts'
 import { attachmentsOf } from '../network/attachments.ts'
 import type { Container, ContainerState } from './state.ts'
 
@@ -16,10 +16,7 @@ const testsAmong = (all: readonly Seen[]): FilterTests<Seen> => ({
     const pattern = regExp(value)
     return (seen) => pattern.test(seen.container.record.name)
   },
-  label: (value) => {
-    const isIn = labelTest(value)
-    return ({ container }) => isIn(labelsOf(container))
-  },
+  label: byLabel(({ container }) => labelsOf(container)),
   status: (value) => {
     if (!STATUSES.includes(value)) throw usage(`no such status ${value}: ${STATUSES.join(', ')}`)
     const wanted = value === 'stopped' ? 'exited' : value

@@ -1,6 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
-import { DrayError } from '#oci/error.ts'
-import { labelTest, passesAll } from '../filters.ts'
+import { byLabel, type FilterTests, passesFilters } from '../filters.ts'
 import { watchPath } from '../watch.ts'
 import { type Event, eventFiles } from './record.ts'
 
@@ -99,25 +98,12 @@ function parseEvent(line: string): Event | undefined {
   }
 }
 
-/** Filters with one key are alternatives, except labels; different keys must all hold. @throws USAGE */
+/** Tells which events pass filters. @throws USAGE */
 export function eventFilter(filters: readonly string[]): (event: Event) => boolean {
-  const tests = filters.map((filter) => {
-    const equals = filter.indexOf('=')
-    const [key, value] = [filter.slice(0, equals), filter.slice(equals + 1)]
-    const test = TESTS[key]
-    if (equals < 1 || test === undefined) {
-      const keys = Object.keys(TESTS).join(', ')
-      throw new DrayError(
-        'USAGE',
-        `invalid filter ${JSON.stringify(filter)}: write KEY=VALUE, with ${keys}`,
-      )
-    }
-    return [key === 'label' ? filter : key, test(value)] as const
-  })
-  return passesAll(tests)
+  return passesFilters(filters, TESTS)
 }
 
-const TESTS: Readonly<Record<string, (value: string) => (event: Event) => boolean>> = {
+const TESTS: FilterTests<Event> = {
   container: (value) => (event) =>
     event.Actor.Attributes.name === value || event.id.startsWith(value),
   image:
@@ -132,8 +118,5 @@ const TESTS: Readonly<Record<string, (value: string) => (event: Event) => boolea
     (value) =>
     ({ Type }) =>
       Type === value,
-  label: (value) => {
-    const isIn = labelTest(value)
-    return (event) => isIn(event.Actor.Attributes)
-  },
+  label: byLabel(({ Actor }) => Actor.Attributes),
 }
