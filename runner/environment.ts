@@ -24,12 +24,12 @@ export function buildEnvironment(parts: EnvironmentParts): string[] {
     if (equals > 0) variables.set(entry.slice(0, equals), entry.slice(equals + 1))
   }
   const environment = [...variables].map(([key, value]) => `${key}=${value}`)
-  return mergeEnvironment(environment, parts.options, {})
+  return mergeEnvironment(environment, parts.options)
 }
 
 /**
- * Gives a `KEY` alone the value that it has in `host`: when a container is made, since it may be started by somebody else, who
- * has another. One without a value there stays as it is.
+ * Gives a `KEY` alone the value that it has in `host`: of a container when that is made, since it may be started by somebody else,
+ * who has another. One without a value there stays as it is.
  */
 export function withValues(
   options: readonly string[],
@@ -41,20 +41,19 @@ export function withValues(
 }
 
 /**
- * Adds `KEY=VALUE` to an environment, the later winning; `KEY` alone takes the value in `host`, and is dropped without one.
- * Each key is there once, in the order of their first mention.
+ * Adds `KEY=VALUE` to an environment, the later winning; `KEY` alone drops it. Each key is there once, in the order of their first
+ * mention.
  */
 export function mergeEnvironment(
   environment: readonly string[],
   added: readonly string[],
-  host: Readonly<Record<string, string | undefined>>,
 ): string[] {
   const variables = new Map<string, string>()
   const own = environment.length
   for (const [at, entry] of [...environment, ...added].entries()) {
     const equals = entry.indexOf('=')
     const key = equals < 0 ? entry : entry.slice(0, equals)
-    const value = equals < 0 && at >= own ? host[key] : entry.slice(equals + 1)
+    const value = equals < 0 && at >= own ? undefined : entry.slice(equals + 1)
     if (value === undefined) variables.delete(key)
     else variables.set(key, value)
   }

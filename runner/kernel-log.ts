@@ -2,8 +2,8 @@ import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { isErrno } from '#oci/error.ts'
 
 const KERNEL_LOG = '/dev/kmsg'
-/** The most that a line of it takes (PRINTK_MESSAGE_MAX). */
-const LINE_LIMIT = 2048
+/** The most that a line of it takes, with all that is written as \xNN (CONSOLE_EXT_LOG_MAX). */
+const LINE_LIMIT = 8192
 /** How far a moment of the kernel's clock and one of the host's may be apart. */
 const CLOCKS_APART_MS = 1000
 
@@ -48,7 +48,7 @@ function* kernelLines(): Generator<string> {
     if (isErrno(error, 'ENOENT', 'EPERM', 'EACCES')) return
     throw error
   }
-  const buffer = Buffer.alloc(LINE_LIMIT * 4)
+  const buffer = Buffer.alloc(LINE_LIMIT)
   try {
     for (;;) {
       const line = readLine(fd, buffer)

@@ -21,6 +21,9 @@ export interface MountFacts {
   readonly userNamespace?: object | undefined
 }
 
+/** Of /dev/shm, in bytes. */
+export const DEFAULT_SHM_SIZE = 64 * 2 ** 20
+
 /** File systems that every program expects (runtime-spec, config-linux.md "Default Filesystems"), none of them the host's. */
 const DEFAULT_MOUNTS: readonly Mount[] = [
   kernelMount('/proc', 'proc', ['nosuid', 'noexec', 'nodev']),
@@ -33,7 +36,9 @@ const DEFAULT_MOUNTS: readonly Mount[] = [
     'mode=0620',
     `gid=${TTY_GROUP}`,
   ]),
-  kernelMount('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k']),
+  kernelMount('/dev/shm', 'tmpfs', [
+    ...['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${DEFAULT_SHM_SIZE / 1024}k`],
+  ]),
   kernelMount('/dev/mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
   kernelMount('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
   kernelMount('/sys/fs/cgroup', 'cgroup', ['nosuid', 'noexec', 'nodev', 'relatime', 'ro']),

@@ -16,14 +16,12 @@ import {
   writeRecord,
 } from '../record.ts'
 import { readBootId } from '../processes.ts'
+import { exitCodeOfSignal } from '../signals.ts'
 import { type Container, readEnd } from './state.ts'
 import { realContainersDir } from './find.ts'
 
 /** What the monitor leaves in a container's directory. */
 const MONITOR_FILES = ['exit', 'oom', 'pid', 'monitor.pid', 'attach', 'ctl', 'winsz'] as const
-
-/** The exit code of what SIGKILL ended. */
-const KILLED = 128 + 9
 
 /**
  * Brings a container whose run is over to rest: takes down what the run had on the host and writes down how it ended, or
@@ -63,7 +61,7 @@ export async function settle(
 
 /** What the monitor misses where somebody else, systemd, removes the cgroup. */
 function ranOutOfMemory(record: ContainerRecord, run: Run, { exitCode }: RunEnd): boolean {
-  if (exitCode !== KILLED && record.options.memory === undefined) return false
+  if (exitCode !== exitCodeOfSignal('SIGKILL') && record.options.memory === undefined) return false
   return run.bootId === readBootId() && wasKilledForMemory(record.id, run.startedAt)
 }
 

@@ -4,7 +4,10 @@ import { parseLogLine } from './line.ts'
 const BLOCK = 64 * 1024
 const NEWLINE = 0x0a
 
-/** Where the last lines of a log begin. A line that came in parts counts once, one that isn't ended yet too. Reads backwards, no more than it must. */
+/**
+ * Where the last lines of a log begin. A line that came in parts counts once, one that isn't ended yet too. Reads backwards, no
+ * more than it must.
+ */
 export async function startOfTail(file: FileHandle, lines: number): Promise<number> {
   let position = (await file.stat()).size
   if (lines === 0) return position

@@ -21,7 +21,7 @@ export function committedConfig(container: Container): ExecutionConfig {
   const ports = (options.exposedPorts ?? []).map((port) => [port, {}])
   return {
     ...config,
-    Env: mergeEnvironment(config.Env ?? [], options.env ?? [], {}),
+    Env: mergeEnvironment(config.Env ?? [], options.env ?? []),
     ...(options.entrypoint && { Entrypoint: options.entrypoint, Cmd: [] }),
     ...(options.command?.length && { Cmd: options.command }),
     ...(options.user !== undefined && { User: options.user }),
@@ -59,7 +59,7 @@ export function applyChange(config: ExecutionConfig, line: string): ExecutionCon
     case 'ENTRYPOINT':
       return { ...config, Entrypoint: commandOf(rest) }
     case 'ENV':
-      return { ...config, Env: mergeEnvironment(config.Env ?? [], pairs(line, rest), {}) }
+      return { ...config, Env: mergeEnvironment(config.Env ?? [], pairs(line, rest)) }
     case 'LABEL':
       return {
         ...config,

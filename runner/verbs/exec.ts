@@ -9,7 +9,7 @@ import { checkCommand, mayBringCommand } from '../command.ts'
 import { type Container, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
-import { findVariable, mergeEnvironment } from '../environment.ts'
+import { findVariable, mergeEnvironment, withValues } from '../environment.ts'
 import { EXEC_FILES } from '../layout.ts'
 import { execArguments, explainStart, type OciRuntime } from '../runtime.ts'
 import { SignalCatcher } from '../signals.ts'
@@ -134,8 +134,7 @@ async function execProcess(
     cwd: options.workdir ?? own.cwd,
     env: mergeEnvironment(
       [...own.env, ...term, `HOME=${home}`],
-      options.env ?? [],
-      context.hostEnv,
+      withValues(options.env ?? [], context.hostEnv),
     ),
     terminal: options.tty ?? false,
     user: { uid, gid, additionalGids },

@@ -7,14 +7,13 @@ import { mergeEnvironment } from '../environment.ts'
 import type { Health } from '../health/health.ts'
 import { DEFAULT_LOG } from '../monitor/conmon.ts'
 import { describeConnection, describePorts } from '../network/describe.ts'
+import { DEFAULT_SHM_SIZE } from '../mounts.ts'
 import { commandLine, hostnameOf } from '../spec.ts'
 import type { ContainerOptions, Volume } from '../options.ts'
 import { idMapOf } from '../userns/resolve.ts'
 
 /** Go's zero time, which docker gives for what never was. */
 const NEVER = '0001-01-01T00:00:00Z'
-
-const DEFAULT_SHM_SIZE = 64 * 2 ** 20
 
 /** An exit that nobody saw. */
 export const UNKNOWN_EXIT = -1
@@ -57,7 +56,7 @@ export function describeContainer(
     Config: {
       Hostname: hostnameOf(id, options),
       User: options.user ?? config.User ?? '',
-      Env: mergeEnvironment(config.Env ?? [], options.env ?? [], {}),
+      Env: mergeEnvironment(config.Env ?? [], options.env ?? []),
       Cmd: options.command?.length ? options.command : (config.Cmd ?? []),
       Entrypoint: options.entrypoint ?? config.Entrypoint ?? [],
       Image: record.image,
