@@ -4,16 +4,19 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
 import { DEFAULT_STATE_DIR } from '../layout.ts'
-import { hasWord, sendSignal } from '../processes.ts'
+import { findPrograms, hasWord, killAndWait, sendSignal } from '../processes.ts'
 import { findRuntime } from '../runtime.ts'
 import { connectionsOn } from './connections.ts'
 import type { NetworkRecord } from './model.ts'
 
 /** Where aardvark-dns looks for names, for all stores of the host. It takes every file there for a network's. */
 const DIR = join(DEFAULT_STATE_DIR, 'dns')
-const PLACES = ['aardvark-dns', '/usr/lib/podman/aardvark-dns', '/usr/libexec/podman/aardvark-dns']
+const NAME = 'aardvark-dns'
+const PLACES = [NAME, `/usr/lib/podman/${NAME}`, `/usr/libexec/podman/${NAME}`]
 const PID_FILE = 'aardvark.pid'
 const STARTED_WITHIN_MS = 2000
+/** On a host that is busy. */
+const SLOW_START_MS = 30_000
 
 /** The domain that aardvark-dns answers for; names without it are found as well. */
 export const SEARCH_DOMAIN = 'dns.podman'
@@ -67,8 +70,14 @@ function serverPid(): number | undefined {
   }
 }
 
+/**
+ * Starts the server and waits until it can be told what changes. One that nobody can tell would go on for ever, at addresses that
+ * the next one needs.
+ */
 async function startServer(searchPath: string | undefined): Promise<void> {
   const program = findServer(searchPath)
+  // Whoever started it was killed before it was ready.
+  for (const pid of await findPrograms([NAME], DIR)) await killAndWait(pid)
   const child = spawn(program, ['--config', DIR, '-p', '53', 'run'], {
     stdio: 'ignore',
     detached: true,
@@ -76,8 +85,14 @@ async function startServer(searchPath: string | undefined): Promise<void> {
   })
   child.on('error', () => undefined)
   child.unref()
-  const deadline = performance.now() + STARTED_WITHIN_MS
-  while (serverPid() === undefined && performance.now() < deadline) await delay(5)
+  const isStarting = () => child.exitCode === null && child.signalCode === null
+  const started = performance.now()
+  while (serverPid() === undefined) {
+    const took = performance.now() - started
+    if (took > (isStarting() ? SLOW_START_MS : STARTED_WITHIN_MS)) break
+    await delay(5)
+  }
+  if (serverPid() === undefined) child.kill('SIGKILL')
 }
 
 function findServer(searchPath: string | undefined): string {

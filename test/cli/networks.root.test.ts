@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { containerStore, SERVE_HELLO } from '../support/container-store.ts'
+import { findPrograms } from '#runner/processes.ts'
 import { LAUNCHER } from '../support/dray.ts'
+import { tempDir } from '../support/temp-dir.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -15,6 +18,14 @@ const isThere = (bridge: string) => existsSync(`/sys/class/net/${bridge}`)
 /** As C libraries do: aardvark-dns doesn't listen for a moment whenever a container comes or goes. */
 const lookUp = (name: string) =>
   `for i in 1 2 3 4 5 6 7 8; do busybox nslookup ${name} && exit; sleep 0.3; done; exit 1`
+
+/** Those that are on their way, as the script that a test puts in front, too. */
+const nameServers = () => findPrograms(['aardvark-dns', 'sh'], '/run/dray/dns')
+
+const aardvark = () =>
+  ['/usr/lib/podman', '/usr/libexec/podman', '/usr/bin']
+    .map((dir) => join(dir, 'aardvark-dns'))
+    .find((path) => existsSync(path)) ?? 'aardvark-dns'
 
 /** As soon as somebody answers. */
 async function fetchText(url: string): Promise<string> {
@@ -174,6 +185,27 @@ describe('what the host has of a network', () => {
     await ok('start', 'two')
     assert.equal(isThere(bridge), true)
     await ok('rm', '-f', 'two')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
+  it('has one name server, however long that takes to start', async (t) => {
+    const dir = tempDir(t)
+    const slow = `#!/bin/sh\nsleep 3\nexec ${aardvark()} "$@"\n`
+    writeFileSync(join(dir, 'aardvark-dns'), slow, { mode: 0o755 })
+    const { PATH } = process.env
+    process.env.PATH = `${dir}:${PATH}`
+    try {
+      await ok('network', 'create', 'slow')
+      for (const name of ['one', 'two'])
+        await ok('run', '-d', '--name', name, '--network', 'slow', 'busybox:1', 'sleep', '1000')
+    } finally {
+      process.env.PATH = PATH
+    }
+    assert.equal((await nameServers()).length, 1)
+    await ok('exec', 'one', 'sh', '-c', lookUp('two'))
+    await ok('rm', '-f', 'one', 'two')
+    await ok('network', 'rm', 'slow')
+    assert.deepEqual(await nameServers(), [])
     assert.deepEqual(store.leftovers(), [])
   })
 
