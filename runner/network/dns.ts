@@ -1,16 +1,18 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DrayError } from '#oci/error.ts'
 import { DEFAULT_STATE_DIR } from '../layout.ts'
 import { findPrograms, hasWord, killAndWait, sendSignal } from '../processes.ts'
 import { findRuntime } from '../runtime.ts'
+import { isLostOnProcess } from '../signals.ts'
 import { connectionsOn } from './connections.ts'
 import type { NetworkRecord } from './model.ts'
 
 /** Where aardvark-dns looks for names, for all stores of the host. It takes every file there for a network's. */
 const DIR = join(DEFAULT_STATE_DIR, 'dns')
+const TEMPORARY = `${DIR}.new`
 const NAME = 'aardvark-dns'
 const PLACES = [NAME, `/usr/lib/podman/${NAME}`, `/usr/libexec/podman/${NAME}`]
 const PID_FILE = 'aardvark.pid'
@@ -39,10 +41,16 @@ export async function publishNames(
   )
   const path = join(DIR, network.interface)
   if (lines.length === 0) rmSync(path, { force: true })
-  else writeFileSync(path, `${[network.gateway, ...lines].join('\n')}\n`)
+  else replaceNames(path, `${[network.gateway, ...lines].join('\n')}\n`)
   const isWanted = readdirSync(DIR).some((name) => name !== PID_FILE)
   if (!isWanted) await endServer()
-  else if (!tellServer()) await startServer(searchPath)
+  else if (!(await tellServer())) await startServer(searchPath)
+}
+
+/** The server may be reading, and ends at half a file, wherever in its directory that is. */
+function replaceNames(path: string, text: string): void {
+  writeFileSync(TEMPORARY, text, { mode: 0o600 })
+  renameSync(TEMPORARY, path)
 }
 
 /** It would end by itself, but who comes next could take it for one that goes on. */
@@ -55,10 +63,17 @@ async function endServer(): Promise<void> {
 }
 
 /** Has the server read its directory again. @returns whether there is one */
-function tellServer(): boolean {
+async function tellServer(): Promise<boolean> {
+  await untilItHears()
   const pid = serverPid()
   if (pid !== undefined) sendSignal(pid, 'SIGHUP')
   return pid !== undefined
+}
+
+/** It says its number before it listens to signals, which would end it until then. */
+async function untilItHears(): Promise<void> {
+  const deadline = performance.now() + SLOW_START_MS
+  while (isLostOnProcess('SIGHUP', serverPid() ?? 0) && performance.now() < deadline) await delay(5)
 }
 
 function serverPid(): number | undefined {
@@ -93,6 +108,7 @@ async function startServer(searchPath: string | undefined): Promise<void> {
     await delay(5)
   }
   if (serverPid() === undefined) child.kill('SIGKILL')
+  await untilItHears()
 }
 
 function findServer(searchPath: string | undefined): string {
