@@ -73,7 +73,7 @@ async function removeAbandoned(root: string, containers: string, id: string): Pr
   const claim = claimExisting(containers, id, { abandoned: true })
   if (claim === undefined) return false
   try {
-    const record = await readRecord(claim.paths)
+    const record = readRecord(claim.paths)
     if (record?.keeper === 'monitor') return false
     if (record !== undefined) await endRuntime(record)
     await removeContainer(root, claim, record, await readCgroups())

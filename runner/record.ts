@@ -12,7 +12,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import * as z from 'zod'
@@ -191,11 +190,8 @@ export async function writeRecord(
  *
  * @throws STORE_FAILED for one that can't be read, such as that of a newer version
  */
-export async function readRecord(paths: ContainerPaths): Promise<ContainerRecord | undefined> {
-  const bytes = await readFile(paths.record).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
-    throw error
-  })
+export function readRecord(paths: ContainerPaths): ContainerRecord | undefined {
+  const bytes = readIfThere(paths.record)
   if (bytes === undefined || bytes.length === 0) return undefined
   const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
   return check(schema, value, 'container record', 'STORE_FAILED') as unknown as ContainerRecord
@@ -206,10 +202,14 @@ export async function readRecord(paths: ContainerPaths): Promise<ContainerRecord
  * form that {@link writeRecord} gives them is understood.
  */
 export function isMonitored(paths: ContainerPaths): boolean {
+  return readIfThere(paths.record)?.includes('\n  "keeper": "monitor"') ?? false
+}
+
+function readIfThere(path: string): Buffer | undefined {
   try {
-    return readFileSync(paths.record, 'latin1').includes('\n  "keeper": "monitor"')
+    return readFileSync(path)
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error
   }
 }

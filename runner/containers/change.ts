@@ -23,7 +23,7 @@ export async function changeContainer<T>(
   const claim = await claimSoon(realContainersDir(root) ?? '', container.id, withinMs)
   if (claim === undefined) throw goneOrBusy(container)
   try {
-    const record = await readRecord(claim.paths)
+    const record = readRecord(claim.paths)
     const settled = record === undefined ? undefined : await settle(root, claim, record)
     if (settled === undefined) throw gone(name)
     return await work(claim, settled)

@@ -61,7 +61,7 @@ export async function openContainer(
   id: string,
 ): Promise<Container | undefined> {
   const paths = containerPaths(containers, id)
-  const record = await readRecord(paths)
+  const record = readRecord(paths)
   return record === undefined ? undefined : { id, paths, record }
 }
 

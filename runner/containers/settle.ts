@@ -100,7 +100,7 @@ export async function settleIfFree(
   const claim = claimExisting(realContainersDir(root) ?? '', container.id)
   if (claim === undefined) return container
   try {
-    const record = await readRecord(claim.paths)
+    const record = readRecord(claim.paths)
     const settled = record === undefined ? undefined : await settle(root, claim, record)
     return settled === undefined ? undefined : { ...container, record: settled }
   } finally {

@@ -6,7 +6,7 @@ import { currentHealth, type Health } from '../health/health.ts'
 import { cgroupOf } from '../cgroup-path.ts'
 import type { ContainerPaths } from '../layout.ts'
 import { hasWord, isSameProcess, readBootId } from '../processes.ts'
-import type { ContainerRecord, Run, RunEnd } from '../record.ts'
+import { type ContainerRecord, readRecord, type Run, type RunEnd } from '../record.ts'
 
 /** What a container is doing, from its record and from what the kernel and the monitor say now. */
 export interface ContainerState {
@@ -121,10 +121,20 @@ export function readEnd(id: string, paths: ContainerPaths, run: Run): RunEnd | u
     if (isSameProcess(run.pid, run.ticks)) return undefined
     if (hasWord(run.monitorPid, id)) return undefined
   }
-  // It may have written the code and ended between the two looks.
+  // It may have written the code and ended between the two looks, and somebody may have noted that and removed it.
   return (
-    readExit(paths) ?? { finishedAt: new Date().toISOString(), oomKilled: existsSync(paths.oom) }
+    readExit(paths) ??
+    notedEnd(paths, run) ?? {
+      finishedAt: new Date().toISOString(),
+      oomKilled: existsSync(paths.oom),
+    }
   )
+}
+
+/** How a run ended, when the record says so by now. */
+function notedEnd(paths: ContainerPaths, { startedAt }: Run): RunEnd | undefined {
+  const phase = readRecord(paths)?.phase
+  return phase?.name === 'ended' && phase.startedAt === startedAt ? phase : undefined
 }
 
 /** The code that the monitor wrote. It writes -1 for one that it doesn't know either. */

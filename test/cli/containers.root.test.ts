@@ -113,6 +113,8 @@ describe('a container in the foreground', () => {
       'echo up; sleep 1000',
     )
     await once(child.stdout ?? child, 'data')
+    // The runtime writes down the process's number when that runs already.
+    await until('it is seen', async () => (await ok('ps', '-q')) !== '')
     assert.equal(await ok('ps', '--format', '{{.Names}} {{.State}}'), 'here running')
     const exit = once(child, 'exit')
     await ok('stop', 'here')

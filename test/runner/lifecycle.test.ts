@@ -87,6 +87,20 @@ describe('the state of a container', () => {
     assert.equal(finishedAt, at.toISOString())
   })
 
+  it('is ended as somebody noted meanwhile, who removed what the monitor wrote', async (t) => {
+    const run = { name: 'started', ...RUN, pid: 2 ** 22 + 1, monitorPid: 2 ** 22 + 1 } as const
+    const container = containerIn(t, run)
+    const end = { finishedAt: ENDED.finishedAt, exitCode: 3, oomKilled: true }
+    await writeRecord(container.paths, recordOf({ ...run, ...end, name: 'ended' }))
+    const { exitCode, finishedAt, oomKilled } = readState(container)
+    assert.deepEqual({ exitCode, finishedAt, oomKilled }, end)
+    await writeRecord(
+      container.paths,
+      recordOf({ ...run, ...end, startedAt: '2026-01-02T00:00:00.000Z', name: 'ended' }),
+    )
+    assert.equal(readState(container).exitCode, undefined)
+  })
+
   it('is ended in an unknown way when the monitor says so', (t) => {
     const container = containerIn(t, { name: 'started', ...RUN })
     writeFileSync(container.paths.exit, '-1')

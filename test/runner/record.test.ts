@@ -55,13 +55,10 @@ describe('a claim', () => {
 describe('the record of a container', () => {
   it('is read as it was written, and replaced at once', async (t) => {
     const { paths, release } = claimNew(join(tempDir(t), 'containers'))
-    assert.equal(await readRecord(paths), undefined)
+    assert.equal(readRecord(paths), undefined)
     await writeRecord(paths, RECORD)
     await writeRecord(paths, { ...RECORD, name: 'second' })
-    assert.deepEqual(
-      await readRecord(paths),
-      JSON.parse(JSON.stringify({ ...RECORD, name: 'second' })),
-    )
+    assert.deepEqual(readRecord(paths), JSON.parse(JSON.stringify({ ...RECORD, name: 'second' })))
     assert.deepEqual(readdirSync(paths.dir).sort(), ['lock', 'record.json'])
     release()
   })
@@ -80,7 +77,7 @@ describe('the record of a container', () => {
   it('is none when it is empty, as a power cut leaves it', async (t) => {
     const { paths, release } = claimNew(join(tempDir(t), 'containers'))
     writeFileSync(paths.record, '')
-    assert.equal(await readRecord(paths), undefined)
+    assert.equal(readRecord(paths), undefined)
     release()
   })
 
@@ -90,7 +87,7 @@ describe('the record of a container', () => {
       const { paths, release, id } = claimNew(join(root, 'containers'))
       writeFileSync(paths.record, text, 'latin1')
       release()
-      await assert.rejects(readRecord(paths), { code: 'STORE_FAILED' })
+      assert.throws(() => readRecord(paths), { code: 'STORE_FAILED' })
       const { removed, failed } = await cleanUpContainers(root)
       assert.deepEqual([removed, failed.map((each) => each.id)], [[], [id]])
     })
