@@ -12,7 +12,7 @@ import {
 
 const { inflater, ahead } = workerData as ThreadData
 const gunzipFor = createGunzips(inflater)
-if (ahead) getReady(gunzipFor)
+if (ahead) getReady()
 
 parentPort?.on('message', (job: LayerJob) => {
   processLayer(job, gunzipFor).then(

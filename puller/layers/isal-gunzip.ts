@@ -24,18 +24,23 @@ export async function* gunzipByIsal(
   const spare = [Buffer.allocUnsafeSlow(OUTPUT_SIZE), Buffer.allocUnsafeSlow(OUTPUT_SIZE)] as const
   let [output, other] = spare
   let filling = members.fill(output)
-  for (;;) {
-    const length = await filling
-    const chunk = output.subarray(0, length)
-    const isLast = length < OUTPUT_SIZE
-    ;[output, other] = [other, output]
-    if (!isLast) {
-      filling = members.fill(output)
-      // The caller gets it when it asks for the next chunk.
-      filling.catch(() => undefined)
+  try {
+    for (;;) {
+      const length = await filling
+      const chunk = output.subarray(0, length)
+      const isLast = length < OUTPUT_SIZE
+      ;[output, other] = [other, output]
+      if (!isLast) {
+        filling = members.fill(output)
+        // The caller gets it when it asks for the next chunk.
+        filling.catch(() => undefined)
+      }
+      if (length > 0) yield chunk
+      if (isLast) return
     }
-    if (length > 0) yield chunk
-    if (isLast) return
+  } finally {
+    // The library writes to the buffer until then.
+    await filling.catch(() => undefined)
   }
 }
 

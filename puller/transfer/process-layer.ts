@@ -121,12 +121,9 @@ async function verifyAndUnpack(
   }
 }
 
-/** Loads what the first layer would wait for. What fails now fails again then. */
-export function getReady(gunzipFor: GunzipFor): void {
-  import('../layers/unpack.ts').then(
-    () => gunzipFor(Number.POSITIVE_INFINITY, false),
-    () => undefined,
-  )
+/** Loads what the first layer would wait for, but nothing native. What fails now fails again then. */
+export function getReady(): void {
+  import('../layers/unpack.ts').catch(() => undefined)
 }
 
 /** What goes wrong with a file, as the rest of the puller knows it. */

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { DrayError } from '#oci/error.ts'
 import { createGunzips, type Inflater } from '../layers/inflater.ts'
 import { workerUrl } from '../worker-url.ts'
+import { abandonPrefix } from './prefix.ts'
 import {
   type LayerJob,
   type LayerReply,
@@ -15,7 +16,7 @@ import {
 export interface WorkerPool {
   /** Waits for a free thread. @throws what {@link processLayer} throws */
   run(job: LayerJob): Promise<ProcessedLayer | undefined>
-  /** Ends all threads, whatever they are doing. */
+  /** Gives up the jobs that are not done, and ends all threads. */
   close(): Promise<void>
 }
 
@@ -37,6 +38,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   const { size, inflater, beside, started = [] } = options
   if (size === 0) return thisThread(inflater)
   const workers: Worker[] = []
+  const running = new Map<LayerJob, Promise<unknown>>()
   const idle = [...started]
   const waiting: ((worker: Worker) => void)[] = []
 
@@ -57,22 +59,37 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
     else next(worker)
   }
 
+  const work = async (job: LayerJob) => {
+    const worker = await acquire()
+    try {
+      return await ask(worker, { ...job, beside })
+    } finally {
+      release(worker)
+    }
+  }
+
   return {
     async run(job) {
-      const worker = await acquire()
+      const result = work(job)
+      running.set(job, result)
       try {
-        return await ask(worker, { ...job, beside })
+        return await result
       } finally {
-        release(worker)
+        running.delete(job)
       }
     },
     async close() {
+      for (const { prefix } of running.keys()) abandonPrefix(prefix)
+      await Promise.allSettled(running.values())
       await Promise.all(workers.map((worker) => worker.terminate()))
     },
   }
 }
 
-/** Starts a thread for a pool. That takes a tenth of a second: time for something else. */
+/**
+ * Starts a thread for a pool. That takes a tenth of a second: time for something else. It may be terminated while it has no job:
+ * in the middle of loading or calling native code, that can abort the whole process.
+ */
 export function startThread(workerData: ThreadData): Worker {
   return new Worker(workerUrl(), { workerData, resourceLimits: RESOURCE_LIMITS })
 }
