@@ -129,13 +129,16 @@ export const FLAGS: readonly Option[] = [
   one('--ip <address>', 'its address on its network (default: one that is free)'),
   one('--ip6 <address>', 'its address of IPv6 there, if the network has it'),
   one('--mac-address <address>', 'the address of its interface there'),
-  many('-p, --publish <[[ip:]host:]port[/udp]>', 'a port of the host that leads to one inside'),
+  many(
+    '-p, --publish <[[ip:]host:]port[/udp]>',
+    'a port of the host that leads to one inside, or ranges of them; 8000-8010:80 takes one that is free',
+  ),
   one('-P, --publish-all', 'publish what the image exposes, at ports that are free'),
   one(
     '--publish-by <kernel|proxy>',
     "who leads published ports: proxy, and the host's rules for input decide, or kernel, and those for forward do (default: proxy where the host drops input by default, else kernel)",
   ),
-  many('--expose <port[/udp]>', 'a port that -P publishes, too'),
+  many('--expose <port[-port][/udp]>', 'a port that -P publishes, too'),
   one('--hostname <name>', 'host name inside'),
   many('--dns <address>', 'name server'),
   many('--dns-search <domain>', 'where names without a dot are looked up'),

@@ -4,6 +4,7 @@ import { parseSubnet } from './address.ts'
 import { connectionsOn, namespacePath, readConnection } from './connections.ts'
 import { mainLink } from './links.ts'
 import type { Link, NetworkRecord, PortMapping } from './model.ts'
+import { formatHostPort } from './ports.ts'
 import { publishedPorts } from './published.ts'
 
 /** What a container has on its networks now, in the words of docker's `inspect`. */
@@ -35,12 +36,12 @@ function describeLink({ network, address, address6, names, inside }: Link) {
   }
 }
 
-/** Ports as `80/tcp`, and where each is on the host; the port `0` is one that is free. */
+/** Ports as `80/tcp`, and where each is on the host; the port `0` is one that is free, a range is for one of it. */
 export function describePorts(mappings: readonly PortMapping[]) {
   const ports: Record<string, { HostIp: string; HostPort: string }[]> = {}
-  for (const { hostIp, hostPort, containerPort, protocol } of mappings) {
+  for (const { hostIp = '0.0.0.0', containerPort, protocol, ...outside } of mappings) {
     const key = `${containerPort}/${protocol}`
-    ports[key] = [...(ports[key] ?? []), { HostIp: hostIp ?? '0.0.0.0', HostPort: `${hostPort}` }]
+    ports[key] = [...(ports[key] ?? []), { HostIp: hostIp, HostPort: formatHostPort(outside) }]
   }
   return ports
 }

@@ -29,6 +29,8 @@ export interface PortMapping {
   readonly hostIp?: string | undefined
   /** 0 for one that is free. */
   readonly hostPort: number
+  /** The last of several ports of the host, of which the first that is free is taken; default: that one alone. */
+  readonly hostPortEnd?: number | undefined
   readonly containerPort: number
   readonly protocol: 'tcp' | 'udp'
   /** Whether a process of the host takes the connections, in place of the kernel. */

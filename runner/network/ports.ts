@@ -6,7 +6,12 @@ import type { PortMapping, PublishBy } from './model.ts'
 const ANY = ['0.0.0.0', '::']
 const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?$/
 
-/** Parses `[IP:][HOST]:CONTAINER[/PROTOCOL]` or `CONTAINER` of `-p`, ports or ranges of one length; `[IP]` of IPv6. @throws USAGE */
+/**
+ * Parses `[IP:][HOST]:CONTAINER[/PROTOCOL]` or `CONTAINER` of `-p`; `[IP]` of IPv6. Ranges have one length; a range of the host
+ * for one port of the container stands for one of it that is free.
+ *
+ * @throws USAGE
+ */
 export function parsePort(text: string): PortMapping[] {
   const [ports = '', protocol = 'tcp', ...rest] = text.toLowerCase().split('/')
   const of6 = /^\[([\d:a-fA-F.]+)\]:([^:]*):([^:]*)$/.exec(ports)
@@ -15,12 +20,16 @@ export function parsePort(text: string): PortMapping[] {
   const isRight =
     rest.length === 0 && parts.length <= 3 && (protocol === 'tcp' || protocol === 'udp')
   const inside = numbers(container)
-  const outside = host === '' ? inside?.map(() => 0) : numbers(host)
+  const outside = host === '' || host === '0' ? inside?.map(() => 0) : numbers(host)
   const isAddress = of6 === null ? !hostIp || isIPv4(hostIp) : isIPv6(hostIp ?? '')
-  if (!isRight || !isAddress || !inside || outside?.length !== inside.length) throw usage(text)
+  if (!isRight || !isAddress || !inside || !outside) throw usage(text)
+  if (inside.length > 1 && outside.length !== inside.length) {
+    throw differentLengths(text, outside.length, inside.length)
+  }
   return inside.map((containerPort, at) => ({
     ...(hostIp && !ANY.includes(hostIp) && { hostIp }),
     hostPort: outside[at] ?? 0,
+    ...(outside.length > inside.length && { hostPortEnd: outside.at(-1) }),
     containerPort,
     protocol: protocol as PortMapping['protocol'],
   }))
@@ -49,16 +58,24 @@ export function parsePublishBy(text: string): PublishBy {
 }
 
 /** `0.0.0.0:8080->80/tcp`, as docker has it. */
-export function formatPort({ hostIp, hostPort, containerPort, protocol }: PortMapping): string {
-  return `${formatOutside({ hostIp, hostPort })}->${containerPort}/${protocol}`
+export function formatPort({ containerPort, protocol, ...outside }: PortMapping): string {
+  return `${formatOutside(outside)}->${containerPort}/${protocol}`
+}
+
+/** Its port of the host, or the range that it is to be of. */
+export function formatHostPort({
+  hostPort,
+  hostPortEnd,
+}: Pick<PortMapping, 'hostPort' | 'hostPortEnd'>): string {
+  return hostPortEnd === undefined ? `${hostPort}` : `${hostPort}-${hostPortEnd}`
 }
 
 /** `0.0.0.0:8080` or `[fd00::1]:8080`. */
 export function formatOutside({
   hostIp = '0.0.0.0',
-  hostPort,
-}: Pick<PortMapping, 'hostIp' | 'hostPort'>): string {
-  return `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`
+  ...ports
+}: Pick<PortMapping, 'hostIp' | 'hostPort' | 'hostPortEnd'>): string {
+  return `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${formatHostPort(ports)}`
 }
 
 function numbers(text: string): number[] | undefined {
@@ -72,6 +89,14 @@ function numbers(text: string): number[] | undefined {
 function usage(text: string): DrayError {
   return new DrayError(
     'USAGE',
-    `invalid port ${JSON.stringify(text)}: write [[IP:]HOST:]CONTAINER[/udp], such as 8080:80 or 127.0.0.1:53:53/udp; ranges have one length`,
+    `invalid port ${JSON.stringify(text)}: write [[IP:]HOST:]CONTAINER[/udp], such as 8080:80, 127.0.0.1:53:53/udp or 8000-8010:80`,
+  )
+}
+
+function differentLengths(text: string, outside: number, inside: number): DrayError {
+  const advice = 'write as many of each, or one port of the container for a free one of the host'
+  return new DrayError(
+    'USAGE',
+    `invalid port ${JSON.stringify(text)}: ${outside} of the host for ${inside} of the container: ${advice}`,
   )
 }

@@ -2,8 +2,9 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, isIPv6 } from 'node:net'
-import { DrayError, isErrno } from '#oci/error.ts'
+import { DrayError, isDrayError, isErrno } from '#oci/error.ts'
 import type { PortMapping } from './model.ts'
+import { formatHostPort } from './ports.ts'
 
 /** Ports of the host that are ours: somebody else who wants one is told that it is taken. */
 export interface Reservation {
@@ -37,11 +38,9 @@ export async function reservePorts(
     for (const mapping of wanted) {
       const { isProxied = false } = mapping
       if (!has6 && !isProxied && isIPv6(mapping.hostIp ?? '')) throw no6(mapping)
-      const ones = isProxied ? left : held
-      const one = await hold(mapping)
-      ones.push(one)
-      const port = { ...mapping, hostPort: one.port }
-      if (has6 && mapping.hostIp === undefined) ones.push(await hold({ ...port, hostIp: '::' }))
+      const { port, ones } = await holdFirstFree(mapping, has6 && mapping.hostIp === undefined)
+      const kept = isProxied ? left : held
+      kept.push(...ones)
       ports.push(port)
     }
   } catch (error) {
@@ -56,6 +55,36 @@ export async function reservePorts(
     release: () => {
       for (const { close } of held) close()
     },
+  }
+}
+
+interface Taken {
+  readonly port: PortMapping
+  readonly ones: readonly Held[]
+}
+
+/** Of a range, one port after the other is tried. @param asWell whether it has to be free in IPv6 too */
+async function holdFirstFree(mapping: PortMapping, asWell: boolean): Promise<Taken> {
+  const { hostPortEnd, ...first } = mapping
+  for (let { hostPort } = first; ; hostPort++) {
+    try {
+      return await holdAll({ ...first, hostPort }, asWell)
+    } catch (error) {
+      if (hostPortEnd === undefined || !isDrayError(error, 'PORT_TAKEN')) throw error
+      if (hostPort >= hostPortEnd) throw taken(mapping, error.cause)
+    }
+  }
+}
+
+async function holdAll(mapping: PortMapping, asWell: boolean): Promise<Taken> {
+  const one = await hold(mapping)
+  const port = { ...mapping, hostPort: one.port }
+  if (!asWell) return { port, ones: [one] }
+  try {
+    return { port, ones: [one, await hold({ ...port, hostIp: '::' })] }
+  } catch (error) {
+    one.close()
+    throw error
   }
 }
 
@@ -123,13 +152,15 @@ function descriptorIn(handle: unknown): number {
   return typeof fd === 'number' ? fd : -1
 }
 
-function taken({ hostIp, hostPort, protocol }: PortMapping, cause: unknown): DrayError {
-  const port = `${protocol} port ${hostPort}${hostIp === undefined ? '' : ` of ${hostIp}`}`
+function taken({ hostIp, protocol, ...range }: PortMapping, cause: unknown): DrayError {
+  const what = range.hostPortEnd === undefined ? 'port' : 'one of the ports'
+  const port = `${protocol} ${what} ${formatHostPort(range)}${hostIp === undefined ? '' : ` of ${hostIp}`}`
   if (isErrno(cause, 'EACCES')) {
     const first = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'latin1').trim()
     const message = `cannot publish ${port}: ports below ${first} are root's (sysctl net.ipv4.ip_unprivileged_port_start)`
     return new DrayError('PORT_TAKEN', message, { cause })
   }
-  const message = `cannot publish ${port}: something else listens there (ss -lntup tells what)`
+  const where = range.hostPortEnd === undefined ? 'there' : 'at each'
+  const message = `cannot publish ${port}: something else listens ${where} (ss -lntup tells what)`
   return new DrayError('PORT_TAKEN', message, { cause })
 }

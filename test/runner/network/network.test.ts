@@ -12,6 +12,7 @@ import {
 import { takeAddress, dropAddress } from '#runner/network/leases.ts'
 import { parseNetworks } from '#runner/network/attachments.ts'
 import { formatPort, parseExposed, parsePort } from '#runner/network/ports.ts'
+import type { PortMapping } from '#runner/network/model.ts'
 import { reservePorts } from '#runner/network/reserve.ts'
 import {
   createNetwork,
@@ -23,6 +24,13 @@ import {
 import { containerPaths, containersDir } from '#runner/layout.ts'
 import { mkdirSync } from 'node:fs'
 import { tempDir } from '../../support/temp-dir.ts'
+
+const PORT: PortMapping = {
+  hostIp: '127.0.0.1',
+  hostPort: 0,
+  containerPort: 80,
+  protocol: 'tcp',
+}
 
 describe('a port', () => {
   for (const [text, ports] of [
@@ -38,6 +46,11 @@ describe('a port', () => {
     ['[fd00::1]::80/udp', ['[fd00::1]:0->80/udp']],
     ['80:80/TCP', ['0.0.0.0:80->80/tcp']],
     ['8000-8001:80-81', ['0.0.0.0:8000->80/tcp', '0.0.0.0:8001->81/tcp']],
+    ['80-81/udp', ['0.0.0.0:0->80/udp', '0.0.0.0:0->81/udp']],
+    ['8000-8010:80', ['0.0.0.0:8000-8010->80/tcp']],
+    ['8000-8000:80', ['0.0.0.0:8000->80/tcp']],
+    ['127.0.0.1:8000-8010:80-80', ['127.0.0.1:8000-8010->80/tcp']],
+    ['0:80', ['0.0.0.0:0->80/tcp']],
   ] as const) {
     it(`is read from ${text}`, () => assert.deepEqual(parsePort(text).map(formatPort), ports))
   }
@@ -48,7 +61,6 @@ describe('a port', () => {
     '65536',
     'a',
     '1:2:3',
-    '1-3:4-5',
     '80/sctp',
     '80/tcp/x',
     '3-1',
@@ -61,6 +73,15 @@ describe('a port', () => {
     })
   }
 
+  for (const text of ['8000-8010:80-89', '1-2:4-6', '1:4-5']) {
+    it(`is not read from ranges of different length, ${text}`, () => {
+      assert.throws(() => parsePort(text), {
+        code: 'USAGE',
+        message: /\d+ of the host for \d+ of the container: write as many of each, or one/,
+      })
+    })
+  }
+
   it('is exposed alone, or with its neighbours', () => {
     assert.deepEqual(parseExposed('80'), ['80/tcp'])
     assert.deepEqual(parseExposed('8000-8001/udp'), ['8000/udp', '8001/udp'])
@@ -70,12 +91,26 @@ describe('a port', () => {
   })
 
   it('is ours alone as long as it is held', async () => {
-    const first = await reservePorts([
-      { hostIp: '127.0.0.1', hostPort: 0, containerPort: 80, protocol: 'tcp' },
-    ])
+    const first = await reservePorts([PORT])
     assert.ok((first.ports[0]?.hostPort ?? 0) > 0)
     await assert.rejects(reservePorts(first.ports), { code: 'PORT_TAKEN' })
     first.release()
+  })
+
+  it('is the first of a range that is free, and none when all are taken', async () => {
+    const first = await reservePorts([PORT])
+    const { hostPort = 0 } = first.ports[0] ?? {}
+    const range = { ...PORT, hostPort, hostPortEnd: Math.min(hostPort + 20, 65_535) }
+    const second = await reservePorts([range, { ...range, isProxied: true }])
+    const [one, other] = second.ports.map((port) => port.hostPort)
+    assert.ok(one !== undefined && other !== undefined && hostPort < one && one < other)
+    assert.deepEqual(Object.keys(second.ports[0] ?? {}), Object.keys(PORT))
+    await assert.rejects(reservePorts([{ ...range, hostPortEnd: one }]), {
+      code: 'PORT_TAKEN',
+      message: new RegExp(`one of the ports ${hostPort}-${one} of 127.0.0.1: .* at each`),
+    })
+    first.release()
+    second.release()
   })
 })
 
