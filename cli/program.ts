@@ -3,6 +3,7 @@ import { isDrayError } from '#oci/error.ts'
 import { exitCodeOf } from '#runner/exit-code.ts'
 import type { StoreOptions } from './commands/options.ts'
 import { Interrupted } from './interrupt.ts'
+import { sayFailure } from './output/failure.ts'
 import { say } from './output/print.ts'
 import { rootDir } from './root-dir.ts'
 import { version } from './version.ts'
@@ -100,11 +101,7 @@ function report(error: unknown, failed: number, debug: boolean): number {
     say(`dray: unexpected error, please report it: ${error instanceof Error ? error.stack : error}`)
     return failed
   }
-  say(`dray: ${error.message}`)
-  if (debug)
-    say(
-      `${error.code}\n${error.stack}${error.cause === undefined ? '' : `\ncaused by: ${error.cause}`}`,
-    )
+  sayFailure(error, debug)
   return failed
 }
 

@@ -1,10 +1,13 @@
 import { Command } from 'commander'
+import { DrayError, isDrayError } from '#oci/error.ts'
 import type { Platform } from '#oci/platform.ts'
-import { parseReference } from '#oci/reference.ts'
+import { parseReference, type Reference } from '#oci/reference.ts'
+import type { RegistryAccess, Store } from '#puller/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { createProgressView } from '../output/progress.ts'
 import { print, say } from '../output/print.ts'
+import { sayFailure } from '../output/failure.ts'
 import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import {
@@ -26,36 +29,76 @@ interface PullOptions extends TransferOptions, LimitOptions {
 
 export function pullCommand(): Command {
   const command = new Command('pull')
-    .description('Fetch an image into the local store, verified and unpacked')
-    .argument('<image>', '[registry/]name[:tag][@digest]')
+    .description('Fetch images into the local store, verified and unpacked')
+    .argument('<image...>', '[registry/]name[:tag][@digest]; one after the other')
     .option('--no-unpack', 'only verify and keep the layers; dray run unpacks them')
     .option('--all, --all-platforms', 'keep the layers of all other platforms, too')
     .option('--with-referrers', 'keep signatures, SBOMs and other artifacts that refer to it, too')
   withLimitOptions(command, 'requests at once, at the most (default: 8)')
   return withExamples(withLayerStoreOption(withPlatformOption(withTransferOptions(command))), [
     ['dray pull debian:12', 'by its tag'],
+    ['dray pull debian:12 alpine:3', 'two; one that fails does not stop the other'],
     ['dray pull --platform linux/arm64 --no-unpack registry.example/app:1', 'for another machine'],
   ]).action(pull)
 }
 
-async function pull(image: string, options: PullOptions, command: Command): Promise<void> {
-  const { lowerPriority, pullImage } = await import('#puller/index.ts')
+async function pull(
+  images: readonly string[],
+  options: PullOptions,
+  command: Command,
+): Promise<void> {
+  const { lowerPriority } = await import('#puller/index.ts')
+  const references = images.map((image) => parseReference(image))
+  const debug = command.optsWithGlobals().debug === true
+  const access = await registryAccess(options, onlyRegistry(references, options))
   if (options.lowPriority) lowerPriority()
-  const reference = parseReference(image)
-  const access = await registryAccess(options, reference.registry)
   const store = await openLocalStore(options)
+  for (const reference of references) {
+    try {
+      print(await pullOne(store, reference, { ...options, access, debug }))
+    } catch (error) {
+      if (!isDrayError(error)) throw error
+      sayFailure(error, debug)
+      process.exitCode = 1
+    }
+  }
+}
+
+/** The registry that credentials of the command line are for. @throws USAGE when there are several */
+function onlyRegistry(references: readonly Reference[], options: PullOptions): string | undefined {
+  const [registry, ...others] = new Set(references.map((reference) => reference.registry))
+  if (others.length === 0) return registry
+  if (options.creds === undefined && options.identityToken === undefined) return undefined
+  throw new DrayError(
+    'USAGE',
+    `--creds and --identity-token are for one registry, not for ${[registry, ...others].join(', ')}: pull from one at a time`,
+  )
+}
+
+interface PullOneOptions extends PullOptions {
+  readonly access: RegistryAccess
+  readonly debug: boolean
+}
+
+/** @returns what is printed of it */
+async function pullOne(
+  store: Store,
+  reference: Reference,
+  options: PullOneOptions,
+): Promise<string> {
+  const { pullImage } = await import('#puller/index.ts')
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible((signal) =>
     pullImage(store, reference, {
       platform: options.platform,
-      ...access,
+      ...options.access,
       allPlatforms: options.allPlatforms,
       withReferrers: options.withReferrers,
       unpack: options.unpack,
       maxConnections: options.maxConnections?.all,
       limitRate: options.limitRate?.all,
-      debug: command.optsWithGlobals().debug === true ? say : undefined,
+      debug: options.debug ? say : undefined,
       onProgress: view.show,
       signal,
     }),
@@ -63,5 +106,5 @@ async function pull(image: string, options: PullOptions, command: Command): Prom
   const took = formatDuration(performance.now() - started)
   const what =
     result.transferred === 0 ? 'up to date' : `${formatSize(result.transferred)} fetched in ${took}`
-  print(options.quiet ? result.digest : `${result.name}  ${result.digest}  ${what}`)
+  return options.quiet ? result.digest : `${result.name}  ${result.digest}  ${what}`
 }

@@ -20,6 +20,12 @@ const CASES: readonly Case[] = [
   { args: ['pull', '--frob', 'x'], code: 1, says: /unknown option '--frob'/ },
   { args: ['pull', 'UPPER/Case'], code: 1, says: /lower case/ },
   { args: ['pull', 'a b'], code: 1, says: /invalid image reference "a b"/ },
+  { args: ['pull', '127.0.0.1:1/x', 'a b'], code: 1, says: /^dray: invalid image reference "a b"/ },
+  {
+    args: ['pull', '--creds', 'me:secret', 'a.example/x', 'b.example/x'],
+    code: 1,
+    says: /one registry, not for a\.example, b\.example: pull from one at a time/,
+  },
   { args: ['pull', '--platform', 'linux/arm64/v8/x', 'x'], code: 1, says: /os\/architecture/ },
   { args: ['pull', '--progress', 'loud', 'x'], code: 1, says: /auto, tty, plain, json, none/ },
   { args: ['pull', '--max-connections', '0', 'x'], code: 1, says: /from 1 to 9999/ },
