@@ -1,22 +1,56 @@
 import { matchesGlob } from 'node:path'
+import { DrayError } from '#oci/error.ts'
 import { familiarReference, parseReference } from '#oci/reference.ts'
 import type { ImageSummary } from '#puller/index.ts'
-import { type FilterTests, filterBy, isDangling } from '#runner/filters.ts'
+import { byLabel, type FilterTests, filterBy, isDangling } from '#runner/filters.ts'
+import { parseMoment } from '#runner/log/time.ts'
 
-const TESTS: FilterTests<ImageSummary> = {
+/** When images were made, RFC 3339, by what people call them; empty where an image doesn't say. */
+export type FindCreated = (image: string) => Promise<string>
+
+/**
+ * The images that pass filters. One that doesn't say when it was made is neither before nor after anything.
+ *
+ * @throws USAGE, and what `findCreated` throws
+ */
+export async function filterImages(
+  images: readonly ImageSummary[],
+  filters: readonly string[],
+  findCreated: FindCreated,
+): Promise<ImageSummary[]> {
+  const moments = new Map<string, number>()
+  for (const filter of filters) {
+    const [, image] = /^(?:before|since)=(.*)$/s.exec(filter) ?? []
+    if (image !== undefined) moments.set(image, momentOf(image, await findCreated(image)))
+  }
+  return filterBy(images, filters, testsWith(moments))
+}
+
+const testsWith = (moments: ReadonlyMap<string, number>): FilterTests<ImageSummary> => ({
   dangling(value) {
     const wanted = isDangling(value)
     return ({ name }) => (name === undefined) === wanted
   },
   reference: (value) => (image) => namesOf(image).some((name) => matchesGlob(name, value)),
+  label: byLabel(({ labels }) => labels),
+  before: (value) => isBefore(moments.get(value) ?? Number.NaN),
+  since: (value) => (image) => createdAt(image) > (moments.get(value) ?? Number.NaN),
+  until: (value) => isBefore(parseMoment(value)),
+})
+
+function momentOf(image: string, created: string): number {
+  const moment = Date.parse(created)
+  if (!Number.isNaN(moment)) return moment
+  throw new DrayError('USAGE', `${image} does not say when it was made: name another image`)
 }
 
-/** The images that pass filters. @throws USAGE */
-export function filterImages(
-  images: readonly ImageSummary[],
-  filters: readonly string[],
-): ImageSummary[] {
-  return filterBy(images, filters, TESTS)
+/** Milliseconds since 1970; NaN, which is neither less nor more than anything, where the image doesn't say. */
+function createdAt({ created = '' }: ImageSummary): number {
+  return Date.parse(created)
+}
+
+function isBefore(moment: number) {
+  return (image: ImageSummary) => createdAt(image) < moment
 }
 
 /** A name in full and as people type it, each with and without its tag. */

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { ImageSummary } from '#puller/index.ts'
 import { filterImages } from '../image-filter.ts'
-import { formatSize, shortDigest } from '../output/format.ts'
+import { formatSince, formatSize, shortDigest } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { printRows, type Row } from '../output/rows.ts'
 import { openLocalStore } from '../store.ts'
@@ -23,7 +23,7 @@ export function imagesCommand(): Command {
     .option('--digests', 'print digests whole')
     .option(
       '-f, --filter <key=value>',
-      'dangling=true (images without a name), reference=PATTERN (repeatable)',
+      'dangling=true (images without a name), reference=PATTERN, label=K[=V], before=IMAGE, since=IMAGE, until=TIME (repeatable)',
       collect,
       [],
     )
@@ -33,28 +33,32 @@ export function imagesCommand(): Command {
     ['dray images registry.example/team/app', 'all tags of one repository'],
     ["dray images --format '{{.Repository}}:{{.Tag}} {{.Size}}'", 'a line each'],
     ['dray rmi $(dray images -q -f dangling=true)', 'those that lost their names'],
+    ['dray images -f label=team=web -f until=720h', 'made with a label, more than 30 days ago'],
   ]).action(images)
 }
 
 async function images(name: string | undefined, options: ImagesOptions): Promise<void> {
-  const { listImages } = await import('#puller/index.ts')
+  const { describeImage, listImages } = await import('#puller/index.ts')
   const filters = [...options.filter, ...(name === undefined ? [] : [`reference=${name}`])]
-  const local = await listImages(await openLocalStore(options))
+  const store = await openLocalStore(options)
+  const local = await listImages(store)
   const shown = local.filter(({ isAttached }) => options.all || !isAttached)
-  const list = filterImages(shown, filters)
+  const findCreated = async (image: string) => (await describeImage(store, image)).Created
+  const list = await filterImages(shown, filters, findCreated)
   if (options.quiet) {
     for (const digest of new Set(list.map(({ digest }) => digest))) print(digest)
   } else if (options.format === 'json') {
     for (const image of list) print(JSON.stringify(image))
   } else {
     printRows(
-      list.map((image) => rowOf(image, options.digests === true)),
+      list.map((image) => rowOf(image, { whole: options.digests === true, now: Date.now() })),
       {
         format: options.format,
         columns: [
           ['IMAGE', 'Name'],
           ['DIGEST', 'ID'],
           ['PLATFORM', 'Platforms'],
+          ['CREATED', 'CreatedSince'],
           ['SIZE', 'Size'],
         ],
       },
@@ -62,7 +66,10 @@ async function images(name: string | undefined, options: ImagesOptions): Promise
   }
 }
 
-function rowOf({ name, digest, platforms, size }: ImageSummary, whole: boolean): Row {
+function rowOf(
+  { name, digest, platforms, size, created }: ImageSummary,
+  { whole, now }: { readonly whole: boolean; readonly now: number },
+): Row {
   const at = name?.indexOf('@') ?? -1
   const colon = name?.lastIndexOf(':') ?? -1
   const isTagged = name !== undefined && at < 0 && colon > name.lastIndexOf('/')
@@ -73,6 +80,8 @@ function rowOf({ name, digest, platforms, size }: ImageSummary, whole: boolean):
     ID: whole ? digest : shortDigest(digest),
     Digest: digest,
     Platforms: platforms.join(','),
+    CreatedAt: created ?? '',
+    CreatedSince: formatSince(created, now),
     Size: formatSize(size),
   }
 }

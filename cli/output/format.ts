@@ -40,6 +40,12 @@ export function formatAge(ms: number): string {
   return inWords(Math.floor(value), 'year')
 }
 
+/** How long ago something was, `3 weeks ago`; `N/A` where nobody knows. */
+export function formatSince(time: string | undefined, now: number): string {
+  const moment = Date.parse(time ?? '')
+  return Number.isNaN(moment) ? 'N/A' : `${formatAge(now - moment)} ago`
+}
+
 function inWords(count: number, unit: string): string {
   if (count > 1) return `${count} ${unit}s`
   return unit === 'second' ? '1 second' : `About ${unit === 'hour' ? 'an' : 'a'} ${unit}`

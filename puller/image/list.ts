@@ -1,8 +1,8 @@
 import type { Digest } from '#oci/digest.ts'
 import { isDrayError } from '#oci/error.ts'
-import { parseImageConfig } from '#oci/image-config.ts'
+import { type ImageConfig, parseImageConfig } from '#oci/image-config.ts'
 import type { ImageManifest } from '#oci/manifest.ts'
-import { formatPlatform } from '#oci/platform.ts'
+import { formatPlatform, hostPlatform, matchPlatform } from '#oci/platform.ts'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type BlobSource, readManifest } from '../store/blobs.ts'
 import type { Store } from '../store/store.ts'
@@ -16,6 +16,9 @@ export interface ImageSummary {
   readonly platforms: readonly string[]
   /** Bytes of its blobs in the store; layers that images share count for each. */
   readonly size: number
+  /** When it was made, RFC 3339, if it says so; of several platforms, what fits this machine best, as the labels. */
+  readonly created: string | undefined
+  readonly labels: Readonly<Record<string, string>>
   /** Whether it belongs to another image that is here, as signatures and SBOMs do. */
   readonly isAttached: boolean
 }
@@ -29,15 +32,20 @@ export async function listImages(store: Store): Promise<ImageSummary[]> {
     const { name, descriptor } = image
     const manifests = await manifestsHere(store, descriptor)
     const platforms: string[] = []
+    const configs: ImageConfig[] = []
     const blobs = new Map<Digest, number>()
     for (const manifest of manifests) {
-      platforms.push(await platformOf(store, manifest))
+      const config = await configOf(store, manifest)
+      if (config !== undefined) configs.push(config)
+      platforms.push(config === undefined ? typeOf(manifest) : formatPlatform(config))
       for (const blob of [manifest.config, ...manifest.layers]) blobs.set(blob.digest, blob.size)
     }
     const size = [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0)
     const isAttached = attached.has(image)
     const shown = platforms.length === 1 ? platforms : platforms.filter(isPlatform)
-    summaries.push({ name, digest: descriptor.digest, platforms: shown, size, isAttached })
+    const { created, config: { Labels: labels = {} } = {} } = bestOf(configs) ?? {}
+    const { digest } = descriptor
+    summaries.push({ name, digest, platforms: shown, size, created, labels, isAttached })
   }
   return summaries.sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))
 }
@@ -66,10 +74,23 @@ function unlessOtherwise(error: unknown): undefined {
   if (!isDrayError(error)) throw error
 }
 
-async function platformOf(source: BlobSource, manifest: ImageManifest): Promise<string> {
+/** Undefined for artifacts that are no container images. */
+async function configOf(
+  source: BlobSource,
+  manifest: ImageManifest,
+): Promise<ImageConfig | undefined> {
   try {
-    return formatPlatform(parseImageConfig(await source.readSmall(manifest.config)))
+    return parseImageConfig(await source.readSmall(manifest.config))
   } catch {
-    return manifest.artifactType ?? manifest.config.mediaType
+    return undefined
   }
+}
+
+function typeOf({ artifactType, config }: ImageManifest): string {
+  return artifactType ?? config.mediaType
+}
+
+function bestOf(configs: readonly ImageConfig[]): ImageConfig | undefined {
+  const fit = (config: ImageConfig) => matchPlatform(hostPlatform(), config)
+  return configs.toSorted((a, b) => fit(b) - fit(a))[0]
 }

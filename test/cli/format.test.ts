@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { formatDuration, formatSize, formatTable, shortDigest } from '#cli/output/format.ts'
+import {
+  formatDuration,
+  formatSince,
+  formatSize,
+  formatTable,
+  shortDigest,
+} from '#cli/output/format.ts'
 
 describe('formatSize', () => {
   it('prints three digits and the unit of 1000', () => {
@@ -28,6 +34,16 @@ describe('formatDuration', () => {
       [125_000, '2m05s'],
     ] as const
     for (const [ms, text] of table) assert.equal(formatDuration(ms), text)
+  })
+})
+
+describe('formatSince', () => {
+  it('says how long ago something was, if that is known', () => {
+    const now = Date.parse('2026-01-31T12:00:00Z')
+    assert.equal(formatSince('2026-01-31T13:58:00+02:00', now), '2 minutes ago')
+    assert.equal(formatSince('1970-01-01T00:00:00Z', now), '56 years ago')
+    for (const unknown of [undefined, '', 'yesterday'])
+      assert.equal(formatSince(unknown, now), 'N/A')
   })
 })
 

@@ -95,6 +95,8 @@ const CASES: readonly Case[] = [
   { args: ['load', '-i', '/nowhere'], code: 1, says: /cannot read \/nowhere/ },
   { args: ['load', '-i', '/etc/hostname'], code: 1, says: /tar/ },
   { args: ['images', '-f', 'name=x'], code: 1, says: /no such filter "name=x"/ },
+  { args: ['images', '-f', 'since=x'], code: 1, says: /no image "x" in the local store/ },
+  { args: ['images', '-f', 'until=x'], code: 1, says: /invalid time "x": write 10m \(ago\)/ },
   { args: ['image', 'prune'], code: 1, says: /say so with --force/ },
   { args: ['system', 'prune'], code: 1, says: /images without a name[\s\S]*--force/ },
   { args: ['rmi', 'x'], code: 1, says: /no image "x" in the local store/ },

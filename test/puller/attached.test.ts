@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { describe, it, type TestContext } from 'node:test'
-import { parsePlatform } from '#oci/platform.ts'
+import { hostPlatform, parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import { cosignTags } from '#oci/referrers-tag.ts'
 import {
@@ -187,5 +187,25 @@ describe('listImages', () => {
     await placeImage(store, 'localhost/app:1', { ...AMD64, manifest: top, blobs })
     const [image] = await listImages(store)
     assert.deepEqual(image?.platforms, ['linux/amd64'])
+  })
+
+  it('tells when an image was made and its labels, of the platform that fits this machine', async (t) => {
+    const { architecture } = hostPlatform()
+    const made = (on: string, created: string) =>
+      smallImage([tarOf({ on })], {
+        config: { os: 'linux', architecture: on, created, config: { Labels: { on } } },
+      })
+    const here = made(architecture, '2025-01-01T00:00:00Z')
+    const { top, blobs } = indexOf([
+      [made('s390x', '2026-01-01T00:00:00Z'), 's390x'],
+      [here, architecture],
+    ])
+    const store = await openStore(tempDir(t), { layerStore: 'dir' })
+    await placeImage(store, 'localhost/app:1', { ...here, manifest: top, blobs })
+    const [image] = await listImages(store)
+    assert.deepEqual(
+      [image?.created, image?.labels],
+      ['2025-01-01T00:00:00Z', { on: architecture }],
+    )
   })
 })
