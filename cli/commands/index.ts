@@ -19,6 +19,7 @@ export const COMMANDS: Commands = {
   login: async () => (await import('./login.ts')).loginCommand(),
   logout: async () => (await import('./logout.ts')).logoutCommand(),
   images: async () => (await import('./images.ts')).imagesCommand(),
+  history: async () => (await import('./history.ts')).historyCommand(),
   tag: async () => (await import('./tag.ts')).tagCommand(),
   save: async () => (await import('./save.ts')).saveCommand(),
   load: async () => (await import('./load.ts')).loadCommand(),

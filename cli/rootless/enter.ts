@@ -10,7 +10,7 @@ import type { Owner } from './sub-ids.ts'
 
 /** Commands that do without namespaces where there can be none: files then belong to the user, whoever owned them. */
 const DO_WITHOUT = new Set(
-  'import push pull copy images tag save load rmi image info system'.split(' '),
+  'import push pull copy images history tag save load rmi image info system'.split(' '),
 )
 
 /** Commands that leave processes behind, or bring them into containers. */

@@ -67,6 +67,7 @@ const HERE = new Set([
     'commit',
     'create',
     'diff',
+    'history',
     'images',
     'import',
     'inspect',
