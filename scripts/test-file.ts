@@ -13,11 +13,20 @@ const TEST_MS = 240_000
 const FILE_MS = 1_200_000
 /** From the end of the last test to the end of the process, what comes after the tests included, and of all that has its output. */
 const END_MS = 90_000
+/** Enough for what V8 or an uncaught error says. */
+const LAST_LINES = 30
 const LEFT = `has something running or open ${END_MS / 1000} s after its last test`
 
 export interface TestEvent {
   readonly type: string
   readonly data: Readonly<Record<string, unknown>>
+}
+
+/** What Node adds to the error of a whole file. */
+interface FileError {
+  readonly failureType?: string
+  readonly exitCode?: number | null
+  readonly signal?: NodeJS.Signals | null
 }
 
 export interface FileOutcome {
@@ -74,12 +83,36 @@ export async function runTestFile(file: string): Promise<FileOutcome> {
   clearTimeout(late)
   const cpuSeconds = existsSync(cpuFile) ? Number(readFileSync(cpuFile, 'utf8')) : 0
   rmSync(dir, { recursive: true })
-  return { file, isGood, events, counts, wallMs: performance.now() - started, cpuSeconds }
+  return {
+    file,
+    isGood,
+    events: events.map((event) => withEnd(event, events)),
+    counts,
+    wallMs: performance.now() - started,
+    cpuSeconds,
+  }
 }
 
 /** A line of its own in what a reporter prints. */
 export function note(message: string): TestEvent {
   return { type: 'test:diagnostic', data: { nesting: 0, level: 'info', message } }
+}
+
+/** Of a file that its process failed, which Node calls a failed test and nothing else: how the process ended, and its last words. */
+function withEnd(event: TestEvent, all: readonly TestEvent[]): TestEvent {
+  const details = event.data.details as { readonly error?: FileError } | undefined
+  const { failureType, exitCode, signal } = details?.error ?? {}
+  // Where tests have failed, Node reports on each, and the process ends with 1.
+  if (signal === undefined || (failureType === 'subtestsFailed' && exitCode === 1)) return event
+  const how = signal === null ? `with exit code ${exitCode}` : `by ${signal}`
+  const written = all.filter(({ type }) => type === 'test:stderr').map(({ data }) => data.message)
+  const lines = written.join('').trimEnd().split('\n').slice(-LAST_LINES)
+  const words = written.length === 0 ? ['nothing'] : ['', ...lines]
+  const error = new Error(
+    `the file's process ended ${how}; last on its stderr: ${words.join('\n')}`,
+  )
+  delete error.stack // It would be ours.
+  return { ...event, data: { ...event.data, details: { ...details, error } } }
 }
 
 function isSum({ type, data }: TestEvent): boolean {
