@@ -43,6 +43,10 @@ function parseMaps(uidMaps: readonly string[], gidMaps: readonly string[]): IdMa
   for (const mappings of [uids, gids]) {
     if (mappings.length >= MAX_LINES) throw usage(`a map has at most ${MAX_LINES - 1} ranges`)
     if (idsFromZero(mappings) === 0) throw usage('a map must say who 0 is, root inside')
+    if (mappings.some(({ hostID }) => hostID === 0)) {
+      const advice = 'give it ids that nobody has, such as 0:100000:65536, or --userns host'
+      throw usage(`a map holds 0 of the host, which is its root: ${advice}`)
+    }
     if (overlap(mappings, 'containerID') || overlap(mappings, 'hostID')) {
       throw usage('two ranges of a map overlap')
     }

@@ -6,6 +6,7 @@ import { mergeEnvironment } from '../environment.ts'
 import { mergedHealthcheck } from '../health/check.ts'
 import { parseHealthInstruction } from '../health/parse.ts'
 import { normalPath } from '../options.ts'
+import { parseSignal } from '../signals.ts'
 import { MOUNT_POINTS } from './diff.ts'
 import { pauseWhileAlive } from './pause.ts'
 
@@ -80,6 +81,7 @@ export function applyChange(config: ExecutionConfig, line: string): ExecutionCon
     case 'USER':
       return { ...config, User: rest }
     case 'STOPSIGNAL':
+      parseSignal(rest)
       return { ...config, StopSignal: rest }
     case 'WORKDIR':
       return {

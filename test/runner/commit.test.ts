@@ -24,7 +24,16 @@ describe('a line of a Dockerfile', () => {
     })
   }
 
-  for (const line of ['', 'CMD', 'RUN x', 'CMD ["a"', 'ENV A', 'EXPOSE http', 'ENV A=1 B C=2']) {
+  for (const line of [
+    '',
+    'CMD',
+    'RUN x',
+    'CMD ["a"',
+    'ENV A',
+    'EXPOSE http',
+    'ENV A=1 B C=2',
+    'STOPSIGNAL FOO',
+  ]) {
     it(`is refused: ${JSON.stringify(line)}`, () => {
       assert.throws(() => applyChange({}, line), { code: 'USAGE' })
     })

@@ -41,6 +41,13 @@ describe('what is typed of a user namespace', () => {
     })
   }
 
+  it('holds no root of the host, and says what to write instead', () => {
+    for (const text of ['0:0', '0:0:65536']) {
+      const message = /0 of the host, which is its root: .* 0:100000:65536, or --userns host$/
+      assert.throws(() => parseUserNamespace(undefined, [text], []), { code: 'USAGE', message })
+    }
+  })
+
   it('is refused beside namespaces of others', () => {
     for (const others of [{ pid: 'host' }, { network: 'container:x' }, { privileged: true }]) {
       const options = { userns: { size: 10 }, ...others } as Parameters<typeof checkOptions>[0]
