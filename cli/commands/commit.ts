@@ -27,7 +27,8 @@ export function commitCommand(): Command {
       collect,
       [],
     )
-    .option('--no-pause', 'let the container write meanwhile')
+    .option('-p, --pause', 'let nothing in the container run meanwhile', true)
+    .option('--pause=false, --no-pause', 'let the container write meanwhile')
   return withExamples(withStoreOptions(command), [
     ['dray commit web web:2', 'its volumes are no part of it'],
     [
