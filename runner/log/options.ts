@@ -22,15 +22,24 @@ export function parseLogOptions(
     throw usage(`no such log driver ${driver}: write ${Object.keys(DRIVERS).join(', ')}`)
   }
   const values = Object.fromEntries(settings.map(splitSetting))
+  checkFiles(values['max-file'])
   const maxSize =
     values['max-size'] === undefined ? DEFAULT_LOG.maxSize : parseBytes(values['max-size'])
   return { driver: known, maxSize, tag: values.tag }
 }
 
 function splitSetting(setting: string): [string, string] {
-  const match = /^(max-size|tag)=(.+)$/.exec(setting)
+  const match = /^(max-size|max-file|tag)=(.+)$/.exec(setting)
   if (match?.[1] !== undefined && match[2] !== undefined) return [match[1], match[2]]
   throw usage(`invalid log option ${JSON.stringify(setting)}: write max-size=SIZE or tag=TEXT`)
+}
+
+/** conmon keeps one: it begins anew when it is full. @throws USAGE */
+function checkFiles(count: string | undefined): void {
+  if (count === undefined || count === '1') return
+  throw usage(
+    `invalid log option "max-file=${count}": a log is one file, which begins anew when it is full: give it more with max-size=SIZE, or take --log-driver journald`,
+  )
 }
 
 function usage(message: string): DrayError {
