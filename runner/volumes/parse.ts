@@ -56,10 +56,14 @@ function optionsOf(text: string, options: string | undefined): string[] {
   throw usage(text)
 }
 
-/** Parses `type=bind|volume|tmpfs,source=...,target=...,...` of `--mount`. @throws USAGE */
+/**
+ * Parses `type=bind|volume|tmpfs,source=...,target=...,...` of `--mount`, a line of CSV: `"source=/a,b"` holds a comma.
+ *
+ * @throws USAGE
+ */
 export function parseMountFlag(text: string): WantedMounts {
   const fields = new Map(
-    text.split(',').map((field) => {
+    splitQuoted(text).map((field) => {
       const equals = field.indexOf('=')
       return equals < 0 ? [field, 'true'] : [field.slice(0, equals), field.slice(equals + 1)]
     }),
@@ -118,6 +122,22 @@ export function parseMountFlag(text: string): WantedMounts {
     }
     default:
       throw invalid('type is bind, volume or tmpfs')
+  }
+}
+
+/** The fields of a line of CSV (RFC 4180). @throws USAGE */
+function splitQuoted(text: string): string[] {
+  const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y
+  const fields: string[] = []
+  for (;;) {
+    const match = field.exec(text)
+    if (match === null) {
+      const advice =
+        'put them around a whole field, such as "source=/a,b", and write "" for one in it'
+      throw new DrayError('USAGE', `invalid mount ${JSON.stringify(text)}: of quotes, ${advice}`)
+    }
+    fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '')
+    if (match[3] === '') return fields
   }
 }
 

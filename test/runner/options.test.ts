@@ -97,6 +97,9 @@ const BAD_MOUNTS = [
   'type=tmpfs,source=/a,target=/x',
   'type=tmpfs,target=/x,tmpfs-mode=9',
   'type=tmpfs,target=/x,tmpfs-size=much',
+  'type=bind,"source=/a,target=/x',
+  'type=bind,source="/a,b",target=/x',
+  'type=bind,"source=/a"b,target=/x',
 ]
 
 describe('--mount', () => {
@@ -105,6 +108,15 @@ describe('--mount', () => {
       assert.throws(() => parseMountFlag(text), { code: 'USAGE', message: /^invalid/ })
     })
   }
+
+  it('is read as CSV', () => {
+    for (const [text, path] of [
+      ['type=bind,"source=/a,b",target=/x', '/a,b'],
+      ['"type=bind","source=/a ""b"" c","target=/x"', '/a "b" c'],
+    ] as const) {
+      assert.equal(parseMountFlag(text).volumes[0]?.hostPath, path)
+    }
+  })
 
   it('is read with its yes and no', () => {
     const [bind] = parseMountFlag('type=bind,src=/a,dst=/x,readonly=false').volumes
