@@ -1,13 +1,17 @@
 import { availableParallelism } from 'node:os'
+import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { errorMessage, isDrayError } from '#oci/error.ts'
 import type { PullOptions } from '../pull.ts'
+import type { NamedImage } from '../store/image-index.ts'
+import { hasLayer } from '../store/layers.ts'
 import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
+import { isImageAtFault } from '../transfer/store-layers.ts'
 import { createWorkerPool, type WorkerPool } from '../transfer/worker-pool.ts'
 import { findDamagedBlobs } from './blobs.ts'
 import { type Inventory, takeInventory } from './documents.ts'
-import { checkLayer, type UnpackedLayer } from './layers.ts'
+import { checkDiffId, checkLayer } from './layers.ts'
 import { fetchAgain } from './repair.ts'
 
 /** Something of the store that isn't what it should be. */
@@ -15,7 +19,7 @@ export interface Finding {
   readonly kind: 'blob' | 'layer'
   /** Digest of the blob, diffID of the layer. */
   readonly digest: Digest
-  /** An image that needs it; of a layer, undefined. */
+  /** An image that needs it, or names it wrongly; of a layer, undefined. */
   readonly image?: string | undefined
   readonly why: string
   readonly isRepaired: boolean
@@ -44,10 +48,10 @@ export async function checkStore(store: Store, options: CheckOptions = {}): Prom
   const cores = availableParallelism()
   const pool = createWorkerPool({ size: cores, inflater: store.inflater })
   try {
-    const work = { pool, lease, right: new Set<Digest>(), findings: new Map<Digest, Finding>() }
+    const work = { pool, lease, right: new Set<Digest>(), blobs: new Map<Digest, Finding>() }
     const inventory = await checkBlobs(store, work, options)
-    await checkLayers(store, inventory, work, options)
-    return [...work.findings.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))
+    const others = await checkLayers(store, inventory, work, options)
+    return [...work.blobs.values(), ...others].sort((a, b) => (a.digest < b.digest ? -1 : 1))
   } finally {
     await pool.close()
     lease.close()
@@ -59,7 +63,8 @@ interface Work {
   readonly lease: Lease
   /** Blobs that are what they should be. */
   readonly right: Set<Digest>
-  readonly findings: Map<Digest, Finding>
+  /** What was found of blobs. */
+  readonly blobs: Map<Digest, Finding>
 }
 
 /**
@@ -71,21 +76,21 @@ async function checkBlobs(store: Store, work: Work, options: CheckOptions): Prom
   for (;;) {
     const inventory = await takeInventory(store, work.lease)
     const damaged = await findDamagedBlobs(store, inventory, work)
-    for (const blob of work.findings.values()) {
+    for (const blob of work.blobs.values()) {
       if (work.right.has(blob.digest))
-        work.findings.set(blob.digest, { ...blob, isRepaired: true, failure: undefined })
+        work.blobs.set(blob.digest, { ...blob, isRepaired: true, failure: undefined })
     }
-    const fresh = [...damaged].filter(([{ descriptor }]) => !work.findings.has(descriptor.digest))
+    const fresh = [...damaged].filter(([{ descriptor }]) => !work.blobs.has(descriptor.digest))
     for (const [{ descriptor, image }, why] of fresh) {
-      const name = image.name ?? image.descriptor.digest
       const { digest } = descriptor
-      work.findings.set(digest, { kind: 'blob', digest, image: name, why, isRepaired: false })
+      const name = nameOf(image)
+      work.blobs.set(digest, { kind: 'blob', digest, image: name, why, isRepaired: false })
     }
     if (!options.repair || fresh.length === 0) return inventory
     const blobs = fresh.map(([blob]) => blob)
     for (const [digest, failure] of await fetchAgain(store, work.lease, blobs, options)) {
-      const finding = work.findings.get(digest)
-      if (finding !== undefined) work.findings.set(digest, { ...finding, failure })
+      const finding = work.blobs.get(digest)
+      if (finding !== undefined) work.blobs.set(digest, { ...finding, failure })
     }
   }
 }
@@ -93,39 +98,73 @@ async function checkBlobs(store: Store, work: Work, options: CheckOptions): Prom
 async function checkLayers(
   store: Store,
   inventory: Inventory,
-  { pool, right, lease, findings }: Work,
-  { repair = false, full = false, onVouched }: CheckOptions,
-): Promise<void> {
-  const layers = layersOf(inventory).filter(({ blob }) => right.has(blob.digest))
-  await lease.keep({ layers: layers.map(({ diffId }) => diffId) })
-  await Promise.all(
-    layers.map(async (layer) => {
-      const { diffId: digest } = layer
-      try {
-        const why = await checkLayer(store, layer, {
-          pool,
-          repair,
-          full,
-          onVouched: () => onVouched?.(digest),
-        })
-        if (why !== undefined)
-          findings.set(digest, { kind: 'layer', digest, why, isRepaired: repair })
-      } catch (error) {
-        if (!isDrayError(error)) throw error
-        const why = errorMessage(error)
-        findings.set(digest, { kind: 'layer', digest, why, isRepaired: false })
-      }
-    }),
+  work: Work,
+  options: CheckOptions,
+): Promise<Finding[]> {
+  const layers = layersOf(inventory, work.right)
+  await work.lease.keep({ layers: layers.keys() })
+  const found = await Promise.all(
+    [...layers].map(([diffId, blobs]) => checkNamed(store, { diffId, blobs }, work, options)),
   )
+  return found.flat()
 }
 
-function layersOf({ manifests }: Inventory): UnpackedLayer[] {
-  const layers = new Map<Digest, UnpackedLayer>()
-  for (const { manifest, config } of manifests) {
-    for (const [at, blob] of manifest.layers.entries()) {
-      const diffId = config.rootfs.diff_ids[at]
-      if (diffId !== undefined) layers.set(diffId, { diffId, blob })
+/** A blob that an image says a layer comes as. */
+interface NamedBlob {
+  readonly blob: Descriptor
+  readonly image: NamedImage
+}
+
+/** Compares a layer with what the first blob unpacks to that is one of its own, and looks whether all others are. */
+async function checkNamed(
+  store: Store,
+  { diffId, blobs }: { readonly diffId: Digest; readonly blobs: Iterable<NamedBlob> },
+  { pool }: Work,
+  { repair = false, full = false, onVouched }: CheckOptions,
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  if (!(await hasLayer(store.layout, diffId))) return findings
+  const options = { pool, repair, full, onVouched: () => onVouched?.(diffId) }
+  let isCompared = false
+  for (const { blob, image } of blobs) {
+    try {
+      if (isCompared) {
+        await checkDiffId(store, { diffId, blob }, pool)
+        continue
+      }
+      const why = await checkLayer(store, { diffId, blob }, options)
+      isCompared = true
+      if (why !== undefined)
+        findings.push({ kind: 'layer', digest: diffId, why, isRepaired: repair })
+    } catch (error) {
+      if (!isDrayError(error)) throw error
+      const what = isImageAtFault(error)
+        ? ({ kind: 'blob', digest: blob.digest, image: nameOf(image) } as const)
+        : ({ kind: 'layer', digest: diffId } as const)
+      findings.push({ ...what, why: errorMessage(error), isRepaired: false })
     }
   }
-  return [...layers.values()]
+  return findings
+}
+
+/** The layers that images name, by diffID, each with the blobs that it is said to come as, of those that are right. */
+function layersOf(
+  { manifests }: Inventory,
+  right: ReadonlySet<Digest>,
+): ReadonlyMap<Digest, readonly NamedBlob[]> {
+  const layers = new Map<Digest, NamedBlob[]>()
+  for (const { image, manifest, config } of manifests) {
+    for (const [at, blob] of manifest.layers.entries()) {
+      const diffId = config.rootfs.diff_ids[at]
+      if (diffId === undefined || !right.has(blob.digest)) continue
+      const blobs = layers.get(diffId) ?? []
+      layers.set(diffId, blobs)
+      if (!blobs.some((named) => named.blob.digest === blob.digest)) blobs.push({ blob, image })
+    }
+  }
+  return layers
+}
+
+function nameOf({ name, descriptor }: NamedImage): string {
+  return name ?? descriptor.digest
 }

@@ -19,6 +19,7 @@ export interface NeededBlob {
 
 /** A manifest whose layers can be looked at. */
 export interface CheckableManifest {
+  readonly image: NamedImage
   readonly manifest: ImageManifest
   readonly config: ImageConfig
 }
@@ -69,7 +70,7 @@ export async function takeInventory(store: Store, lease: Lease): Promise<Invento
       for (const blob of [manifest.config, ...manifest.layers]) await need(blob, descriptor.digest)
       if (!isImageConfigType(manifest.config.mediaType)) return
       const config = await read(manifest.config, parseImageConfig)
-      if (config !== undefined) inventory.manifests.push({ manifest, config })
+      if (config !== undefined) inventory.manifests.push({ image, manifest, config })
     }
     await visit(image.descriptor)
   }

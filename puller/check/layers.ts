@@ -7,6 +7,7 @@ import { errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 import { verityObstacle } from '../store/layer-verity.ts'
 import {
   finishStagedLayer,
+  isBlobOf,
   type LayerFormName,
   type LayerRecord,
   readLayer,
@@ -22,8 +23,8 @@ import type { WorkerPool } from '../transfer/worker-pool.ts'
 
 const MiB = 1024 * 1024
 
-/** An unpacked layer, and the blob that it came from, which is right. */
-export interface UnpackedLayer {
+/** A layer, and a blob that an image says it comes as, whose digest is right. */
+export interface NamedLayer {
   readonly diffId: Digest
   readonly blob: Descriptor
 }
@@ -42,10 +43,11 @@ export interface CheckLayerOptions {
  * that runs keeps what it has until it is started again.
  *
  * @returns what is wrong with it, or was; undefined when nothing is, or it isn't unpacked
+ * @throws DIFF_ID_MISMATCH when the blob unpacks to something else; COMPRESSION_INVALID, TAR_INVALID, LAYER_INVALID, STORE_FAILED
  */
 export async function checkLayer(
   store: Store,
-  { diffId, blob }: UnpackedLayer,
+  { diffId, blob }: NamedLayer,
   { pool, repair, full, onVouched }: CheckLayerOptions,
 ): Promise<string | undefined> {
   const known = recordOf(store, diffId)
@@ -54,6 +56,8 @@ export async function checkLayer(
   const { dir } = store.layout.layer(diffId)
   const wrong = verity === undefined ? undefined : wrongVerity(dir, verity)
   if (verity !== undefined && wrong === undefined && !full) {
+    if (!isBlobOf(store.layout, diffId, blob.digest))
+      await checkDiffId(store, { diffId, blob }, pool)
     onVouched()
     return undefined
   }
@@ -73,13 +77,24 @@ export async function checkLayer(
       },
     })
     if (result === undefined) return undefined
-    await finishStagedLayer(stage.dir, result)
+    await finishStagedLayer(stage.dir, result, blob.digest)
     const why = wrong ?? (await difference(dir, stage.dir, form))
     if (why !== undefined && repair) await replaceLayer(store, diffId, stage)
     return why
   } finally {
     await stage.close()
   }
+}
+
+/** Inflates a blob. @throws DIFF_ID_MISMATCH when that makes another layer; COMPRESSION_INVALID */
+export async function checkDiffId(
+  store: Store,
+  { diffId, blob }: NamedLayer,
+  pool: WorkerPool,
+): Promise<void> {
+  const { digest, size } = blob
+  const unpack = { target: undefined, diffId, asRoot: false }
+  await pool.run({ path: store.pathOf(blob), prefix: createPrefix(size), digest, size, unpack })
 }
 
 /** What is known of a layer; one whose record is damaged is made anew in the form that needs nothing. */

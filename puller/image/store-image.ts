@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { getuid } from 'node:process'
 import type { Worker } from 'node:worker_threads'
 import type { Digest } from '#oci/digest.ts'
+import { DrayError } from '#oci/error.ts'
 import { isNonDistributable } from '#oci/media-types.ts'
 import type { OnProgress } from '../progress.ts'
 import type { FindProxy } from '../proxy/find-proxy.ts'
@@ -115,6 +116,13 @@ function planLayers({ manifest, config }: ResolvedImage, unpack: boolean): Layer
   for (const [at, layer] of manifest.layers.entries()) {
     if (config === undefined && isNonDistributable(layer.mediaType)) continue
     const diffId = unpack ? config?.rootfs.diff_ids[at] : undefined
+    const other = tasks.get(layer.digest)?.diffId ?? diffId
+    if (other !== diffId) {
+      throw new DrayError(
+        'DIFF_ID_MISMATCH',
+        `layer ${layer.digest} cannot unpack to both ${other} and ${diffId}, as the image config says: the image is broken`,
+      )
+    }
     tasks.set(layer.digest, { blob: layer, diffId })
   }
   return [...tasks.values()].sort((a, b) => b.blob.size - a.blob.size)

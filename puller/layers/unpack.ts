@@ -70,3 +70,18 @@ export async function unpackLayer(
     throw error
   }
 }
+
+/**
+ * The diffID of a layer, without unpacking it.
+ *
+ * @param source as for {@link unpackLayer}
+ * @throws COMPRESSION_INVALID, and what `source` throws
+ */
+export async function inflateLayer(
+  source: AsyncIterable<Buffer>,
+  gunzip?: Gunzip,
+): Promise<Pick<UnpackResult, 'diffId'>> {
+  const hash = createHash('sha256')
+  for await (const chunk of decompress(source, { gunzip })) hash.update(chunk)
+  return { diffId: finishDigest('sha256', hash) }
+}

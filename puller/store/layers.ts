@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { Digest } from '#oci/digest.ts'
@@ -54,6 +54,19 @@ export async function hasLayer(layout: StoreLayout, diffId: Digest): Promise<boo
   return await exists(layout.layer(diffId).record)
 }
 
+/**
+ * Whether a blob was found to unpack to a layer that is there: what some manifest says of the two proves nothing.
+ */
+export function isBlobOf(layout: StoreLayout, diffId: Digest, blob: Digest): boolean {
+  const known = readIfExists(layout.layer(diffId).blobs)?.toString('latin1') ?? ''
+  return known.split('\n').includes(blob)
+}
+
+/** Remembers that a blob unpacks to a layer. Where the power takes that away, it is found out again. */
+export async function addBlobOf(layout: StoreLayout, diffId: Digest, blob: Digest): Promise<void> {
+  await appendFile(layout.layer(diffId).blobs, `${blob}\n`)
+}
+
 /** @throws STORE_FAILED when the record is damaged; undefined when the layer isn't unpacked */
 export function readLayer(layout: StoreLayout, diffId: Digest): LayerRecord | undefined {
   const path = layout.layer(diffId).record
@@ -94,13 +107,18 @@ export async function stageLayer(stageDir: string, form: LayerFormName): Promise
   return form === 'dir' ? { form, dir: tree } : { form, tar, image }
 }
 
-/** Completes a staged layer; it can be published then. */
-export async function finishStagedLayer(stageDir: string, layer: LayerRecord): Promise<void> {
+/** Completes a staged layer, which came from a blob; it can be published then. */
+export async function finishStagedLayer(
+  stageDir: string,
+  layer: LayerRecord,
+  blob: Digest,
+): Promise<void> {
   const { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot, verity } = layer
   const tree = { form, entries, tarBytes, implied, whiteoutParents, opaqueRoot }
-  const path = layerParts(stageDir).record
-  await writeFile(path, JSON.stringify({ ...tree, verity } satisfies LayerRecord))
-  if (verity !== undefined) enableVerity(path)
+  const { record, blobs } = layerParts(stageDir)
+  await writeFile(blobs, `${blob}\n`)
+  await writeFile(record, JSON.stringify({ ...tree, verity } satisfies LayerRecord))
+  if (verity !== undefined) enableVerity(record)
 }
 
 /**

@@ -14,6 +14,7 @@ import { type Digest, digestAlgorithm, digestHex } from '#oci/digest.ts'
  *         ranges                      "start end" of each range that is whole, a line each
  *       layers/<algorithm>/<hex>/     a layer, by diffID
  *         layer.json
+ *         blobs                       digests of blobs that were found to unpack to it, a line each
  *         tree/                       of form dir: its files
  *         tar  image                  of form erofs: its tar, and the EROFS metadata that points into it
  *       mounts/<algorithm>-<hex>/     where a layer of form erofs is mounted; not there while it isn't
@@ -58,6 +59,7 @@ export interface IngestPaths {
 export interface LayerPaths {
   readonly dir: string
   readonly record: string
+  readonly blobs: string
   readonly tree: string
   readonly tar: string
   readonly image: string
@@ -103,6 +105,7 @@ export function storeLayout(root: string, content = join(root, 'content')): Stor
 export function layerParts(dir: string): Omit<LayerPaths, 'dir'> {
   return {
     record: join(dir, 'layer.json'),
+    blobs: join(dir, 'blobs'),
     tree: join(dir, 'tree'),
     tar: join(dir, 'tar'),
     image: join(dir, 'image'),

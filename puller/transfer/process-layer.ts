@@ -24,7 +24,7 @@ export interface ThreadData {
   readonly ahead: boolean
 }
 
-/** A blob to verify, and to unpack if it is a layer. */
+/** A blob to verify, and to inflate or unpack if it is a layer. */
 export interface LayerJob {
   /** The file its bytes are in. */
   readonly path: string
@@ -39,7 +39,8 @@ export interface LayerJob {
 }
 
 export interface UnpackJob {
-  readonly target: UnpackTarget
+  /** Undefined to check the diffID alone. */
+  readonly target: UnpackTarget | undefined
   readonly diffId: Digest
   readonly asRoot: boolean
   /** Whether what it is unpacked to gets fs-verity; for form erofs. Default false. */
@@ -66,6 +67,7 @@ export type LayerReply =
  * Reads a blob while it arrives, checks its digest and, for a layer, unpacks it and checks its diffID.
  *
  * @param gunzipFor chooses what inflates it if it is gzip
+ * @returns what was unpacked
  * @throws CONTENT_MISMATCH, DIFF_ID_MISMATCH, STORE_FAILED, and whatever unpacking throws; what was unpacked is worth nothing then
  */
 export async function processLayer(
@@ -97,28 +99,37 @@ async function verifyAndUnpack(
     }
     const { target, diffId, asRoot, verity = false } = job.unpack
     // It takes longer to load than many blobs take to hash.
-    const { unpackLayer } = await import('../layers/unpack.ts')
+    const { inflateLayer, unpackLayer } = await import('../layers/unpack.ts')
     const gunzip = gunzipFor(job.size, job.beside ?? false)
-    const unpacked = await unpackLayer(iterate(next), target, { asRoot, gunzip }).catch(
-      async (error: unknown) => {
+    const checked = async <T extends { readonly diffId: Digest }>(work: Promise<T>) => {
+      const done = await work.catch(async (error: unknown) => {
         // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.
         await drainAndCheck()
         throw error
-      },
-    )
-    await drainAndCheck()
-    if (unpacked.diffId !== diffId) {
-      throw new DrayError(
-        'DIFF_ID_MISMATCH',
-        `layer ${job.digest} unpacks to ${unpacked.diffId}, but the image config says ${diffId}: the image is broken`,
-      )
+      })
+      await drainAndCheck()
+      checkDiffId(job.digest, diffId, done.diffId)
+      return done
     }
+    if (target === undefined) {
+      await checked(inflateLayer(iterate(next), gunzip))
+      return undefined
+    }
+    const unpacked = await checked(unpackLayer(iterate(next), target, { asRoot, gunzip }))
     if (!verity || target.form !== 'erofs') return unpacked
     const { tar, image } = target
     return { ...unpacked, verity: { tar: enableVerity(tar), image: enableVerity(image) } }
   } finally {
     closeSync(fd)
   }
+}
+
+function checkDiffId(blob: Digest, expected: Digest, actual: Digest): void {
+  if (actual === expected) return
+  throw new DrayError(
+    'DIFF_ID_MISMATCH',
+    `layer ${blob} unpacks to ${actual}, but the image config says ${expected}: the image is broken`,
+  )
 }
 
 /** Loads what the first layer would wait for, but nothing native. What fails now fails again then. */

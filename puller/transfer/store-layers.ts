@@ -8,7 +8,14 @@ import { publish } from '../store/files.ts'
 import { Ingest } from '../store/ingest.ts'
 import { chooseLayerForm } from '../store/layer-form.ts'
 import { givesVerity } from '../store/layer-verity.ts'
-import { finishStagedLayer, hasLayer, publishLayer, stageLayer } from '../store/layers.ts'
+import {
+  addBlobOf,
+  finishStagedLayer,
+  hasLayer,
+  isBlobOf,
+  publishLayer,
+  stageLayer,
+} from '../store/layers.ts'
 import { removeFreeIngest } from '../store/stale-ingests.ts'
 import type { Stage, Store } from '../store/store.ts'
 import { startSyncing } from '../store/sync.ts'
@@ -45,6 +52,8 @@ export interface StoreLayersOptions {
 /** What is verified, but not visible yet. */
 interface Verified {
   readonly task: LayerTask
+  /** Whether the layer is unpacked, and its blob was not known to be that before. */
+  readonly isNewBlobOf: boolean
   readonly ingest: Ingest | undefined
   readonly stage: Stage | undefined
   readonly transferred: number
@@ -75,8 +84,8 @@ export async function storeLayers(
     if (opened.length > 0) {
       options.onProgress({ type: 'saving' })
       await syncing.finish()
-      for (const layer of verified) await publishVerified(store, layer)
     }
+    for (const layer of verified) await publishVerified(store, layer)
     return verified.reduce((sum, { transferred }) => sum + transferred, 0)
   } catch (error) {
     if (isImageAtFault(error))
@@ -91,7 +100,7 @@ export async function storeLayers(
 }
 
 /** Whether the next pull would fail on the same bytes. Anything else is worth going on from. */
-function isImageAtFault(error: unknown): boolean {
+export function isImageAtFault(error: unknown): boolean {
   const codes = [
     'CONTENT_MISMATCH',
     'DIFF_ID_MISMATCH',
@@ -152,9 +161,11 @@ async function verifyLayer(
   const { blob, diffId } = task
   const report = reporter(task, work.onProgress)
   const needsTree = diffId !== undefined && !(await hasLayer(store.layout, diffId))
-  if (ingest === undefined && !needsTree) {
+  const isNewBlobOf =
+    diffId !== undefined && !needsTree && !isBlobOf(store.layout, diffId, blob.digest)
+  if (ingest === undefined && !needsTree && !isNewBlobOf) {
     report('exists', blob.size)
-    return { task, ingest, stage: undefined, transferred: 0 }
+    return { task, isNewBlobOf, ingest, stage: undefined, transferred: 0 }
   }
   const openStage = async () => {
     const stage = needsTree ? await store.stage() : undefined
@@ -166,7 +177,7 @@ async function verifyLayer(
   let transferred = ingest === undefined ? 0 : blob.size - resumed
   for (let isWhole = false; !isWhole; ) {
     try {
-      await transferAndUnpack(store, task, { ...work, ingest, stage })
+      await transferAndUnpack(store, task, { ...work, isNewBlobOf, ingest, stage })
       isWhole = true
     } catch (error) {
       if (!isDamage(error)) throw error
@@ -181,7 +192,7 @@ async function verifyLayer(
     }
   }
   report(transferred === 0 ? 'exists' : 'done', blob.size)
-  return { task, ingest, stage, transferred }
+  return { task, isNewBlobOf, ingest, stage, transferred }
 }
 
 /** Whether all bytes came, but are not those of the digest. */
@@ -197,7 +208,7 @@ function damagedHere({ digest }: Descriptor, cause: unknown): DrayError {
   )
 }
 
-interface LayerWork extends Work {
+interface LayerWork extends Work, Pick<Verified, 'isNewBlobOf'> {
   readonly ingest: Ingest | undefined
   readonly stage: Stage | undefined
 }
@@ -207,18 +218,13 @@ async function transferAndUnpack(
   { blob, diffId }: LayerTask,
   work: LayerWork,
 ): Promise<void> {
-  const { ingest, stage, client } = work
+  const { isNewBlobOf, ingest, stage, client } = work
   const stop = new AbortController()
   const signal = AbortSignal.any([work.signal, stop.signal])
   const unpack =
-    stage === undefined || diffId === undefined
+    diffId === undefined || (stage === undefined && !isNewBlobOf)
       ? undefined
-      : {
-          target: await stageLayer(stage.dir, (await chooseLayerForm(store)).form),
-          diffId,
-          asRoot: work.asRoot,
-          verity: await givesVerity(store),
-        }
+      : { ...(await targetOf(store, stage)), diffId, asRoot: work.asRoot }
   const fetching =
     ingest === undefined || client === undefined
       ? Promise.resolve()
@@ -244,10 +250,20 @@ async function transferAndUnpack(
     }),
   ])
   if (failures.length > 0) throw failures[0]
-  if (stage !== undefined && tree !== undefined) await finishStagedLayer(stage.dir, tree)
+  if (stage !== undefined && tree !== undefined)
+    await finishStagedLayer(stage.dir, tree, blob.digest)
 }
 
-async function publishVerified(store: Store, { task, ingest, stage }: Verified): Promise<void> {
+async function targetOf(store: Store, stage: Stage | undefined) {
+  if (stage === undefined) return { target: undefined }
+  const { form } = await chooseLayerForm(store)
+  return { target: await stageLayer(stage.dir, form), verity: await givesVerity(store) }
+}
+
+async function publishVerified(
+  store: Store,
+  { task, isNewBlobOf, ingest, stage }: Verified,
+): Promise<void> {
   if (ingest !== undefined) {
     await publish(ingest.path, store.pathOf(task.blob))
     await ingest.remove()
@@ -255,6 +271,8 @@ async function publishVerified(store: Store, { task, ingest, stage }: Verified):
   if (stage !== undefined && task.diffId !== undefined) {
     await publishLayer(store, task.diffId, stage)
   }
+  if (isNewBlobOf && task.diffId !== undefined)
+    await addBlobOf(store.layout, task.diffId, task.blob.digest)
 }
 
 function reporter({ blob, kind = 'layer' }: LayerTask, onProgress: OnProgress) {

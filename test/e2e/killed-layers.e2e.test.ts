@@ -52,7 +52,7 @@ function halfLayers(root: string): string[] {
   const dir = join(root, 'layers/sha256')
   return list(dir).filter((hex) => {
     const names = list(join(dir, hex))
-    if (names.toSorted().join() !== 'image,layer.json,tar') return true
+    if (names.toSorted().join() !== 'blobs,image,layer.json,tar') return true
     JSON.parse(readFileSync(join(dir, hex, 'layer.json'), 'utf8'))
     const tar = readFileSync(join(dir, hex, 'tar'))
     return createHash('sha256').update(tar).digest('hex') !== hex

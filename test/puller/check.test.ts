@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { chmodSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { digestOf } from '#oci/digest.ts'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import { checkStore, openStore, pullImage, removeGarbage, type Store } from '#puller/index.ts'
 import { serveImage } from '../support/blob-server.ts'
-import { smallImage, tarOf } from '../support/small-image.ts'
+import { smallImage, tarOf, withLayers } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const platform = parsePlatform('linux/amd64')
@@ -109,6 +110,37 @@ describe('checkStore', () => {
     }
     assert.deepEqual(await checkStore(store), [])
     assert.equal(server.requests.length, before)
+  })
+
+  it('looks at every blob that a layer is said to come as, and blames none but the wrong one', async (t) => {
+    const { store, tree } = await pulled(t)
+    const pullAlso = async (layers: readonly Buffer[]) => {
+      const image = withLayers(IMAGE, layers)
+      const server = await serveImage(t, image)
+      const name = `${server.host}/app:1`
+      await pullImage(store, parseReference(name), { platform, unpack: false })
+      return { name, digest: image.layers[1]?.digest }
+    }
+    const base = gzipSync(BASE)
+    await pullAlso([base, gzipSync(TOP, { level: 0 })])
+    assert.deepEqual(await checkStore(store), [])
+    writeFileSync(join(tree, 'other'), 'x')
+    assert.equal((await checkStore(store, { repair: true })).length, 1)
+    const wrong = await pullAlso([base, gzipSync(tarOf({ wrong: 'w' }))])
+    for (const repair of [true, false]) {
+      const [found, ...others] = await checkStore(store, { repair, platform })
+      assert.deepEqual(
+        [found?.kind, found?.digest, found?.image, found?.isRepaired, others],
+        ['blob', wrong.digest, wrong.name, false, []],
+      )
+      assert.match(found?.why ?? '', /unpacks to .*image is broken/)
+    }
+    await store.change(async (images) => images.filter(({ name }) => name === wrong.name))
+    const left = await checkStore(store)
+    assert.deepEqual(
+      left.map(({ digest }) => digest),
+      [wrong.digest],
+    )
   })
 
   it('says what cannot be fetched again, and leaves it as it was', async (t) => {

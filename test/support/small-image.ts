@@ -68,6 +68,19 @@ export function smallImage(
   return { manifest, config, layers, blobs }
 }
 
+/** An image with the config of another one, whose layers come as these blobs. */
+export function withLayers(image: SmallImage, layers: readonly Buffer[]): SmallImage {
+  const mediaType = MEDIA_TYPE.ociManifest
+  const named = layers.map((bytes) => describe(MEDIA_TYPE.ociLayerGzip, bytes))
+  const bytes = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType, config: image.config, layers: named }),
+  )
+  const manifest = describe(mediaType, bytes)
+  const blobs = new Map(image.blobs).set(manifest.digest, bytes)
+  for (const [at, layer] of named.entries()) blobs.set(layer.digest, layers[at] ?? bytes)
+  return { manifest, config: image.config, layers: named, blobs }
+}
+
 /** Writes an image into a new OCI image layout, under the name `latest`. */
 export function writeLayout(dir: string, { manifest, blobs }: SmallImage): void {
   const json = (name: string, value: object) =>

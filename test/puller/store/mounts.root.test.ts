@@ -85,7 +85,7 @@ describe('layers of form erofs', () => {
     const { store, lowerDirs, first } = await storeOf(t, tarOf({ hello: 'lower' }))
     const [layer = ''] = readdirSync(join(store.layout.layers, 'sha256'))
     const files = readdirSync(join(store.layout.layers, 'sha256', layer))
-    assert.deepEqual(files.toSorted(), ['image', 'layer.json', 'tar'])
+    assert.deepEqual(files.toSorted(), ['blobs', 'image', 'layer.json', 'tar'])
     assert.deepEqual(mounted(store), NOTHING)
     const held = await holdLayers(store.layout, lowerDirs)
     assert.equal(readFileSync(join(first, 'hello'), 'utf8'), 'lower')
