@@ -31,6 +31,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly shmSize?: string
   readonly readOnly?: true
   readonly device: readonly string[]
+  readonly deviceCgroupRule: readonly string[]
   readonly gpus?: string
   readonly network: readonly string[]
   readonly ip?: string
@@ -119,6 +120,10 @@ export const FLAGS: readonly Option[] = [
     '--device <host[:inside][:rwm]>',
     'a device of the host, or one of a vendor by its name in /etc/cdi, such as nvidia.com/gpu=0',
   ),
+  many(
+    '--device-cgroup-rule <rule>',
+    'devices that it may use once they are there, such as "c 189:* rwm"',
+  ),
   one('--gpus <gpus>', 'all, a number, or device=0,1: the same as --device nvidia.com/gpu=...'),
 
   many(
@@ -169,7 +174,10 @@ export const FLAGS: readonly Option[] = [
   ),
   many('--sysctl <name=value>', 'kernel parameter of its namespaces'),
   one('--pid <mode>', 'whose processes it sees: host, or container:NAME (default: its own)'),
-  one('--ipc <mode>', 'whose shared memory it sees: host, or container:NAME (default: its own)'),
+  one(
+    '--ipc <mode>',
+    'whose shared memory it sees: private, host, container:NAME, or none, without /dev/shm (default: private)',
+  ),
   one('--uts <mode>', 'whose host name it has: host (default: its own)'),
   one(
     '--userns <mode>',

@@ -96,7 +96,9 @@ function defaultMounts(options: ContainerOptions, { idMap, userNamespace }: Moun
   const hasTtyGroup = idMap === undefined || outsideId(idMap.gids, TTY_GROUP) !== undefined
   // A sysfs shows a network, and only who rules that one may mount it.
   const isForeign = network === 'host' && userNamespace !== undefined
-  return DEFAULT_MOUNTS.map((mount) => {
+  const hasShm = ipc !== 'none'
+  const mounts = DEFAULT_MOUNTS.filter(({ destination }) => hasShm || destination !== '/dev/shm')
+  return mounts.map((mount) => {
     if (mount.destination === '/dev/pts' && !hasTtyGroup) return withoutOption(mount, /^gid=/)
     if (mount.destination === '/dev/shm') {
       if (ipc === 'host') return bindMount('/dev/shm', '/dev/shm', [])

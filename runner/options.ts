@@ -1,7 +1,7 @@
 import { normalize } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
 import type { Healthcheck } from '#oci/image-config.ts'
-import type { Seccomp } from '#oci/runtime-spec.ts'
+import type { DeviceRule, Seccomp } from '#oci/runtime-spec.ts'
 import type { CgroupManager } from './cgroup-path.ts'
 import { parseSignal } from './signals.ts'
 import { checkUserNamespace } from './userns/check.ts'
@@ -111,6 +111,8 @@ export interface ContainerOptions {
   /** Bytes of /dev/shm; default 64 MiB. */
   readonly shmSize?: number | undefined
   readonly devices?: readonly Device[] | undefined
+  /** Devices that may be used without a node that is made for them. */
+  readonly deviceRules?: readonly DeviceRule[] | undefined
   /** Devices of vendors by their full names (CDI), such as `nvidia.com/gpu=0`. */
   readonly cdiDevices?: readonly string[] | undefined
   /** Whether the root file system refuses writes. */
@@ -156,7 +158,8 @@ export interface ContainerOptions {
   readonly extraHosts?: readonly string[] | undefined
   /** Whose namespaces are shared: the host's, or `container:ID`; default: none. */
   readonly pid?: SharedNamespace | undefined
-  readonly ipc?: SharedNamespace | undefined
+  /** `none`: its own, without /dev/shm. */
+  readonly ipc?: SharedNamespace | 'none' | undefined
   readonly uts?: SharedNamespace | undefined
   /** Whether ids mean others than the host's: which ones, or how many are to be found. Default: the host's. */
   readonly userns?: IdMap | WantedIds | undefined

@@ -15,12 +15,13 @@ export {
   parsePidsLimit,
 } from './size.ts'
 export { parseCapability } from './spec/capabilities.ts'
-export { parseDevice } from './spec/devices.ts'
+export { parseDevice, parseDeviceRule } from './spec/devices.ts'
 export { parseUlimit } from './spec/limits.ts'
 export {
   parseCgroupParent,
   parseCpuset,
   parseExtraHost,
+  parseIpc,
   parseNameServer,
   parseResolverWord,
   parseSharedNamespace,

@@ -55,11 +55,11 @@ export async function launchFacts(
 }
 
 async function sharedPath(
-  mode: SharedNamespace | undefined,
+  mode: SharedNamespace | 'none' | undefined,
   type: 'pid' | 'ipc' | 'uts',
   context: RunnerContext,
 ): Promise<string | undefined> {
-  if (mode === undefined || mode === 'host') return undefined
+  if (mode === undefined || mode === 'none' || mode === 'host') return undefined
   const other = await findContainer(context.root, mode.slice('container:'.length))
   return `/proc/${requireRunning(other)}/ns/${type}`
 }

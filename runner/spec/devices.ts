@@ -46,6 +46,30 @@ export function parseDevice(text: string): Device {
   )
 }
 
+/** Parses `TYPE MAJOR:MINOR ACCESS` of cgroups (v1), `*` for any number; `a *:* rwm` is all devices. @throws USAGE */
+export function parseDeviceRule(text: string): DeviceRule {
+  const match = /^(?:a \*:\*|([bc]) (\d{1,10}|\*):(\d{1,10}|\*)) ([rwm]{1,3})$/.exec(text)
+  if (match === null) {
+    throw new DrayError(
+      'USAGE',
+      `invalid rule ${JSON.stringify(text)} for devices: write TYPE MAJOR:MINOR ACCESS, such as "c 189:* rwm" or "b 8:0 r"`,
+    )
+  }
+  const [, type = 'a', major = '*', minor = '*', access = ''] = match
+  return {
+    allow: true,
+    access,
+    type: type as DeviceRule['type'],
+    ...(major !== '*' && { major: Number(major) }),
+    ...(minor !== '*' && { minor: Number(minor) }),
+  }
+}
+
+/** A rule as it is typed. */
+export function formatDeviceRule({ type, major, minor, access }: DeviceRule): string {
+  return `${type ?? 'a'} ${major ?? '*'}:${minor ?? '*'} ${access}`
+}
+
 /** Looks up devices of the host; a directory stands for those in it. @throws USAGE when there is none */
 export function findDevices(devices: readonly Device[]): HostDevice[] {
   return devices.flatMap(({ hostPath, containerPath, access }) => {

@@ -98,7 +98,7 @@ export function buildResources(
   const [memory, cpu] = [memoryOf(options, limitsSwap), cpuOf(options)]
   const rules = options.privileged
     ? [{ allow: true, access: 'rwm' }]
-    : [{ allow: false, access: 'rwm' }, ...devices.map(ruleOf)]
+    : [{ allow: false, access: 'rwm' }, ...devices.map(ruleOf), ...(options.deviceRules ?? [])]
   return {
     devices: rules,
     pids: { limit: pidsLimit },

@@ -53,6 +53,11 @@ export function parseResolverWord(text: string): string {
   throw usage(`${JSON.stringify(text)} is no word for the resolver: letters, digits, _ . : and -`)
 }
 
+/** Parses `none`, `host`, `private` or `container:NAME`. @throws USAGE */
+export function parseIpc(text: string): SharedNamespace | 'none' | undefined {
+  return text === 'none' ? text : parseSharedNamespace(text)
+}
+
 /** Parses `host`, `private` or `container:NAME`. @throws USAGE */
 export function parseSharedNamespace(text: string): SharedNamespace | undefined {
   if (text === 'private' || text === 'shareable' || text === '') return undefined

@@ -9,6 +9,7 @@ import { DEFAULT_LOG } from '../monitor/conmon.ts'
 import { describeConnection, describePorts } from '../network/describe.ts'
 import { DEFAULT_SHM_SIZE } from '../mounts.ts'
 import { commandLine, hostnameOf } from '../spec.ts'
+import { formatDeviceRule } from '../spec/devices.ts'
 import type { ContainerOptions, Volume } from '../options.ts'
 import { idMapOf } from '../userns/resolve.ts'
 
@@ -130,6 +131,7 @@ function describeHostConfig(options: ContainerOptions) {
       PathInContainer: device.containerPath,
       CgroupPermissions: device.access,
     })),
+    DeviceCgroupRules: (options.deviceRules ?? []).map(formatDeviceRule),
     NetworkMode: options.network ?? 'none',
     PortBindings: describePorts(ports),
     PublishAllPorts: options.publishAll ?? false,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parseMemory, parseVolume } from '#runner/index.ts'
 import { wasKilledForMemory } from '#runner/kernel-log.ts'
+import { parseDeviceRule } from '#runner/spec/devices.ts'
 import { makeBusyboxTree, rootfsOf } from './support/busybox.ts'
 import { leftovers, playground, runIn } from './support/run.ts'
 
@@ -113,5 +114,20 @@ describe('the layers of a container', () => {
     const { stdout } = await runIn(place, 'ls / | grep -c file-', { rootfs })
     assert.equal(stdout, '499\n')
     assert.deepEqual(leftovers(place), [])
+  })
+})
+
+describe('a device', () => {
+  it('that a rule names may be opened, no other, and without /dev/shm', async (t) => {
+    const script =
+      'mknod /named c 10 229; mknod /other c 10 237; (: </named); (: </other); [ -e /dev/shm ] || echo bare'
+    const { stdout, stderr } = await runIn(playground(t), script, {
+      deviceRules: [parseDeviceRule('c 10:229 rw')],
+      capAdd: ['MKNOD'],
+      ipc: 'none',
+    })
+    assert.equal(stdout, 'bare\n')
+    assert.match(stderr, /\/other: Operation not permitted/)
+    assert.doesNotMatch(stderr, /\/named: Operation not permitted/)
   })
 })

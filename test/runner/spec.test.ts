@@ -152,6 +152,13 @@ describe('the spec', () => {
     assert.deepEqual(limit(512), [{ type: 'RLIMIT_NOFILE', soft: 512, hard: 512 }])
   })
 
+  it('has no /dev/shm with --ipc none, and an ipc namespace of its own', () => {
+    const spec = build({ ipc: 'none' })
+    assert.deepEqual(mountAt(spec, '/dev/shm'), [])
+    assert.ok(spec.linux.namespaces.some(({ type, path }) => type === 'ipc' && path === undefined))
+    assert.equal(mountAt(build(), '/dev/shm').length, 1)
+  })
+
   it('mounts volumes last, outer before inner, each in place of a default', () => {
     const texts = ['/h1:/data/in', '/h2:/data:ro', '/h3:/dev/shm', '/h4:/etc/hosts:ro']
     const volumes = texts.map((text) => ({ ...parseVolume(text), isDirectory: text < '/h4' }))
