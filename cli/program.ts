@@ -36,7 +36,7 @@ async function createProgram(argv: readonly string[], commands: Commands): Promi
 async function goWhereTheStoreIs(_: Command, action: Command): Promise<void> {
   if (process.getuid?.() === 0 || !action.options.some(({ long }) => long === '--root')) return
   const { enterNamespaces } = await import('./rootless/enter.ts')
-  await enterNamespaces(rootDir(action.opts<StoreOptions>().root), nameOf(action))
+  await enterNamespaces(rootDir(action.opts<StoreOptions>().root), nameOf(action), action.name())
 }
 
 /** Of the command that it belongs to, if it is a part of one. */

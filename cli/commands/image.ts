@@ -2,7 +2,17 @@ import { Command } from 'commander'
 import { confirm } from '../output/confirm.ts'
 import { printReclaimed, pruneStore } from '../prune.ts'
 import { openLocalStore } from '../store.ts'
+import { historyCommand } from './history.ts'
+import { imagesCommand } from './images.ts'
+import { importCommand } from './import.ts'
+import { imageInspectCommand } from './inspect.ts'
+import { loadCommand } from './load.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { pullCommand } from './pull.ts'
+import { pushCommand } from './push.ts'
+import { rmiCommand } from './rmi.ts'
+import { saveCommand } from './save.ts'
+import { tagCommand } from './tag.ts'
 
 interface PruneOptions extends StoreOptions {
   readonly all?: true
@@ -10,7 +20,9 @@ interface PruneOptions extends StoreOptions {
 }
 
 export function imageCommand(): Command {
-  const command = new Command('image').description('Look after images; see also images, rmi, tag')
+  const command = new Command('image').description(
+    'Look after images: prune, and other names for images, rmi and what else is about them',
+  )
   command.addCommand(
     withExamples(
       withStoreOptions(
@@ -22,7 +34,30 @@ export function imageCommand(): Command {
       [['dray image prune -af', 'all that no container was made of']],
     ).action(prune),
   )
+  command.addCommand(imageInspectCommand())
+  for (const [name, [verb, args]] of Object.entries(SAME))
+    command.addCommand(renamed(name, verb(), args))
   return command
+}
+
+/** Names for verbs that docker and podman have here, too, with arguments for an example. */
+const SAME: Readonly<Record<string, readonly [verb: () => Command, args: string]>> = {
+  ls: [imagesCommand, '-f dangling=true'],
+  rm: [rmiCommand, 'app:1.2'],
+  history: [historyCommand, 'app:1.2'],
+  tag: [tagCommand, 'app:1.2 registry.example/team/app:1.2'],
+  pull: [pullCommand, 'debian:12'],
+  push: [pushCommand, 'registry.example/team/app:1.2'],
+  save: [saveCommand, '-o app.tar app:1.2'],
+  load: [loadCommand, '-i app.tar'],
+  import: [importCommand, 'rootfs.tar app:1.2'],
+}
+
+function renamed(name: string, verb: Command, args: string): Command {
+  const words = verb.name()
+  return withExamples(verb.name(name), [
+    [`dray image ${name} ${args}`, `the same as dray ${words}`],
+  ])
 }
 
 async function prune(options: PruneOptions): Promise<void> {

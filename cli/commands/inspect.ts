@@ -23,6 +23,19 @@ export function inspectCommand(): Command {
   ]).action(inspect)
 }
 
+/** `dray image inspect` */
+export function imageInspectCommand(): Command {
+  const command = new Command('inspect')
+    .description('Show all that is known of images')
+    .argument('<image...>', 'names, digests or ids')
+    .option('-f, --format <template>', 'a Go template over each; default: a JSON list')
+  return withExamples(withStoreOptions(command), [
+    ['dray image inspect app:1.2', 'the same as dray inspect --type image'],
+  ]).action((names: readonly string[], options: InspectOptions) =>
+    inspect(names, { ...options, type: 'image' }),
+  )
+}
+
 async function inspect(names: readonly string[], options: InspectOptions): Promise<void> {
   const { root } = runnerContext(options)
   await inspectEach(names, options.format, async (name) => {

@@ -23,16 +23,17 @@ const IN_PLACE = 'cd "$0" && exec "$@"'
  * Goes on in the namespaces of a store, where an ordinary user is root: this process becomes a new one, with the same words,
  * input and output, and the store in its environment. Returns when the command is to go on here, without namespaces.
  *
+ * @param verb the one of its verbs, or itself if it has none
  * @throws RUN_FAILED when a command can't do without them, and the host lacks something for them
  */
-export async function enterNamespaces(root: string, command: string): Promise<void> {
+export async function enterNamespaces(root: string, command: string, verb: string): Promise<void> {
   const { env } = process
   let holder: number
   try {
     holder = await openNamespaces(root, thisUser(), env.PATH)
   } catch (error) {
     if (!isDrayError(error) || !DO_WITHOUT.has(command)) throw error
-    if (command === 'pull' || command === 'import')
+    if (verb === 'pull' || verb === 'import')
       say(`dray: owners of files are not kept: ${error.message}`)
     return
   }

@@ -98,6 +98,8 @@ const CASES: readonly Case[] = [
   { args: ['images', '-f', 'since=x'], code: 1, says: /no image "x" in the local store/ },
   { args: ['images', '-f', 'until=x'], code: 1, says: /invalid time "x": write 10m \(ago\)/ },
   { args: ['history', 'x'], code: 1, says: /no image "x" in the local store/ },
+  { args: ['image', 'rm', 'x'], code: 1, says: /no image "x" in the local store/ },
+  { args: ['image', 'pull'], code: 1, says: /missing required argument 'image'/ },
   { args: ['image', 'prune'], code: 1, says: /say so with --force/ },
   { args: ['system', 'prune'], code: 1, says: /images without a name[\s\S]*--force/ },
   { args: ['rmi', 'x'], code: 1, says: /no image "x" in the local store/ },
