@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
-import { errorMessage, isDrayError } from '#oci/error.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import type { PullOptions } from '../pull.ts'
 import type { NamedImage } from '../store/image-index.ts'
 import { hasLayer } from '../store/layers.ts'
 import type { Lease } from '../store/lease.ts'
+import { withRoom } from '../store/no-room.ts'
 import type { Store } from '../store/store.ts'
 import { isImageAtFault } from '../transfer/store-layers.ts'
 import { createWorkerPool, type WorkerPool } from '../transfer/worker-pool.ts'
@@ -42,8 +43,25 @@ export interface CheckOptions extends PullOptions {
  * again, those alone, and layers unpacked again.
  *
  * @returns what was found, in the order of digests
+ * @throws STORE_FAILED where layers can't be unpacked to be compared
  */
 export async function checkStore(store: Store, options: CheckOptions = {}): Promise<Finding[]> {
+  await mustBeWritable(store)
+  return await withRoom(store.layout.root, () => checkWritable(store, options))
+}
+
+async function mustBeWritable(store: Store): Promise<void> {
+  const stage = await store.stage().catch((cause: unknown) => {
+    throw new DrayError(
+      'STORE_FAILED',
+      `${errorMessage(cause)}. Layers are unpacked in the store to be compared: make it writable, and check again`,
+      { cause },
+    )
+  })
+  await stage.close()
+}
+
+async function checkWritable(store: Store, options: CheckOptions): Promise<Finding[]> {
   const lease = await store.lease()
   const cores = availableParallelism()
   const pool = createWorkerPool({ size: cores, inflater: store.inflater })
@@ -137,11 +155,10 @@ async function checkNamed(
       if (why !== undefined)
         findings.push({ kind: 'layer', digest: diffId, why, isRepaired: repair })
     } catch (error) {
-      if (!isDrayError(error)) throw error
-      const what = isImageAtFault(error)
-        ? ({ kind: 'blob', digest: blob.digest, image: nameOf(image) } as const)
-        : ({ kind: 'layer', digest: diffId } as const)
-      findings.push({ ...what, why: errorMessage(error), isRepaired: false })
+      if (!isImageAtFault(error)) throw error
+      const why = errorMessage(error)
+      const { digest } = blob
+      findings.push({ kind: 'blob', digest, image: nameOf(image), why, isRepaired: false })
     }
   }
   return findings

@@ -95,8 +95,17 @@ async function copyToLayout(
 ): Promise<CopyResult> {
   const { store, close } = await openLayoutStore(path)
   try {
-    const target = { store, name, nameOfReferrers: (tag: string) => tag, keepsReplaced: false }
-    const result = await copyToStore(source, target, options)
+    const result = await copyToStore(
+      source,
+      {
+        store,
+        name,
+        nameOfReferrers: (tag) => tag,
+        keepsReplaced: false,
+        roomAdvice: 'make some on its disk',
+      },
+      options,
+    )
     return { ...result, name: `oci:${path}${name === undefined ? '' : `:${name}`}` }
   } finally {
     await close()

@@ -28,6 +28,8 @@ export interface StoreTarget {
   nameOfReferrers(tag: string): string
   /** Whether the image that had the name before stays there without one. */
   readonly keepsReplaced: boolean
+  /** What to do when its disk is full. Default: as for a local store. */
+  readonly roomAdvice?: string | undefined
 }
 
 /**
@@ -43,14 +45,15 @@ export async function copyToStore(
   options: CopyOptions = {},
 ): Promise<CopyResult> {
   const { store } = target
-  return await withRoom(store.layout.content, async () => {
+  const copying = async () => {
     const lease = await store.lease()
     try {
       return await copyLeased(source, target, lease, options)
     } finally {
       lease.close()
     }
-  })
+  }
+  return await withRoom(store.layout.content, copying, target.roomAdvice)
 }
 
 async function copyLeased(

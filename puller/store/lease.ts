@@ -47,17 +47,24 @@ export async function openLease(layout: StoreLayout): Promise<Lease> {
   }
 }
 
-/** All that is leased. The caller holds the lock of the store; leases of dead processes are removed. */
+/** All that is leased. The caller holds the lock of the store. */
 export async function readLeases(layout: StoreLayout): Promise<Contents> {
   const contents = noContents()
+  for (const path of await removeDeadLeases(layout)) addContents(contents, readLease(path))
+  return contents
+}
+
+/** Removes leases whose processes are dead. @returns where the others are */
+export async function removeDeadLeases(layout: StoreLayout): Promise<string[]> {
+  const alive: string[] = []
   for (const name of await namesIn(layout.leases)) {
     const path = join(layout.leases, name)
     const dead = tryLockFile(path)
-    if (dead === undefined) addContents(contents, readLease(path))
+    if (dead === undefined) alive.push(path)
     else rmSync(path, { force: true })
     dead?.release()
   }
-  return contents
+  return alive
 }
 
 /** One that is gone by now is done. */

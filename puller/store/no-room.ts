@@ -3,17 +3,27 @@ import { errnoOf } from '../sys.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 
-/** Does work that writes to a store. @throws STORE_FAILED that says what to do when there is no room left for it */
-export async function withRoom<T>(root: string, work: () => Promise<T>): Promise<T> {
+/** What makes room for a local store. */
+const STORE_ADVICE =
+  'make some (dray system df tells what takes it, dray system prune removes what nobody uses)'
+
+/**
+ * Does work that writes to a store, or to another place with its own advice.
+ *
+ * @throws STORE_FAILED that says what to do when there is no room left for it
+ */
+export async function withRoom<T>(
+  place: string,
+  work: () => Promise<T>,
+  advice = STORE_ADVICE,
+): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!isFull(error)) throw error
-    throw new DrayError(
-      'STORE_FAILED',
-      `no room is left for ${root}: make some (dray system df tells what takes it, dray system prune removes what nobody uses), and try again`,
-      { cause: error },
-    )
+    throw new DrayError('STORE_FAILED', `no room is left for ${place}: ${advice}, and try again`, {
+      cause: error,
+    })
   }
 }
 

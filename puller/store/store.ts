@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '#oci/digest.ts'
-import { DrayError, errorMessage } from '#oci/error.ts'
+import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import type { Inflater } from '../layers/inflater.ts'
 import { type BlobFiles, openBlobs, writeSmallBlob } from './blobs.ts'
 import { exists } from './files.ts'
@@ -15,7 +15,7 @@ import {
 } from './image-index.ts'
 import type { LayerFormName } from './layers.ts'
 import { type StoreLayout, storeLayout } from './layout.ts'
-import { type Lease, openLease } from './lease.ts'
+import { type Lease, openLease, removeDeadLeases } from './lease.ts'
 import { type FileLock, lockFile, tryLockFile } from './lock.ts'
 import { removeStaleIngests } from './stale-ingests.ts'
 
@@ -91,8 +91,7 @@ async function openLayout(root: string, content?: string): Promise<StoreLayout> 
     const layout = storeLayout(realpathSync(root), content) // as the kernel names mount points
     mkdirSync(layout.staging, { recursive: true, mode: 0o700 })
     if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
-    await removeDeadStages(layout)
-    await removeStaleIngests(layout)
+    await removeLeftovers(layout)
     return layout
   } catch (error) {
     throw new DrayError(
@@ -102,6 +101,17 @@ async function openLayout(root: string, content?: string): Promise<StoreLayout> 
         cause: error,
       },
     )
+  }
+}
+
+/** Removes what processes left that were killed. Where nobody can write it stays, and does no harm. */
+async function removeLeftovers(layout: StoreLayout): Promise<void> {
+  try {
+    await removeDeadStages(layout)
+    await removeDeadLeases(layout)
+    await removeStaleIngests(layout)
+  } catch (error) {
+    if (!isErrno(error, 'EROFS')) throw error
   }
 }
 

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { globSync, mkdirSync } from 'node:fs'
+import { globSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import {
   checkStore,
+  copyImage,
   loadImages,
   openImage,
   openStore,
+  parseLocation,
   pullImage,
   pushImage,
   saveImages,
@@ -71,7 +73,60 @@ describe('a pull onto a disk that becomes full', () => {
   }
 })
 
+describe('a store on a disk that is full', () => {
+  it('is not checked, and no layer is blamed for that', async (t) => {
+    const { host } = await startOpenRegistry(t)
+    await seed(host, 'app', setOf(IMAGE), '1')
+    const disk = smallDisk(t, '14m')
+    const store = await openStore(join(disk.dir, 'store'), { layerStore: 'dir' })
+    await pullImage(store, parseReference(`${host}/app:1`), { platform })
+    await assert.rejects(checkStore(store), { code: 'STORE_FAILED', message: /no room .* prune/ })
+    disk.grow('64m')
+    assert.deepEqual(await checkStore(store), [])
+  })
+})
+
+describe('a copy to a layout on a disk that becomes full', () => {
+  it('tells to make room there, not in the local store', async (t) => {
+    const { host } = await startOpenRegistry(t)
+    await seed(host, 'app', setOf(IMAGE), '1')
+    const { dir } = smallDisk(t, '2m')
+    const copying = copyImage({
+      from: parseLocation(`${host}/app:1`),
+      to: parseLocation(`oci:${dir}/layout:1`),
+      openStore: () => openStore(tempDir(t)),
+    })
+    await assert.rejects(copying, ({ code, message }) => {
+      assert.equal(code, 'STORE_FAILED')
+      assert.equal(
+        message,
+        `no room is left for ${dir}/layout: make some on its disk, and try again`,
+      )
+      return true
+    })
+  })
+})
+
 describe('a store on a disk that is read-only', () => {
+  it('is opened whatever was left in it, and says why it is not checked', async (t) => {
+    const { host } = await startOpenRegistry(t)
+    await seed(host, 'app', setOf(IMAGE), '1')
+    const disk = smallDisk(t, '64m')
+    const root = join(disk.dir, 'store')
+    const { layout } = await openStore(root, { layerStore: 'dir' })
+    mkdirSync(layout.leases, { recursive: true })
+    for (const left of [join(layout.leases, 'dead'), join(layout.staging, 'dead.lock')])
+      writeFileSync(left, '')
+    execFileSync('mount', ['-o', 'remount,ro', disk.dir])
+    const store = await openStore(root)
+    assert.deepEqual(await store.images(), [])
+    const message = /read-only .*make it writable/
+    await assert.rejects(checkStore(store), { code: 'STORE_FAILED', message })
+    execFileSync('mount', ['-o', 'remount,rw', disk.dir])
+    await openStore(root)
+    assert.deepEqual(globSync('{leases,staging}/*', { cwd: root }), [])
+  })
+
   it('gives away what it has, and says why it takes nothing', async (t) => {
     const { host } = await startOpenRegistry(t)
     await seed(host, 'app', setOf(IMAGE), '1')
