@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { link, mkdir, stat, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Digest, digestAlgorithm, isDigest } from '#oci/digest.ts'
@@ -194,13 +194,21 @@ async function copyLayout(
 ): Promise<StagedImages> {
   const from = openBlobs(dir)
   const images = chosen(await readImages(from), name)
-  if (images.length === 0) throw invalid(dir, 'it has no index.json that names an image')
+  if (images.length === 0) throw invalid(dir, await whyEmpty(dir))
   for (const blob of blobsOf(images)) {
     const path = blobPath(layoutDir, blob.digest)
     await mkdir(dirname(path), { recursive: true })
     await pipeline(readBlob(from, blob), createWriteStream(path), { signal })
   }
   return { source: openBlobs(layoutDir), images }
+}
+
+/** What a directory is that has no images. */
+async function whyEmpty(dir: string): Promise<string> {
+  const names = await readdir(dir)
+  if (names.includes('index.json') || !names.includes('manifest.json'))
+    return 'it has no index.json that names an image'
+  return `it is a directory as skopeo's dir: has them. skopeo copy dir:${dir} oci:LAYOUT:NAME makes a layout of it`
 }
 
 async function readImages(source: BlobSource): Promise<WholeImage[]> {

@@ -44,7 +44,7 @@ export function detectCompression(head: Buffer): Compression {
   if (other === undefined) return 'none'
   throw new DrayError(
     'COMPRESSION_INVALID',
-    `it is compressed with ${other[0]}, and only gzip and zstd are understood`,
+    `it is compressed with ${other[0]} (${other[0]} -d unpacks it), and only gzip and zstd are understood`,
   )
 }
 

@@ -334,7 +334,19 @@ describe('loadImages', () => {
       await assert.rejects(load(path), { message: new RegExp(`^${path}: `) })
     }
     await assert.rejects(load('/nowhere'), { code: 'USAGE', message: /\/nowhere/ })
-    await assert.rejects(load(tempDir(t)), { code: 'ARCHIVE_INVALID' })
+    await assert.rejects(load(tempDir(t)), { code: 'ARCHIVE_INVALID', message: /no index\.json/ })
+  })
+
+  it('says what makes an archive of what it does not take', async (t) => {
+    const { load } = await newStore(t)
+    const xz = Buffer.from('\xfd7zXZ\0 and so on', 'latin1')
+    await assert.rejects(load(xz), { code: 'COMPRESSION_INVALID', message: /\(xz -d unpacks it\)/ })
+    const dir = tempDir(t)
+    const manifest = IMAGE.blobs.get(IMAGE.manifest.digest) ?? ''
+    writeFileSync(join(dir, 'manifest.json'), manifest)
+    writeFileSync(join(dir, 'version'), 'Directory Transport Version: 1.1\n')
+    const message = new RegExp(`skopeo copy dir:${dir} oci:`)
+    await assert.rejects(load(dir), { code: 'ARCHIVE_INVALID', message })
   })
 })
 
