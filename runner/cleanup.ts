@@ -21,7 +21,7 @@ import {
   isMonitored,
   readRecord,
 } from './record.ts'
-import { deleteArguments, KNOWN_RUNTIMES } from './runtime.ts'
+import { deleteArguments, KNOWN_RUNTIMES, runtimeMessage } from './runtime.ts'
 import { unmount } from './sys.ts'
 import { idMapOf } from './userns/resolve.ts'
 import { hideRootfs } from './userns/rootfs.ts'
@@ -150,7 +150,7 @@ async function deleteInRuntime(record: ContainerRecord): Promise<string | undefi
     })
     return undefined
   } catch (error) {
-    return `${basename(record.runtime)} cannot delete it: ${errorMessage(error)}`
+    return `${basename(record.runtime)} cannot delete it: ${runtimeMessage(error)}`
   } finally {
     rmSync(state, { recursive: true, force: true })
   }

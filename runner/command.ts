@@ -39,6 +39,21 @@ export async function checkCommand(
   throw notExecutable(name, 'it is a directory, or no one may execute it')
 }
 
+/**
+ * Looks for the directory to run a command in, as {@link checkCommand} does for the command.
+ *
+ * @throws COMMAND_NOT_EXECUTABLE
+ */
+export function checkWorkdir(
+  root: string,
+  { args: [name = ''], cwd }: { readonly args: readonly string[]; readonly cwd: string },
+): void {
+  if (RUNTIME_TREES.some((dir) => isInside(normalPath(cwd), dir))) return
+  const found = resolveInRoot(root, cwd)
+  if (found !== undefined && statSync(join(root, found)).isDirectory()) return
+  throw notExecutable(name, `there is no directory ${cwd} in the container to run it in`)
+}
+
 /** Whether something that is mounted may hold the command; then only the runtime can tell. */
 export function mayBringCommand({ volumes, tmpfs, cdiDevices }: ContainerOptions): boolean {
   return [volumes, tmpfs, cdiDevices].some((mounts) => mounts !== undefined && mounts.length > 0)

@@ -1,7 +1,6 @@
 import { isatty } from 'node:tty'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
-import type { Process } from '#oci/runtime-spec.ts'
 import { makeBundle } from './bundle.ts'
 import { removeContainer } from './cleanup.ts'
 import { checkCommand, mayBringCommand } from './command.ts'
@@ -10,7 +9,7 @@ import { launchFacts } from './containers/facts.ts'
 import type { RunnerContext } from './context.ts'
 import { recordEvent } from './events/record.ts'
 import type { ContainerOptions } from './options.ts'
-import { explainStart, globalArguments, type OciRuntime, runArguments } from './runtime.ts'
+import { explainStart, globalArguments, runArguments } from './runtime.ts'
 import { exitCodeOfSignal, SignalCatcher } from './signals.ts'
 import { type Stdio, superviseRuntime } from './supervise.ts'
 
@@ -100,14 +99,11 @@ async function runIn(container: NewContainer, run: Run): Promise<number> {
     { signals, abort: context.signal, stopTimeoutMs: context.stopTimeoutMs ?? STOP_TIMEOUT_MS },
   )
   recordEvent(context.root, record, 'die', { exitCode: String(exitCode) })
-  if (exitCode !== 0) throwIfNotStarted(runtime, log, spec.process)
-  return exitCode
-}
-
-/** An exit code other than 0 is the runtime's own when its log says why the container didn't start. */
-function throwIfNotStarted(runtime: OciRuntime, log: string, process: Process): void {
-  const failure = explainStart(runtime, log, process)
+  // Another exit code than 0 is the runtime's own when its log says why the container didn't start.
+  const isSaid = run.stdio[2] === 'inherit'
+  const failure = exitCode === 0 ? undefined : explainStart(runtime, log, spec.process, isSaid)
   if (failure !== undefined) throw failure
+  return exitCode
 }
 
 /** What is left doesn't hide how the container ended: the next command removes it. */

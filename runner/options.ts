@@ -227,9 +227,7 @@ export function parseRestartPolicy(text: string): RestartPolicy {
 /** Checks what the parsers of single values can't see. @throws USAGE */
 export function checkOptions(options: ContainerOptions): void {
   const { workdir, hostname, volumes = [], namedVolumes = [], tmpfs = [], env = [] } = options
-  if (workdir !== undefined && !workdir.startsWith('/')) {
-    throw usage(`the working directory ${JSON.stringify(workdir)} is not an absolute path`)
-  }
+  checkAbsolute(workdir)
   if (hostname !== undefined && !isHostname(hostname)) {
     throw usage(
       `invalid hostname ${JSON.stringify(hostname)}: letters, digits, - and ., at most 64`,
@@ -250,6 +248,12 @@ export function checkOptions(options: ContainerOptions): void {
   checkUserNamespace(options)
   const words = [...env, ...(options.command ?? []), ...(options.entrypoint ?? []), workdir ?? '']
   if (words.some((word) => word.includes('\0'))) throw usage('an argument contains a NUL byte')
+}
+
+/** @throws USAGE */
+export function checkAbsolute(workdir: string | undefined): void {
+  if (workdir === undefined || workdir.startsWith('/')) return
+  throw usage(`the working directory ${JSON.stringify(workdir)} is not an absolute path`)
 }
 
 /** Checks limits of memory against one another, as the kernel would, in words that say more. @throws USAGE */

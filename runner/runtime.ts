@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import type { Cgroups } from './cgroup.ts'
 import { usesSystemd } from './cgroup-path.ts'
@@ -143,23 +143,40 @@ export function resumeArguments(runtimeRoot: string, id: string): string[] {
 // How runc and crun say that the command itself could not be started; everything else is the container's set-up.
 const NOT_FOUND =
   /executable file\b.* not found|exec: "[^"]*": .*no such file|exec container process.*: no such file/i
-const NOT_EXECUTABLE = /exec: "[^"]*": |open executable: |exec container process/i
+const NOT_EXECUTABLE = /exec: "[^"]*": |open executable: |exec container process|\bchdir to /i
 
 /**
  * Reads a runtime's log for the reason why it could not start the container. Undefined when it gives none: then the
  * exit code is the command's own.
  *
+ * @param isSaid whether whoever is to read it can see what the runtime says: runc says it there, too
  * @returns COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE or RUN_FAILED
  */
-export function explainFailure(runtime: OciRuntime, log: string): DrayError | undefined {
+export function explainFailure(
+  runtime: OciRuntime,
+  log: string,
+  isSaid = false,
+): DrayError | undefined {
   const reason = log
     .split('\n')
     .map(errorLine)
     .findLast((line) => line !== undefined)
   if (reason === undefined) return undefined
-  if (NOT_FOUND.test(reason)) return new DrayError('COMMAND_NOT_FOUND', reason)
-  if (NOT_EXECUTABLE.test(reason)) return new DrayError('COMMAND_NOT_EXECUTABLE', reason)
-  return new DrayError('RUN_FAILED', `${runtime.name} could not run the container: ${reason}`)
+  const why = isSaid && runtime.name === 'runc' ? 'the line above says why' : reason
+  const options = { cause: reason }
+  if (NOT_FOUND.test(reason)) return new DrayError('COMMAND_NOT_FOUND', why, options)
+  if (NOT_EXECUTABLE.test(reason)) return new DrayError('COMMAND_NOT_EXECUTABLE', why, options)
+  const message = `${runtime.name} could not run the container: ${why}`
+  return new DrayError('RUN_FAILED', message, options)
+}
+
+/** What a runtime that was called without a log says of its failure, in a line. */
+export function runtimeMessage(error: unknown): string {
+  const said: unknown = typeof error === 'object' && error && Reflect.get(error, 'stderr')
+  const line = typeof said === 'string' ? said.trim().split('\n').at(-1) : undefined
+  if (!line) return errorMessage(error)
+  const quoted = /\blevel=(?:error|fatal) msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]
+  return quoted?.replace(/\\(.)/g, '$1') ?? line
 }
 
 /**
@@ -171,11 +188,13 @@ export function explainStart(
   runtime: OciRuntime,
   logPath: string,
   process: { readonly args: readonly string[] },
+  isSaid = false,
 ): DrayError | undefined {
-  const failure = explainFailure(runtime, readText(logPath))
+  const failure = explainFailure(runtime, readText(logPath), isSaid)
   if (failure === undefined || failure.code === 'RUN_FAILED') return failure
   const command = JSON.stringify(process.args[0])
-  return new DrayError(failure.code, `cannot run ${command}: ${failure.message}`)
+  const message = `cannot run ${command}: ${failure.message}`
+  return new DrayError(failure.code, message, { cause: failure.cause })
 }
 
 function errorLine(line: string): string | undefined {

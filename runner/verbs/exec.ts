@@ -2,17 +2,18 @@ import { execFile } from 'node:child_process'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
-import { DrayError, errorMessage } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
 import type { Process, RuntimeSpec } from '#oci/runtime-spec.ts'
 import { lookUpUser } from '../bundle.ts'
-import { checkCommand, mayBringCommand } from '../command.ts'
+import { checkCommand, checkWorkdir, mayBringCommand } from '../command.ts'
 import { type Container, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
 import { findVariable, mergeEnvironment, withValues } from '../environment.ts'
 import { EXEC_FILES } from '../layout.ts'
-import { execArguments, explainStart, type OciRuntime } from '../runtime.ts'
+import { execArguments, explainStart, type OciRuntime, runtimeMessage } from '../runtime.ts'
 import { SignalCatcher } from '../signals.ts'
+import { checkAbsolute } from '../options.ts'
 import { specText } from '../spec/limits.ts'
 import { capabilitiesOf } from '../spec/capabilities.ts'
 import { type Stdio, superviseRuntime } from '../supervise.ts'
@@ -46,13 +47,14 @@ export interface ExecOptions {
  * Runs one more command in a container that runs.
  *
  * @returns its exit code; 0 at once when it is detached
- * @throws CONTAINER_STATE, USER_UNKNOWN, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, RUN_FAILED
+ * @throws USAGE, CONTAINER_STATE, USER_UNKNOWN, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, RUN_FAILED
  */
 export async function execInContainer(
   container: Container,
   options: ExecOptions,
   context: RunnerContext,
 ): Promise<number> {
+  checkAbsolute(options.workdir)
   requireRunning(container)
   if (readState(container).status === 'paused') {
     const { name } = container.record
@@ -66,6 +68,7 @@ export async function execInContainer(
   try {
     const process = await execProcess(container, options, context)
     if (!mayBringCommand(container.record.options)) {
+      checkWorkdir(container.paths.merged, process)
       await checkCommand(container.paths.merged, process)
     }
     await writeFile(files.process, specText(process), { mode: 0o600 })
@@ -108,7 +111,8 @@ async function start(
       },
       { signals, abort: options.signal, stopTimeoutMs: 0 },
     )
-    const failure = exitCode === 0 ? undefined : explainStart(runtime, files.log, process)
+    const isSaid = (options.stdio?.[2] ?? output) === 'inherit'
+    const failure = exitCode === 0 ? undefined : explainStart(runtime, files.log, process, isSaid)
     if (failure !== undefined) throw failure
     return exitCode
   } finally {
@@ -143,6 +147,6 @@ async function execProcess(
 }
 
 function failed(runtime: OciRuntime, cause: unknown): DrayError {
-  const message = `${runtime.name} could not run the command: ${errorMessage(cause)}`
+  const message = `${runtime.name} could not run the command: ${runtimeMessage(cause)}`
   return new DrayError('RUN_FAILED', message, { cause })
 }

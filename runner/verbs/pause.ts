@@ -1,12 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { promisify } from 'node:util'
-import { DrayError, errorMessage } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
 import { readCgroups, runtimeEnvironment } from '../cgroup.ts'
 import { type Container, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
 import { rootOf } from '../layout.ts'
-import { pauseArguments, resumeArguments } from '../runtime.ts'
+import { pauseArguments, resumeArguments, runtimeMessage } from '../runtime.ts'
 import { requireRunning } from './kill.ts'
 
 const run = promisify(execFile)
@@ -76,7 +76,9 @@ async function call(
   try {
     await run(record.runtime, argumentsOf(record.runtimeRoot, record.id))
   } catch (error) {
-    throw new DrayError('RUN_FAILED', `${record.runtime}: ${errorMessage(error)}`, { cause: error })
+    throw new DrayError('RUN_FAILED', `${record.runtime}: ${runtimeMessage(error)}`, {
+      cause: error,
+    })
   }
 }
 

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { DrayError, errorMessage } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
 import { limitsSwap, readCgroups, runtimeEnvironment, whyNoLimits } from '../cgroup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
 import { checkMemory, type ContainerOptions } from '../options.ts'
 import { type ContainerRecord, writeRecord } from '../record.ts'
+import { runtimeMessage } from '../runtime.ts'
 import { buildResources, limitsHeld } from '../spec/limits.ts'
 
 const run = promisify(execFile)
@@ -69,7 +70,7 @@ async function apply(
   const env = runtimeEnvironment()
   await run(runtime, ['--root', runtimeRoot, 'update', ...args, id], { env }).catch(
     (error: unknown) => {
-      throw new DrayError('RUN_FAILED', `cannot change the limits: ${errorMessage(error)}`, {
+      throw new DrayError('RUN_FAILED', `cannot change the limits: ${runtimeMessage(error)}`, {
         cause: error,
       })
     },

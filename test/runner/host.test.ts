@@ -8,7 +8,7 @@ import { hardOpenFilesLimit, isKernelAtLeast } from '#runner/host-facts.ts'
 import { missingForRun } from '#runner/host-info.ts'
 import { exitCodeOf, readHostInfo } from '#runner/index.ts'
 import { parseMountInfo } from '#runner/mountinfo.ts'
-import { chooseRuntime, explainFailure, obstacleOf } from '#runner/runtime.ts'
+import { chooseRuntime, explainFailure, obstacleOf, runtimeMessage } from '#runner/runtime.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const V1 = `30 25 0:26 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -119,6 +119,7 @@ describe('the log of a runtime', () => {
     ['run failed: exec: "/etc": permission denied', 'COMMAND_NOT_EXECUTABLE'],
     ['open executable: Operation not permitted', 'COMMAND_NOT_EXECUTABLE'],
     ['exec container process `/x`: Exec format error', 'COMMAND_NOT_EXECUTABLE'],
+    ['chdir to cwd ("/x") set in config.json failed: not a directory', 'COMMAND_NOT_EXECUTABLE'],
     ['error mounting "proc": permission denied', 'RUN_FAILED'],
     ['mkdir /x: no such file or directory', 'RUN_FAILED'],
   ]
@@ -132,6 +133,27 @@ describe('the log of a runtime', () => {
     for (const log of ['', '\n', 'not json\n', line('careful', 'warning'), '{"level":"error"}\n']) {
       assert.equal(explainFailure(RUNTIME, log), undefined)
     }
+  })
+
+  it('is not repeated to whoever has read it from runc itself', () => {
+    const saidBy = (name: string, isSaid: boolean) =>
+      explainFailure({ ...RUNTIME, name }, line('no room'), isSaid)?.message ?? ''
+    const [shown, said] = [/: no room$/, /^runc could not run the container: the line above/]
+    assert.match(saidBy('runc', true), said)
+    assert.match(saidBy('runc', false), shown)
+    assert.match(saidBy('crun', true), shown)
+  })
+
+  it('is told in a line where it is on standard error', () => {
+    const logged = (level: string, msg: string) =>
+      `time="x" level=${level} msg=${JSON.stringify(msg)}\n`
+    const stderr = logged('warning', 'state.json') + logged('error', 'write "500": out of range')
+    assert.equal(
+      runtimeMessage(Object.assign(new Error('x'), { stderr })),
+      'write "500": out of range',
+    )
+    assert.equal(runtimeMessage(Object.assign(new Error('x'), { stderr: 'plain\n' })), 'plain')
+    assert.equal(runtimeMessage(Object.assign(new Error('x'), { stderr: '' })), 'x')
   })
 
   it('gives its last error as the reason', () => {

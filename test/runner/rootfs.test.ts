@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { candidatePaths, checkCommand } from '#runner/command.ts'
+import { candidatePaths, checkCommand, checkWorkdir } from '#runner/command.ts'
 import { parseVolume } from '#runner/index.ts'
 import { placeVolume, placeWorkdir, prepareMountPoints } from '#runner/preflight.ts'
 import { makeDirectoryInRoot, readTextInRoot, resolveInRoot } from '#runner/rootfs-files.ts'
@@ -240,6 +240,16 @@ describe('a command', () => {
     assert.deepEqual(candidatePaths('/a/../b', '/w', '/bin'), ['/b'])
     assert.deepEqual(candidatePaths('a/b', '/w', '/bin'), ['/w/a/b'])
     assert.deepEqual(candidatePaths('a', '/w', '/bin::rel'), ['/bin/a', '/w/a', '/w/rel/a'])
+  })
+
+  it('has a directory to run in', (t) => {
+    const root = rootfs(t, tree)
+    for (const cwd of ['/', '/usr/dir', '/proc/1']) checkWorkdir(root, { args: ['x'], cwd })
+    for (const cwd of ['/nope', '/bin/elf', '/link', '/out']) {
+      const message = `cannot run "x": there is no directory ${cwd} in the container to run it in`
+      const code = 'COMMAND_NOT_EXECUTABLE'
+      assert.throws(() => checkWorkdir(root, { args: ['x'], cwd }), { code, message })
+    }
   })
 
   it('resolves to where it is', (t) => {
