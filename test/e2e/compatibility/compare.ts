@@ -49,6 +49,9 @@ const PODMAN: Tool = {
   },
 }
 
+/** By tool: a container that runs while cases of an area look at it or add to it. */
+const residents = new Map<Tool, Promise<string>>()
+
 /**
  * Tests what docker and podman taught people to expect: each case is run by Dray and by podman with the same arguments, and must
  * print and end the same. What differs on purpose is in docs/compatibility.md, and not in a case.
@@ -101,6 +104,7 @@ async function prepare(): Promise<void> {
 
 /** Once for many cases: each start of a program takes a good part of a second of a CPU. */
 async function removeContainers(): Promise<void> {
+  residents.clear()
   const ids = (await call(DRAY, ['ps', '-aq'])).stdout.split('\n').filter(Boolean)
   if (ids.length > 0) await call(DRAY, ['rm', '-f', ...ids])
   await call(PODMAN, ['rm', '-fa', '-t', '0'])
@@ -128,12 +132,14 @@ async function detachStore(): Promise<void> {
 }
 
 /**
- * Runs the steps of a script, one a line. `I` is the image, `N` and `M` are names of its own, `F` a directory of the host.
+ * Runs the steps of a script, one a line. `I` is the image, `N` and `M` are names of its own, `R` is a container that runs and has
+ * been started for other cases as well, `F` a directory of the host.
  * Of a step that begins with `~` only the exit code counts, with `?` only whether it succeeded; `!` runs a step that doesn't count at all,
  * and `*` repeats one until it succeeds.
  */
 async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
   const seen: Seen[] = []
+  const running = /\bR\b/.test(script) ? await resident(tool, name) : ''
   for (const line of script.trim().split('\n')) {
     const [, mark = '', step = ''] = /^\s*([~!?*]?)\s*(.*)$/.exec(line) ?? []
     const words = splitWords(step).map((word) =>
@@ -141,6 +147,7 @@ async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
         .replace(/^I$/, IMAGE)
         .replace(/\bN\b/g, name)
         .replace(/\bM\b/g, `${name}b`)
+        .replace(/\bR\b/g, running)
         .replace(/\bF\b/g, files),
     )
     const { code, stdout, stderr } = await (mark === '*' ? succeed(tool, words) : call(tool, words))
@@ -151,6 +158,20 @@ async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
     if (code >= 125 && stderr === '') assert.fail(`${tool.name} ${step}: ${code} without a word`)
   }
   return seen
+}
+
+/** Starts it for the first who asks. @returns its name */
+function resident(tool: Tool, name: string): Promise<string> {
+  const running = residents.get(tool) ?? startResident(tool, `${name}r`)
+  residents.set(tool, running)
+  return running
+}
+
+async function startResident(tool: Tool, name: string): Promise<string> {
+  const words = ['run', '-d', '--name', name, '--network', 'none', IMAGE, 'sleep', '3210']
+  const { code, stderr } = await call(tool, words)
+  assert.equal(code, 0, `${tool.name}: ${stderr}`)
+  return name
 }
 
 function call(tool: Tool, words: readonly string[]): Promise<Outcome> {

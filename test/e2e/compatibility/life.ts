@@ -126,40 +126,25 @@ export const LIFE: Cases = {
     ['are kept over restarts', `!run --name N --network none I echo a\nstart -a N\nlogs N`],
   ],
   exec: [
-    ['runs beside the command', `~run -d --name N --network none I sleep 100\nexec N echo hi`],
-    ['has its exit code', `~run -d --name N --network none I sleep 100\nexec N sh -c 'exit 9'`],
-    [
-      'has standard input with -i',
-      `~run -d --name N --network none I sleep 100\nexec -i N cat\nexec N cat`,
-    ],
+    ['runs beside the command', `exec R echo hi`],
+    ['has its exit code', `exec R sh -c 'exit 9'`],
+    ['has standard input with -i', `exec -i R cat\nexec R cat`],
     [
       'has the environment and more',
       `~run -d --name N --network none -e A=1 I sleep 100\nexec -e B=2 N sh -c 'echo $A $B $IMAGE'`,
     ],
-    [
-      'has another user',
-      `~run -d --name N --network none I sleep 100\nexec -u app N id -u\nexec -u 5:6 N sh -c 'id -u; id -g'`,
-    ],
+    ['has another user', `exec -u app R id -u\nexec -u 5:6 R sh -c 'id -u; id -g'`],
     [
       'has the user of the container',
       `~run -d --name N --network none -u app I sleep 100\nexec N id -u`,
     ],
-    [
-      'has another working directory',
-      `~run -d --name N --network none I sleep 100\nexec -w /etc N pwd\nexec N pwd`,
-    ],
-    ['of what is missing is 127', `~run -d --name N --network none I sleep 100\n~exec N nosuch`],
-    [
-      'of what can’t be executed is 126',
-      `~run -d --name N --network none I sleep 100\n~exec N /etc/passwd`,
-    ],
+    ['has another working directory', `exec -w /etc R pwd\nexec R pwd`],
+    ['of what is missing is 127', `~exec R nosuch`],
+    ['of what can’t be executed is 126', `~exec R /etc/passwd`],
     [
       'runs in the background',
-      `~run -d --name N --network none I sleep 100\n~exec -d N sh -c 'echo x > /tmp/x'\nexec N sh -c 'while ! [ -s /tmp/x ]; do sleep 0.1; done; cat /tmp/x'`,
+      `~exec -d R sh -c 'echo x > /tmp/said'\nexec R sh -c 'while ! [ -s /tmp/said ]; do sleep 0.1; done; cat /tmp/said'`,
     ],
-    [
-      'sees the processes of the container',
-      `~run -d --name N --network none I sleep 321\nexec N sh -c 'ps | grep -c "[s]leep 321"'`,
-    ],
+    ['sees the processes of the container', `exec R sh -c 'ps | grep -c "[s]leep 3210"'`],
   ],
 }

@@ -34,18 +34,9 @@ export const STATE: Cases = {
     ['of what isn’t there', '?inspect nosuch-container'],
   ],
   'files in and out': [
-    [
-      'are copied in',
-      `~run -d --name N --network none I sleep 100\n~cp F/text N:/tmp/x\nexec N cat /tmp/x`,
-    ],
-    [
-      'are copied in as what a directory has',
-      `~run -d --name N --network none I sleep 100\n~cp F/. N:/tmp/new\nexec N cat /tmp/new/text`,
-    ],
-    [
-      'are copied in as a directory',
-      `~run -d --name N --network none I sleep 100\n~cp F N:/tmp\nexec N cat /tmp/files/text`,
-    ],
+    ['are copied in', `~cp F/text R:/tmp/x\nexec R cat /tmp/x`],
+    ['are copied in as what a directory has', `~cp F/. R:/tmp/new\nexec R cat /tmp/new/text`],
+    ['are copied in as a directory', `~cp F R:/tmp\nexec R cat /tmp/files/text`],
     [
       'are copied into a container that does not run',
       `!run --name N --network none I true\n~cp F/text N:/tmp/x\nstart -a N\ndiff N`,
@@ -122,7 +113,7 @@ export const STATE: Cases = {
       'see what it takes',
       `~run -d --name N --network none I sleep 100\nstats --no-stream --format '{{.Name}} {{.PIDs}}' N`,
     ],
-    ['see no ports', `~run -d --name N --network none I sleep 100\nport N`],
+    ['see no ports', `port R`],
     [
       'see its policy to restart',
       `~create --name N --network none --restart unless-stopped I\ninspect -f '{{.HostConfig.RestartPolicy.Name}}' N`,
@@ -131,7 +122,7 @@ export const STATE: Cases = {
       'see that it was restarted',
       `~run -d --name N --network none --restart on-failure:1 I sh -c 'echo x >> /tmp/x; wc -l < /tmp/x; [ $(wc -l < /tmp/x) = 2 ] && exec sleep 100; exit 1'\n*exec N sh -c '[ $(wc -l < /tmp/x) = 2 ]'\nlogs N`,
     ],
-    ['see its processes', `~run -d --name N --network none I sleep 100\n~top N`],
+    ['see its processes', `~top R`],
   ],
   'volumes by name': [
     [
