@@ -24,7 +24,8 @@ function topDigest(layout: string): string {
 }
 
 for (const storage of STORAGES) {
-  // What becomes of an image once its bytes are here, the same ones by digest, is no matter of where they come from.
+  // What becomes of an image once its bytes are here, the same ones by digest, is no matter of where they come from. And all that
+  // the base has passes through every storage as a part of the application.
   const itOnce = storage === STORAGES[0] ? it : () => undefined
 
   describe(`with ${storage.name}`, { timeout: 900_000 }, () => {
@@ -57,55 +58,25 @@ for (const storage of STORAGES) {
       dray(['run', '--root', root, '--rm', ...options, image, 'sh', '-c', script])
 
     for (const name of ['base', 'app'] as const) {
-      it(`keeps the digest of ${name} from skopeo through dray to skopeo and podman`, async () => {
-        const digest = topDigest(images[name])
-        run(
-          'skopeo',
-          'copy',
-          '-q',
-          '--dest-tls-verify=false',
-          `oci:${images[name]}:latest`,
-          `docker://${host}/debian/${name}:12`,
-        )
-        assert.equal(
-          (await ok('pull', '-q', '--root', root, `${host}/debian/${name}:12`)).trim(),
-          digest,
-        )
-        assert.equal(
-          (
-            await ok(
-              'push',
-              '-q',
-              '--root',
-              root,
-              `${host}/debian/${name}:12`,
-              `${host}/again/${name}`,
-            )
-          ).trim(),
-          digest,
-        )
-        run(
-          'skopeo',
-          'copy',
-          '-q',
-          '--src-tls-verify=false',
-          `docker://${host}/again/${name}`,
-          `oci:${dir}/${name}:x`,
-        )
-        assert.equal(topDigest(join(dir, name)), digest)
-        const graph = [`--root=${dir}/podman`, `--runroot=${dir}/podman-run`]
-        run('podman', ...graph, 'pull', '-q', '--tls-verify=false', `${host}/again/${name}`)
-        const podman = run(
-          'podman',
-          ...graph,
-          'image',
-          'inspect',
-          '--format',
-          '{{.Digest}}',
-          `${host}/again/${name}`,
-        )
-        assert.equal(podman.trim(), digest)
-      })
+      const itHere = name === 'app' ? it : itOnce
+      itHere(
+        `keeps the digest of ${name} from skopeo through dray to skopeo and podman`,
+        async () => {
+          const digest = topDigest(images[name])
+          const image = `${host}/debian/${name}:12`
+          const again = `${host}/again/${name}`
+          const [from, to] = [`oci:${images[name]}:latest`, `oci:${dir}/${name}:x`]
+          run('skopeo', 'copy', '-q', '--dest-tls-verify=false', from, `docker://${image}`)
+          assert.equal((await ok('pull', '-q', '--root', root, image)).trim(), digest)
+          assert.equal((await ok('push', '-q', '--root', root, image, again)).trim(), digest)
+          run('skopeo', 'copy', '-q', '--src-tls-verify=false', `docker://${again}`, to)
+          assert.equal(topDigest(join(dir, name)), digest)
+          const graph = [`--root=${dir}/podman`, `--runroot=${dir}/podman-run`]
+          run('podman', ...graph, 'pull', '-q', '--tls-verify=false', again)
+          const seen = run('podman', ...graph, 'image', 'inspect', '--format', '{{.Digest}}', again)
+          assert.equal(seen.trim(), digest)
+        },
+      )
 
       itOnce(`unpacks ${name} to the tree that umoci makes`, async (t) => {
         const bundle = join(dir, `umoci-${name}`)
@@ -123,7 +94,7 @@ for (const storage of STORAGES) {
       )
     })
 
-    it('lists what was pulled', async () => {
+    itOnce('lists what was pulled', async () => {
       const list = (await ok('images', '--root', root, '--format', 'json'))
         .trim()
         .split('\n')
@@ -158,7 +129,7 @@ for (const storage of STORAGES) {
       assert.deepEqual([node.stdout, node.code], ['hello\n', 0])
     })
 
-    it('pulls an image that it does not have before it runs it', async () => {
+    itOnce('pulls an image that it does not have before it runs it', async () => {
       const other = join(dir, 'other')
       const { code, stdout, stderr } = await dray([
         'run',
@@ -213,7 +184,7 @@ for (const storage of STORAGES) {
       }
     })
 
-    it('takes images from a docker-archive and from an OCI layout', async () => {
+    itOnce('takes images from a docker-archive and from an OCI layout', async () => {
       const archive = join(dir, 'archive.tar')
       run(
         'skopeo',
@@ -243,7 +214,7 @@ for (const storage of STORAGES) {
         ['one', 'two'].map((word) =>
           inContainer(
             image,
-            `echo ${word} > /root/word; rm -r /usr/share/doc; sleep 1; cat /root/word; ls /usr/share/doc`,
+            `echo ${word} > /root/word; rm -r /usr/share/zoneinfo; sleep 1; cat /root/word; ls /usr/share/zoneinfo`,
           ),
         ),
       )
