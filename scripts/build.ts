@@ -2,8 +2,8 @@
  * Builds what users run, from the sources that tests and tools run: `node scripts/build.ts [OUT]`.
  *
  *     dist/cli/main.js                  the program; bin/dray starts it
- *     dist/commands/*.cjs               the program with one command alone, which bin/dray prefers: one file is loaded faster
- *                                       than a hundred chunks, and a script faster than an ES module
+ *     dist/commands/*.cjs               start the program with one command alone, a chunk; bin/dray prefers them: one file is
+ *                                       loaded faster than a hundred, and a script faster than an ES module
  *     dist/libraries/*.cjs              packages that those programs have a use for now and then
  *     dist/puller/library.js            `dray/puller` for other programs; scripts/declarations.ts writes its types
  *     dist/puller/worker.js             the thread that unpacks layers
@@ -15,6 +15,7 @@
  *
  *     new URL(`../puller/worker${extname(import.meta.url)}`, import.meta.url)
  */
+import { createHash } from 'node:crypto'
 import {
   mkdirSync,
   readdirSync,
@@ -195,11 +196,31 @@ const results = await Promise.all([
     plugins: [leanHttp, lazyLists, libraryAlone],
   }),
 ]).catch(() => process.exit(1)) // It has told why.
-const outputFiles = results.flatMap((result) => result.outputFiles)
+const [shared, commands, libraries] = results.map((result) => result.outputFiles)
+const outputFiles = [
+  ...(shared ?? []),
+  ...(libraries ?? []),
+  ...(await Promise.all((commands ?? []).map(startedCompiled))).flat(),
+]
 // An entry point names its chunks, never the other way round: whoever starts meanwhile sees the old program or the new.
 for (const file of outputFiles.filter(isChunk)) publish(file)
 for (const file of outputFiles.filter((file) => !isChunk(file))) publish(file)
 removeStale(new Set(outputFiles.map((file) => file.path)))
+
+/** A program of one command becomes a chunk, and what starts it by the code that cli/compiled.ts keeps takes its place. */
+async function startedCompiled(program: OutputFile): Promise<readonly OutputFile[]> {
+  const command = basename(program.path, '.cjs')
+  const name = `${command}-${createHash('sha256').update(program.contents).digest('hex').slice(0, 16)}.cjs`
+  const { outputFiles } = await build({
+    ...COMMON,
+    entryPoints: [{ in: 'cli/compiled.ts', out: command }],
+    outdir: dirname(program.path),
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    define: { COMMAND: JSON.stringify(command), PROGRAM: JSON.stringify(name) },
+  })
+  return [{ ...program, path: join(dist, 'chunks', name) }, ...outputFiles]
+}
 
 function isChunk(file: OutputFile): boolean {
   return relative(dist, file.path).startsWith('chunks/')
