@@ -35,7 +35,9 @@ describe('the build', () => {
     assert.ok(files.includes('puller/worker.js'))
     assert.ok(files.includes('commands/run.cjs'))
     const modules = files.filter((file) => file.endsWith('.js'))
-    const commands = files.filter((file) => /^(?:commands|libraries)\/[a-z-]+\.cjs$/.test(file))
+    const commands = files.filter((file) =>
+      /^(?:commands|libraries|chunks)\/[a-z-]+(?:-[\da-f]{16})?\.cjs$/.test(file),
+    )
     assert.deepEqual(
       files,
       [...modules.flatMap((file) => [file, `${file}.map`]), ...commands].sort(),
@@ -58,6 +60,8 @@ describe('the build', () => {
 
   it('makes programs of one command, which import no other file but libraries', () => {
     const files = outputs(dist).filter((file) => file.startsWith('commands/'))
+    const programs = outputs(dist).filter((file) => /^chunks\/.*\.cjs$/.test(file))
+    assert.equal(programs.length, files.length)
     const libraries = outputs(dist)
       .filter((file) => file.startsWith('libraries/'))
       .map((file) => `../${file}`)
@@ -67,6 +71,8 @@ describe('the build', () => {
       const result = spawnSync(process.execPath, words, { encoding: 'utf8' })
       assert.equal(result.status, 0, result.stderr)
       if (name !== 'ended') assert.match(result.stdout, new RegExp(`^Usage: dray ${name} `))
+    }
+    for (const file of [...files, ...programs]) {
       const imports = readFileSync(join(dist, file), 'utf8').matchAll(
         /\b(?:require|import)\("([^"]+)"\)/g,
       )
@@ -84,6 +90,31 @@ describe('the build', () => {
     })
     assert.equal(result.status, 1)
     assert.match(result.stderr, /unknown option '--no-such'/)
+  })
+
+  it('keeps the code that the first runs of a command used, and makes it anew when it is damaged', () => {
+    const cache = join(dir, 'code')
+    const code = join(cache, 'images.code')
+    const runsOfCode = () => {
+      const result = spawnSync(process.execPath, [join(dist, 'commands/images.cjs'), 'images'], {
+        env: { ...process.env, DRAY_ROOT: join(dir, 'store'), NODE_COMPILE_CACHE: cache },
+        encoding: 'utf8',
+      })
+      assert.equal(result.status, 0, result.stderr)
+      return readFileSync(code)[32]
+    }
+    assert.deepEqual([1, 2, 3, 4, 5].map(runsOfCode), [1, 2, 3, 4, 4])
+    const bytes = readFileSync(code)
+    const damages: readonly [string, Buffer][] = [
+      ['empty', Buffer.alloc(0)],
+      ['cut', bytes.subarray(0, bytes.length / 2)],
+      ['changed', Buffer.concat([bytes.subarray(0, -8), Buffer.alloc(8, 1)])],
+      ['of another command', keptBy(dist, cache, 'ps')],
+    ]
+    for (const [what, damaged] of damages) {
+      writeFileSync(code, damaged)
+      assert.equal(runsOfCode(), 1, what)
+    }
   })
 
   it('loads what speaks HTTP for commands that do, and undici and HTTP/2 for none', () => {
@@ -114,6 +145,15 @@ describe('the build', () => {
     rmSync(recent)
   })
 })
+
+/** What a run of a command keeps. */
+function keptBy(dist: string, cache: string, command: string): Buffer {
+  const program = join(dist, `commands/${command}.cjs`)
+  spawnSync(process.execPath, [program, command, '--help'], {
+    env: { ...process.env, NODE_COMPILE_CACHE: cache },
+  })
+  return readFileSync(join(cache, `${command}.code`))
+}
 
 /** The modules of Node that a command loads. */
 function loadedBy(dist: string, program: string, ...words: readonly string[]): readonly string[] {
