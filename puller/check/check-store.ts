@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { chainId } from '#oci/chain-id.ts'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage } from '#oci/error.ts'
@@ -12,15 +13,17 @@ import { isImageAtFault } from '../transfer/store-layers.ts'
 import { createWorkerPool, type WorkerPool } from '../transfer/worker-pool.ts'
 import { findDamagedBlobs } from './blobs.ts'
 import { type Inventory, takeInventory } from './documents.ts'
+import { checkFixup } from './fixups.ts'
 import { checkDiffId, checkLayer } from './layers.ts'
 import { fetchAgain } from './repair.ts'
 
 /** Something of the store that isn't what it should be. */
 export interface Finding {
-  readonly kind: 'blob' | 'layer'
-  /** Digest of the blob, diffID of the layer. */
+  /** A fix-up gives directories of a stack of layers the attributes that they have in lower ones. */
+  readonly kind: 'blob' | 'layer' | 'fixup'
+  /** Digest of the blob, diffID of the layer, chainID of the stack. */
   readonly digest: Digest
-  /** An image that needs it, or names it wrongly; of a layer, undefined. */
+  /** An image that needs it, or names it wrongly; of a layer or a fix-up, undefined. */
   readonly image?: string | undefined
   readonly why: string
   readonly isRepaired: boolean
@@ -38,9 +41,9 @@ export interface CheckOptions extends PullOptions {
 }
 
 /**
- * Verifies every blob that an image of the store needs against its digest, and every unpacked layer against what its blob unpacks
- * to; of a layer that has fs-verity, its digests are enough. With `repair`, blobs that are damaged or missing are fetched
- * again, those alone, and layers unpacked again.
+ * Verifies every blob that an image of the store needs against its digest, every unpacked layer against what its blob unpacks
+ * to, and every fix-up against what its layers give; of a layer that has fs-verity, its digests are enough. With `repair`, blobs that are damaged or missing are fetched
+ * again, those alone, and layers unpacked and fix-ups made again.
  *
  * @returns what was found, in the order of digests
  * @throws STORE_FAILED where layers can't be unpacked to be compared
@@ -66,10 +69,13 @@ async function checkWritable(store: Store, options: CheckOptions): Promise<Findi
   const cores = availableParallelism()
   const pool = createWorkerPool({ size: cores, inflater: store.inflater })
   try {
-    const work = { pool, lease, right: new Set<Digest>(), blobs: new Map<Digest, Finding>() }
+    const work: Work = { pool, lease, right: new Set(), sound: new Set(), blobs: new Map() }
     const inventory = await checkBlobs(store, work, options)
-    const others = await checkLayers(store, inventory, work, options)
-    return [...work.blobs.values(), ...others].sort((a, b) => (a.digest < b.digest ? -1 : 1))
+    const layers = await checkLayers(store, inventory, work, options)
+    const fixups = await checkFixups(store, inventory, work, options)
+    return [...work.blobs.values(), ...layers, ...fixups].sort((a, b) =>
+      a.digest < b.digest ? -1 : 1,
+    )
   } finally {
     await pool.close()
     lease.close()
@@ -81,6 +87,8 @@ interface Work {
   readonly lease: Lease
   /** Blobs that are what they should be. */
   readonly right: Set<Digest>
+  /** Unpacked layers that are what they should be. */
+  readonly sound: Set<Digest>
   /** What was found of blobs. */
   readonly blobs: Map<Digest, Finding>
 }
@@ -137,7 +145,7 @@ interface NamedBlob {
 async function checkNamed(
   store: Store,
   { diffId, blobs }: { readonly diffId: Digest; readonly blobs: Iterable<NamedBlob> },
-  { pool }: Work,
+  { pool, sound }: Work,
   { repair = false, full = false, onVouched }: CheckOptions,
 ): Promise<Finding[]> {
   const findings: Finding[] = []
@@ -152,6 +160,7 @@ async function checkNamed(
       }
       const why = await checkLayer(store, { diffId, blob }, options)
       isCompared = true
+      if (why === undefined || repair) sound.add(diffId)
       if (why !== undefined)
         findings.push({ kind: 'layer', digest: diffId, why, isRepaired: repair })
     } catch (error) {
@@ -160,6 +169,28 @@ async function checkNamed(
       const { digest } = blob
       findings.push({ kind: 'blob', digest, image: nameOf(image), why, isRepaired: false })
     }
+  }
+  return findings
+}
+
+/** Looks at the fix-ups of stacks whose layers are what they should be. */
+async function checkFixups(
+  store: Store,
+  { manifests }: Inventory,
+  { lease, sound }: Work,
+  { repair = false }: CheckOptions,
+): Promise<Finding[]> {
+  const stacks = new Map<Digest, readonly Digest[]>()
+  for (const { config } of manifests) {
+    const diffIds = config.rootfs.diff_ids
+    const chain = chainId(diffIds)
+    if (chain !== undefined && diffIds.every((id) => sound.has(id))) stacks.set(chain, diffIds)
+  }
+  await lease.keep({ fixups: stacks.keys() })
+  const findings: Finding[] = []
+  for (const [digest, diffIds] of stacks) {
+    const why = await checkFixup(store, digest, diffIds, repair)
+    if (why !== undefined) findings.push({ kind: 'fixup', digest, why, isRepaired: repair })
   }
   return findings
 }

@@ -11,7 +11,7 @@ import {
   type LayerFormName,
   type LayerRecord,
   readLayer,
-  replaceLayer,
+  replaceWith,
   stageLayer,
   wrongVerity,
 } from '../store/layers.ts'
@@ -79,7 +79,7 @@ export async function checkLayer(
     if (result === undefined) return undefined
     await finishStagedLayer(stage.dir, result, blob.digest)
     const why = wrong ?? (await difference(dir, stage.dir, form))
-    if (why !== undefined && repair) await replaceLayer(store, diffId, stage)
+    if (why !== undefined && repair) await replaceWith(store, dir, stage)
     return why
   } finally {
     await stage.close()
@@ -118,20 +118,33 @@ async function difference(
   const parts =
     form === 'dir' ? (['record', 'tree'] as const) : (['record', 'tar', 'image'] as const)
   for (const part of parts) {
-    const path = layerParts(dir)[part]
-    try {
-      if ((await print(path, part)) !== (await print(layerParts(fresh)[part], part)))
-        return `${path} differs from what the blob unpacks to`
-    } catch (error) {
-      if (!isDrayError(error) && !isErrno(error, ...UNREADABLE)) throw error
-      return `${path} cannot be read: ${errorMessage(error)}`
-    }
+    const [path, right] = [dir, fresh].map((place) => layerParts(place)[part]) as [string, string]
+    const why = await differenceAt(path, right, part, 'the blob unpacks to')
+    if (why !== undefined) return why
   }
   return undefined
 }
 
+/** What is wrong with a file or a tree; undefined when it holds what the right one does, of which `source` says where it is from. */
+export async function differenceAt(
+  path: string,
+  right: string,
+  part: Part,
+  source: string,
+): Promise<string | undefined> {
+  try {
+    if ((await print(path, part)) === (await print(right, part))) return undefined
+    return `${path} differs from what ${source}`
+  } catch (error) {
+    if (!isDrayError(error) && !isErrno(error, ...UNREADABLE)) throw error
+    return `${path} cannot be read: ${errorMessage(error)}`
+  }
+}
+
+type Part = 'record' | 'tree' | 'tar' | 'image'
+
 /** A digest of a file, or of all that a tree holds. */
-async function print(path: string, part: 'record' | 'tree' | 'tar' | 'image'): Promise<string> {
+async function print(path: string, part: Part): Promise<string> {
   const hash = createHash('sha256')
   const bytes =
     part === 'tree'

@@ -8,7 +8,7 @@ import { findFixups, type StackedLayer, writeFixups } from '../layers/implied.ts
 import { exists, publish } from '../store/files.ts'
 import { readLayer } from '../store/layers.ts'
 import { holdLayers } from '../store/mounts.ts'
-import type { Store } from '../store/store.ts'
+import type { Stage, Store } from '../store/store.ts'
 
 /**
  * Makes the extra layer on top of a stack that gives implied directories the attributes they have in the layers
@@ -17,14 +17,25 @@ import type { Store } from '../store/store.ts'
 export async function ensureFixup(store: Store, diffIds: readonly Digest[]): Promise<void> {
   const chain = chainId(diffIds)
   if (chain === undefined || (await exists(store.layout.fixup(chain)))) return
+  const stage = await stageFixup(store, diffIds)
+  try {
+    await publish(stage.dir, store.layout.fixup(chain))
+  } finally {
+    await stage.close()
+  }
+}
+
+/** Makes the extra layer of a stack for somebody to put into place. It has no `tree` when it is empty. */
+export async function stageFixup(store: Store, diffIds: readonly Digest[]): Promise<Stage> {
   const layers = await visibleLayers(store, diffIds)
   const stage = await store.stage()
   try {
     await mkdir(stage.dir, { mode: 0o755 })
     if (layers.some(mayNeedFixup)) await makeFixup(store, layers, join(stage.dir, 'tree'))
-    await publish(stage.dir, store.layout.fixup(chain))
-  } finally {
+    return stage
+  } catch (error) {
     await stage.close()
+    throw error
   }
 }
 

@@ -126,19 +126,21 @@ export async function finishStagedLayer(
  * and makes room.
  */
 export async function publishLayer(store: Store, diffId: Digest, stage: Stage): Promise<void> {
-  const isFirst = await publish(stage.dir, store.layout.layer(diffId).dir)
-  if (!isFirst && !(await hasLayer(store.layout, diffId))) await replaceLayer(store, diffId, stage)
+  const { dir } = store.layout.layer(diffId)
+  const isFirst = await publish(stage.dir, dir)
+  if (!isFirst && !(await hasLayer(store.layout, diffId))) await replaceWith(store, dir, stage)
 }
 
 /**
- * Puts a finished layer in the place of another one. Between the two renames the layer isn't there, which the next run would mend.
+ * Puts a finished layer, or the fix-up of a stack, in the place of another one. Between the two renames there is none, which the next
+ * run would mend.
  */
-export async function replaceLayer(store: Store, diffId: Digest, fresh: Stage): Promise<void> {
+export async function replaceWith(store: Store, dir: string, fresh: Stage): Promise<void> {
   const old = await store.stage()
   try {
     await mkdir(old.dir, { mode: 0o700 })
-    await rename(store.layout.layer(diffId).dir, join(old.dir, 'layer'))
-    await publish(fresh.dir, store.layout.layer(diffId).dir)
+    await rename(dir, join(old.dir, 'old'))
+    await publish(fresh.dir, dir)
   } finally {
     await old.close()
   }

@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict'
-import { chmodSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { chainId } from '#oci/chain-id.ts'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { digestOf } from '#oci/digest.ts'
 import { parsePlatform } from '#oci/platform.ts'
@@ -59,6 +69,19 @@ const CHANGES: readonly (readonly [what: string, change: (tree: string) => void]
   ['a broken record', (tree) => writeFileSync(join(tree, '../layer.json'), '{')],
 ]
 
+const FIXUP_CHANGES: readonly (readonly [what: string, change: (tree: string) => void])[] = [
+  ['another mode', (tree) => chmodSync(join(tree, 'dir'), 0o700)],
+  ['a file too many', (tree) => writeFileSync(join(tree, 'dir/more'), '')],
+  ['no tree at all', (tree) => rmSync(tree, { recursive: true })],
+  [
+    'another type',
+    (tree) => {
+      rmSync(tree, { recursive: true })
+      writeFileSync(tree, '')
+    },
+  ],
+]
+
 describe('checkStore', () => {
   it('finds nothing in a store that is whole, and changes nothing unless asked to', async (t) => {
     const { store, name } = await pulled(t)
@@ -110,6 +133,43 @@ describe('checkStore', () => {
     }
     assert.deepEqual(await checkStore(store), [])
     assert.equal(server.requests.length, before)
+  })
+
+  it('makes fix-ups again that were changed, but not from layers that are wrong', async (t) => {
+    const layers = [tarOf({ 'dir/': '', 'dir/base': 'b' }), tarOf({ 'dir/top': 't' })]
+    const server = await serveImage(t, smallImage(layers))
+    const store = await openStore(tempDir(t), { layerStore: 'dir' })
+    await pullImage(store, parseReference(`${server.host}/app:1`), { platform })
+    const diffIds = layers.map((layer) => digestOf(layer))
+    const chain = chainId(diffIds) ?? assert.fail()
+    const tree = join(store.layout.fixup(chain), 'tree')
+    const modeOf = () => statSync(join(tree, 'dir')).mode & 0o7777
+    assert.deepEqual([modeOf(), await checkStore(store)], [0o750, []])
+    for (const [what, change] of FIXUP_CHANGES) {
+      change(tree)
+      const found = await checkStore(store, { repair: true })
+      assert.deepEqual(
+        [...found.map(({ kind, digest, isRepaired }) => [kind, digest, isRepaired]), modeOf()],
+        [['fixup', chain, true], 0o750],
+        what,
+      )
+    }
+    const base = store.layout.layer(digestOf(layers[0] ?? assert.fail())).tree
+    chmodSync(join(base, 'dir'), 0o700)
+    assert.deepEqual(
+      (await checkStore(store)).map(({ kind }) => kind),
+      ['layer'],
+    )
+    assert.equal((await checkStore(store, { repair: true })).length, 1)
+    assert.deepEqual([modeOf(), await checkStore(store)], [0o750, []])
+  })
+
+  it('finds a fix-up of a stack that needs none', async (t) => {
+    const { store } = await pulled(t)
+    const dir = store.layout.fixup(chainId([digestOf(BASE), digestOf(TOP)]) ?? assert.fail())
+    mkdirSync(join(dir, 'tree'))
+    assert.match((await checkStore(store, { repair: true }))[0]?.why ?? '', /should not be there/)
+    assert.deepEqual([readdirSync(dir), await checkStore(store)], [[], []])
   })
 
   it('looks at every blob that a layer is said to come as, and blames none but the wrong one', async (t) => {

@@ -14,14 +14,16 @@ export interface SmallImage {
   readonly blobs: ReadonlyMap<string, Buffer>
 }
 
-/** A tar of plain files. */
+const FILE = { type: 'file', mode: 0o644 } as const
+const DIRECTORY = { type: 'directory', mode: 0o750 } as const
+
+/** A tar of plain files, and of directories, whose names end in a slash. */
 export function tarOf(files: Readonly<Record<string, string | Buffer>>): Buffer {
   const parts = Object.entries(files).flatMap(([name, content]) => {
     const bytes = Buffer.from(content)
     const header = encodeHeader({
       path: Buffer.from(name),
-      type: 'file',
-      mode: 0o644,
+      ...(name.endsWith('/') ? DIRECTORY : FILE),
       uid: process.getuid?.() ?? 0,
       gid: process.getgid?.() ?? 0,
       size: bytes.length,
