@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { basename } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { DrayError } from '#oci/error.ts'
 import type { Cgroups } from '../cgroup.ts'
-import { readNumber } from '../containers/state.ts'
 import type { ContainerPaths } from '../layout.ts'
 import type { LogOptions } from '../options.ts'
-import { childrenOf, hasWord, namespaceOf, sendSignal } from '../processes.ts'
+import { childrenOf, findPrograms, namespaceOf, sendSignal } from '../processes.ts'
 import { findRuntime, type OciRuntime } from '../runtime.ts'
 import { keepDescriptorsPrivate } from '../sys.ts'
 import { moveToMonitors } from './own-cgroup.ts'
@@ -102,14 +102,14 @@ export async function createMonitored(
   child.stderr?.on('data', (chunk) => {
     said += String(chunk)
   })
-  const orphans = watchForOrphans(container)
+  const endWatch = watchForOrphans(conmon, container.id)
   try {
     if (child.pid !== undefined) moveToMonitors(child.pid, options.cgroups)
     start.end('\n')
     const line = await Promise.race([firstLine(sync), failed])
     return parseReport(line, said)
   } finally {
-    clearInterval(orphans)
+    endWatch()
     sync.destroy()
     child.stderr?.destroy()
     child.unref()
@@ -120,17 +120,25 @@ export async function createMonitored(
  * Ends the first process of a container whose runtime was killed meanwhile. It waits to be started by a runtime that knows
  * nothing of it, and conmon waits for the end of what the runtime might have to say, which it could say as well.
  */
-function watchForOrphans({ id, paths }: Monitored): NodeJS.Timeout {
+function watchForOrphans(conmon: string, id: string): () => void {
   let orphanedSince = Infinity
-  return setInterval(() => {
-    const monitor = readNumber(paths.monitorPid) ?? 0
-    const children = hasWord(monitor, id) ? childrenOf(monitor) : []
+  let isOver = false
+  const look = async () => {
+    // It says its number in a file, but not if its first process was killed before.
+    const monitors = await findPrograms([basename(conmon)], id)
+    if (isOver) return
+    const children = monitors.flatMap(childrenOf).filter((pid) => !monitors.includes(pid))
     const isOrphaned = children.length > 0 && !children.some(isBesideUs)
     if (!isOrphaned) orphanedSince = Infinity
     else orphanedSince = Math.min(orphanedSince, performance.now())
     if (performance.now() - orphanedSince < ORPHANED_MS) return
     for (const pid of children) sendSignal(pid, 'SIGKILL')
-  }, LOOK_EVERY_MS)
+  }
+  const timer = setInterval(look, LOOK_EVERY_MS)
+  return () => {
+    isOver = true
+    clearInterval(timer)
+  }
 }
 
 function isBesideUs(pid: number): boolean {
