@@ -55,6 +55,7 @@ const SAME: Readonly<Record<string, readonly [verb: () => Command, args: string]
 
 function renamed(name: string, verb: Command, args: string): Command {
   const words = verb.name()
+  verb.removeAllListeners('afterHelp') // its own examples
   return withExamples(verb.name(name), [
     [`dray image ${name} ${args}`, `the same as dray ${words}`],
   ])
