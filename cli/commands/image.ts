@@ -35,30 +35,21 @@ export function imageCommand(): Command {
     ).action(prune),
   )
   command.addCommand(imageInspectCommand())
-  for (const [name, [verb, args]] of Object.entries(SAME))
-    command.addCommand(renamed(name, verb(), args))
+  for (const [name, verb] of Object.entries(SAME)) command.addCommand(verb().name(name))
   return command
 }
 
-/** Names for verbs that docker and podman have here, too, with arguments for an example. */
-const SAME: Readonly<Record<string, readonly [verb: () => Command, args: string]>> = {
-  ls: [imagesCommand, '-f dangling=true'],
-  rm: [rmiCommand, 'app:1.2'],
-  history: [historyCommand, 'app:1.2'],
-  tag: [tagCommand, 'app:1.2 registry.example/team/app:1.2'],
-  pull: [pullCommand, 'debian:12'],
-  push: [pushCommand, 'registry.example/team/app:1.2'],
-  save: [saveCommand, '-o app.tar app:1.2'],
-  load: [loadCommand, '-i app.tar'],
-  import: [importCommand, 'rootfs.tar app:1.2'],
-}
-
-function renamed(name: string, verb: Command, args: string): Command {
-  const words = verb.name()
-  verb.removeAllListeners('afterHelp') // its own examples
-  return withExamples(verb.name(name), [
-    [`dray image ${name} ${args}`, `the same as dray ${words}`],
-  ])
+/** Names for verbs that docker and podman have here, too. */
+const SAME: Readonly<Record<string, () => Command>> = {
+  ls: imagesCommand,
+  rm: rmiCommand,
+  history: historyCommand,
+  tag: tagCommand,
+  pull: pullCommand,
+  push: pushCommand,
+  save: saveCommand,
+  load: loadCommand,
+  import: importCommand,
 }
 
 async function prune(options: PruneOptions): Promise<void> {

@@ -57,14 +57,22 @@ export function withStoreOptions(command: Command): Command {
 /** Collects what is given more than once. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
 
-/** Appends examples to a command's help: what to type, and what it does. */
+/** Appends examples to a command's help: what to type, by the name that it has there, and what it does. */
 export function withExamples(
   command: Command,
   examples: readonly (readonly [line: string, meaning: string])[],
 ): Command {
-  const width = Math.max(...examples.map(([line]) => line.length))
-  const lines = examples.map(([line, meaning]) => `  ${line.padEnd(width)}   # ${meaning}`)
-  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`)
+  const name = command.name()
+  return command.addHelpText('after', () => {
+    const group = command.parent?.name() ?? 'dray'
+    const called = group === 'dray' ? name : `${group} ${command.name()}`
+    const lines = examples.map(([line]) => line.replaceAll(`dray ${name} `, `dray ${called} `))
+    const width = Math.max(...lines.map((line) => line.length))
+    return [
+      '\nExamples:',
+      ...lines.map((line, at) => `  ${line.padEnd(width)}   # ${examples[at]?.[1]}`),
+    ].join('\n')
+  })
 }
 
 /** A number of 1 or more. */
