@@ -11,22 +11,15 @@ import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import {
   listImages,
-  loadImages,
   openStore,
   type ProgressEvent,
   prepareRootfs,
   pullImage,
-  type Store,
 } from '#puller/index.ts'
 import { serveImage, type Spoiled } from '../support/blob-server.ts'
-import {
-  type SmallImage,
-  smallImage,
-  tarOf,
-  withLayers,
-  writeLayout,
-} from '../support/small-image.ts'
+import { type SmallImage, smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { visible } from '../support/visible.ts'
 
 const PLATFORM = parsePlatform('linux/amd64')
 const LOWER = tarOf({ hello: 'lower', 'dir/one': '1' })
@@ -44,11 +37,6 @@ async function setUp(
   const pull = (onProgress?: (event: ProgressEvent) => void) =>
     pullImage(store, reference, { platform: PLATFORM, onProgress })
   return { server, store, reference, pull }
-}
-
-/** Everything in the store that a pull could have made visible. */
-function visible(store: Store): string[] {
-  return globSync('{content/blobs/*/*,layers/*/*,fixups/*/*}', { cwd: store.layout.root }).sort()
 }
 
 describe('pullImage', () => {
@@ -285,63 +273,6 @@ describe('pullImage', () => {
       assert.deepEqual(globSync('{staging,ingest}/*', { cwd: store.layout.root }), [])
     })
   }
-
-  const [LOWER_BLOB, UPPER_BLOB] = IMAGE.layers.map(({ digest }) => IMAGE.blobs.get(digest)) as [
-    Buffer,
-    Buffer,
-  ]
-  const OTHER = gzipSync(tarOf({ hello: 'other' }))
-  const NAMED_WRONGLY: readonly (readonly [string, readonly Buffer[], ErrorCode])[] = [
-    ['a blob that is no such layer', [LOWER_BLOB, OTHER], 'DIFF_ID_MISMATCH'],
-    ['blobs in another order', [UPPER_BLOB, LOWER_BLOB], 'DIFF_ID_MISMATCH'],
-    ['one blob as two layers', [UPPER_BLOB, UPPER_BLOB], 'DIFF_ID_MISMATCH'],
-    ['a blob that is cut off', [LOWER_BLOB, OTHER.subarray(0, 40)], 'COMPRESSION_INVALID'],
-  ]
-  for (const [what, layers, code] of NAMED_WRONGLY) {
-    it(`refuses ${what} also where the layers are unpacked already`, async (t) => {
-      const { store, pull } = await setUp(t, IMAGE)
-      await pull()
-      const before = visible(store)
-      const wrong = withLayers(IMAGE, layers)
-      const server = await serveImage(t, wrong)
-      const pulling = pullImage(store, parseReference(`${server.host}/app:1`), {
-        platform: PLATFORM,
-      })
-      await assert.rejects(pulling, { code, message: /layer sha256:/ })
-      const dir = join(tempDir(t), 'layout')
-      mkdirSync(dir)
-      writeLayout(dir, wrong)
-      await assert.rejects(loadImages(store, dir, { platform: PLATFORM }), { code })
-      assert.deepEqual(visible(store), before)
-      assert.equal((await store.images()).length, 1)
-      assert.deepEqual(globSync('{staging,ingest}/*', { cwd: store.layout.root }), [])
-    })
-  }
-
-  it('takes another compression of a layer that is unpacked, and inflates it once', async (t) => {
-    const { store, pull } = await setUp(t, IMAGE)
-    await pull()
-    const other = withLayers(IMAGE, [zstdCompressSync(LOWER), gzipSync(UPPER, { level: 0 })])
-    const server = await serveImage(t, other)
-    const reference = parseReference(`${server.host}/app:1`)
-    const pullOther = () => pullImage(store, reference, { platform: PLATFORM })
-    await pullOther()
-    const blobs = [LOWER, UPPER].map((tar) => store.layout.layer(digestOf(tar)).blobs)
-    const known = blobs.map((path) => readFileSync(path, 'utf8'))
-    assert.deepEqual(
-      known,
-      [0, 1].map((at) => `${IMAGE.layers[at]?.digest}\n${other.layers[at]?.digest}\n`),
-    )
-    await pullOther()
-    await pull()
-    assert.deepEqual(
-      blobs.map((path) => readFileSync(path, 'utf8')),
-      known,
-    )
-    for (const path of blobs) rmSync(path)
-    await pullOther()
-    assert.ok(readFileSync(blobs[0] ?? '', 'utf8').includes(other.layers[0]?.digest ?? '-'))
-  })
 
   it('pulls rightly after a pull that got damaged bytes', async (t) => {
     const { store, pull } = await setUp(t, IMAGE, { [layerDigest]: { bytes: flipped } })
