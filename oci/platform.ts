@@ -83,6 +83,19 @@ export function matchPlatform(wanted: Platform, offered: Platform): number {
   return wanted.architecture === 'arm' && have < want ? have : 0
 }
 
+/** Of several things for platforms, what runs best on `wanted`; the first one among equals, also where none does. Undefined of none. */
+export function bestFor<T>(
+  wanted: Platform,
+  things: readonly T[],
+  platformOf: (thing: T) => Platform | undefined,
+): T | undefined {
+  const fit = (thing: T) => {
+    const offered = platformOf(thing)
+    return offered === undefined ? -1 : matchPlatform(wanted, offered)
+  }
+  return things.toSorted((a, b) => fit(b) - fit(a))[0]
+}
+
 /**
  * Whether an image that says it is for `offered` won't run on `wanted`. Configs are carelessly made: what they leave out is
  * no objection, and of variants only those of arm are, since nobody knows the levels of this machine.

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { describeImage } from '#puller/index.ts'
-import { formatSince, formatSize, shortDigest } from '../output/format.ts'
+import { formatSince, formatSize, shortDigest, shorten } from '../output/format.ts'
 import { printRows, type Row } from '../output/rows.ts'
 import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -58,7 +58,7 @@ function rowsOf(
     ID: at > 0 ? '<missing>' : whole ? Id : shortDigest(Id),
     CreatedAt: Created,
     CreatedSince: formatSince(Created, now),
-    CreatedBy: shortened(onOneLine(CreatedBy), whole),
+    CreatedBy: whole ? onOneLine(CreatedBy) : shorten(onOneLine(CreatedBy), SHORT_COMMAND),
     Size: formatSize(Size),
     Comment: onOneLine(Comment),
   }))
@@ -67,8 +67,4 @@ function rowsOf(
 /** An image may say anything, also what would move a terminal's cursor. */
 function onOneLine(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ')
-}
-
-function shortened(text: string, whole: boolean): string {
-  return whole || text.length <= SHORT_COMMAND ? text : `${text.slice(0, SHORT_COMMAND - 1)}…`
 }

@@ -4,7 +4,7 @@ import { publishedPorts } from '#runner/network/published.ts'
 import { labelsOf, type Seen } from '#runner/containers/filter.ts'
 import type { ContainerState } from '#runner/containers/state.ts'
 import { commandLine } from '#runner/spec.ts'
-import { formatAge } from './format.ts'
+import { formatAge, formatSince, shorten } from './format.ts'
 import type { Row } from './rows.ts'
 
 const SHORT_ID = 12
@@ -18,15 +18,12 @@ export function containerRow(
   const { record, id } = container
   const words = commandLine(record.rootfs.config.config ?? {}, record.options)
   const command = words.join(' ')
-  const shortened =
-    whole || command.length <= SHORT_COMMAND ? command : `${command.slice(0, SHORT_COMMAND - 1)}…`
-  const since = formatAge(now - Date.parse(record.createdAt))
   return {
     ID: whole ? id : id.slice(0, SHORT_ID),
     Image: record.image,
-    Command: JSON.stringify(shortened),
+    Command: JSON.stringify(whole ? command : shorten(command, SHORT_COMMAND)),
     CreatedAt: record.createdAt,
-    RunningFor: `${since} ago`,
+    RunningFor: formatSince(record.createdAt, now),
     Status: statusText(state, now),
     State: state.status,
     Ports: publishedPorts(container.paths).map(formatPort).join(', '),
@@ -56,7 +53,7 @@ function statusText(state: ContainerState, now: number): string {
     case 'paused':
       return `Up ${age(state.startedAt)} (Paused)`
     case 'exited':
-      return `Exited (${state.exitCode ?? 'unknown'}) ${age(state.finishedAt)} ago`
+      return `Exited (${state.exitCode ?? 'unknown'}) ${formatSince(state.finishedAt, now)}`
   }
 }
 

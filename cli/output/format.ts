@@ -40,6 +40,11 @@ export function formatAge(ms: number): string {
   return inWords(Math.floor(value), 'year')
 }
 
+/** A text of so many characters at the most, the last one an ellipsis where the rest is left out. */
+export function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`
+}
+
 /** How long ago something was, `3 weeks ago`; `N/A` where nobody knows. */
 export function formatSince(time: string | undefined, now: number): string {
   const moment = Date.parse(time ?? '')

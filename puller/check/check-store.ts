@@ -42,8 +42,8 @@ export interface CheckOptions extends PullOptions {
 
 /**
  * Verifies every blob that an image of the store needs against its digest, every unpacked layer against what its blob unpacks
- * to, and every fix-up against what its layers give; of a layer that has fs-verity, its digests are enough. With `repair`, blobs that are damaged or missing are fetched
- * again, those alone, and layers unpacked and fix-ups made again.
+ * to, and every fix-up against what its layers give; of a layer that has fs-verity, its digests are enough. With `repair`,
+ * blobs that are damaged or missing are fetched again, those alone, and layers unpacked and fix-ups made again.
  *
  * @returns what was found, in the order of digests
  * @throws STORE_FAILED where layers can't be unpacked to be compared

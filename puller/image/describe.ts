@@ -2,7 +2,7 @@ import type { Descriptor } from '#oci/descriptor.ts'
 import { type ImageConfig, parseImageConfig } from '#oci/image-config.ts'
 import type { ImageManifest } from '#oci/manifest.ts'
 import { isImageConfigType } from '#oci/media-types.ts'
-import { formatPlatform, hostPlatform, matchPlatform, type Platform } from '#oci/platform.ts'
+import { bestFor, formatPlatform, hostPlatform, type Platform } from '#oci/platform.ts'
 import type { Store } from '../store/store.ts'
 import { findLocal, repositoryOf } from './find-local.ts'
 import { walkImage } from './walk.ts'
@@ -29,7 +29,7 @@ export async function describeImage(
   const { descriptor, names, manifest } = await findLocal(store, await store.images(), text)
   const variants = await readVariants(store, descriptor)
   const asked = variants.find((each) => each.descriptor.digest === manifest?.digest)
-  const chosen = asked ?? choose(variants, platform)
+  const chosen = asked ?? bestFor(platform, variants, ({ config }) => config)
   const config = chosen?.config
   const { digest, mediaType, size } = descriptor
   return {
@@ -72,11 +72,6 @@ async function readVariants(store: Store, top: Descriptor): Promise<Variant[]> {
     variants.push({ descriptor, manifest, config })
   }
   return variants
-}
-
-function choose(variants: readonly Variant[], platform: Platform): Variant | undefined {
-  const fit = ({ config }: Variant) => (config === undefined ? -1 : matchPlatform(platform, config))
-  return variants.toSorted((a, b) => fit(b) - fit(a))[0]
 }
 
 /** Bytes of the blobs of a manifest. */

@@ -2,7 +2,7 @@ import type { Digest } from '#oci/digest.ts'
 import { isDrayError } from '#oci/error.ts'
 import { type ImageConfig, parseImageConfig } from '#oci/image-config.ts'
 import type { ImageManifest } from '#oci/manifest.ts'
-import { formatPlatform, hostPlatform, matchPlatform } from '#oci/platform.ts'
+import { bestFor, formatPlatform, hostPlatform } from '#oci/platform.ts'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type BlobSource, readManifest } from '../store/blobs.ts'
 import type { Store } from '../store/store.ts'
@@ -43,7 +43,8 @@ export async function listImages(store: Store): Promise<ImageSummary[]> {
     const size = [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0)
     const isAttached = attached.has(image)
     const shown = platforms.length === 1 ? platforms : platforms.filter(isPlatform)
-    const { created, config: { Labels: labels = {} } = {} } = bestOf(configs) ?? {}
+    const { created, config: { Labels: labels = {} } = {} } =
+      bestFor(hostPlatform(), configs, (each) => each) ?? {}
     const { digest } = descriptor
     summaries.push({ name, digest, platforms: shown, size, created, labels, isAttached })
   }
@@ -88,9 +89,4 @@ async function configOf(
 
 function typeOf({ artifactType, config }: ImageManifest): string {
   return artifactType ?? config.mediaType
-}
-
-function bestOf(configs: readonly ImageConfig[]): ImageConfig | undefined {
-  const fit = (config: ImageConfig) => matchPlatform(hostPlatform(), config)
-  return configs.toSorted((a, b) => fit(b) - fit(a))[0]
 }
