@@ -1,7 +1,8 @@
 import { chainId } from '#oci/chain-id.ts'
+import type { Descriptor } from '#oci/descriptor.ts'
 import { stackContents } from '../store/contents.ts'
 import { exists } from '../store/files.ts'
-import { hasLayer } from '../store/layers.ts'
+import { hasLayer, isBlobOf } from '../store/layers.ts'
 import type { Lease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import type { ResolvedImage } from './resolve.ts'
@@ -16,14 +17,25 @@ export async function keepResolved(lease: Lease, image: ResolvedImage): Promise<
   })
 }
 
-/** Whether all of a kept image is there, unpacked: then what would bring the rest needn't even be loaded. */
-export async function isReady(store: Store, { manifest, config }: ResolvedImage): Promise<boolean> {
+/**
+ * Whether all of a kept image is there, unpacked, and its blobs are known to unpack to that: then what would bring the rest needn't
+ * even be loaded.
+ */
+export async function isReady(
+  { layout, ...store }: Store,
+  { manifest, config }: ResolvedImage,
+): Promise<boolean> {
   const diffIds = config?.rootfs.diff_ids ?? []
+  const isProven = ({ digest }: Descriptor, at: number) => {
+    const diffId = diffIds[at]
+    return diffId === undefined || isBlobOf(layout, diffId, digest)
+  }
+  if (!manifest.layers.every(isProven)) return false
   const chain = chainId(diffIds)
   const found = await Promise.all([
     ...manifest.layers.map((layer) => store.has(layer)),
-    ...diffIds.map((diffId) => hasLayer(store.layout, diffId)),
-    chain === undefined || exists(store.layout.fixup(chain)),
+    ...diffIds.map((diffId) => hasLayer(layout, diffId)),
+    chain === undefined || exists(layout.fixup(chain)),
   ])
   return found.every(Boolean)
 }

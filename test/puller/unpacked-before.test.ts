@@ -8,7 +8,7 @@ import { digestOf } from '#oci/digest.ts'
 import type { ErrorCode } from '#oci/error.ts'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
-import { loadImages, openStore, pullImage } from '#puller/index.ts'
+import { loadImages, openStore, prepareRootfs, pullImage } from '#puller/index.ts'
 import { serveImage } from '../support/blob-server.ts'
 import { smallImage, tarOf, withLayers, writeLayout } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -82,5 +82,27 @@ describe('a pull of layers that are unpacked', () => {
     for (const path of blobs) rmSync(path)
     await pullOther()
     assert.ok(readFileSync(blobs[0] ?? '', 'utf8').includes(other.layers[0]?.digest ?? '-'))
+  })
+
+  it('inflates what was pulled without being unpacked before it runs, once, and refuses what is no such layer', async (t) => {
+    const { store, pull } = await setUp(t)
+    await pull()
+    const other = [zstdCompressSync(LOWER), gzipSync(UPPER, { level: 0 })]
+    const prepare = async (layers: readonly Buffer[]) => {
+      const image = withLayers(IMAGE, layers)
+      const server = await serveImage(t, image)
+      const reference = parseReference(`${server.host}/app:1`)
+      await pullImage(store, reference, { platform: PLATFORM, unpack: false })
+      await prepareRootfs(store, reference)
+      return image.layers.map(({ digest }) => digest)
+    }
+    const digests = await prepare(other)
+    const known = () => readFileSync(store.layout.layer(digestOf(LOWER)).blobs, 'utf8')
+    assert.equal(known(), `${IMAGE.layers[0]?.digest}\n${digests[0]}\n`)
+    await prepare(other)
+    assert.equal(known().split('\n').length, 3)
+    for (const [what, layers, code] of NAMED_WRONGLY)
+      await assert.rejects(prepare(layers), { code, message: /layer sha256:/ }, what)
+    await prepare(other)
   })
 })
