@@ -2,6 +2,7 @@ import { Command, CommanderError, type Option } from 'commander'
 import { isDrayError } from '#oci/error.ts'
 import { exitCodeOf } from '#runner/exit-code.ts'
 import type { StoreOptions } from './commands/options.ts'
+import { takeBooleanValues } from './boolean-flags.ts'
 import { Interrupted } from './interrupt.ts'
 import { sayFailure } from './output/failure.ts'
 import { say } from './output/print.ts'
@@ -73,15 +74,19 @@ export async function main(commands: Commands): Promise<void> {
 export async function run(argv: readonly string[], commands: Commands): Promise<void> {
   process.stdout.on('error', endWithReader)
   const program = await createProgram(argv, commands)
-  program.exitOverride()
-  for (const command of [program, ...program.commands].flatMap((each) => each.commands)) {
+  for (const command of everyCommand(program)) {
     command.exitOverride()
+    takeBooleanValues(command)
   }
   try {
     await program.parseAsync([...argv])
   } catch (error) {
     process.exitCode = report(error, failureCode(error, argv), program.opts().debug === true)
   }
+}
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)]
 }
 
 /** Whoever read the output, such as head(1), has had enough; or the disk has. */

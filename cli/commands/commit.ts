@@ -27,8 +27,12 @@ export function commitCommand(): Command {
       collect,
       [],
     )
-    .option('-p, --pause', 'let nothing in the container run meanwhile', true)
-    .option('--pause=false, --no-pause', 'let the container write meanwhile')
+    .option(
+      '-p, --pause',
+      'let nothing in the container run meanwhile; --pause=false lets it',
+      true,
+    )
+    .option('--no-pause', 'let the container write meanwhile')
   return withExamples(withStoreOptions(command), [
     ['dray commit web web:2', 'its volumes are no part of it'],
     [

@@ -18,6 +18,10 @@ export const COMMAND: Cases = {
     ['of the image is dropped by an entrypoint', 'run --rm --network none --entrypoint pwd I'],
     ['keeps flags of its own', 'run --rm --network none I echo --rm -it -v x'],
     [
+      'has booleans with values before it, and others of its own',
+      `run --rm=1 --read-only --read-only=false -it=F -eA=1 --network=none I sh -c 'echo $A $@; touch /x' sh --rm=maybe --`,
+    ],
+    [
       'keeps empty words and spaces',
       `run --rm --network none I sh -c 'echo "<$1><$2>"' sh '' 'a  b'`,
     ],
