@@ -85,7 +85,6 @@ export async function storeBlobs(
   const pool = createWorkerPool({
     size,
     inflater: store.inflater,
-    beside: size < cores,
     started: options.threads,
   })
   const direct = createDirectReader(options.stallTimeoutMs ?? STALL_TIMEOUT_MS, options.proxy)

@@ -11,18 +11,20 @@ const SMALL_LAYER = 2 * 1024 * 1024
 /**
  * Chooses what inflates a layer, by its size in bytes.
  *
- * @param beside whether to inflate beside the thread that unpacks: worth it while a core is free
+ * @param isCoreFree whether to inflate beside the thread that unpacks, now
  */
-export type GunzipFor = (size: number, beside: boolean) => Gunzip
+export type GunzipFor = (size: number, isCoreFree: () => boolean) => Gunzip
 
 /** Chooses for the layers of one thread. A library is loaded once, when a layer is worth it. */
 export function createGunzips(inflater: Inflater): GunzipFor {
   let isal: Isal | 'unknown' | undefined = inflater === 'zlib' ? undefined : 'unknown'
-  return (size, beside) => {
+  return (size, isCoreFree) => {
     if (size < SMALL_LAYER) return gunzipByZlib
     if (isal === 'unknown') isal = loadIsal()
     const loaded = isal
-    return loaded === undefined ? gunzipByZlib : (source) => gunzipByIsal(source, loaded, beside)
+    return loaded === undefined
+      ? gunzipByZlib
+      : (source) => gunzipByIsal(source, loaded, isCoreFree)
   }
 }
 

@@ -5,7 +5,9 @@ import type { InflateStep, Isal, RawInflater } from './isal.ts'
 const KiB = 1024
 
 /** Bytes given out at a time: they fit a core's cache together with what they were inflated from. */
-const OUTPUT_SIZE = 512 * KiB
+const CHUNK_SIZE = 512 * KiB
+/** Bytes inflated at a time by another thread: it takes almost as long to wake one as to inflate a chunk. */
+const BESIDE_SIZE = 4 * CHUNK_SIZE
 
 /** The most that libisal takes ahead of the end of a stream, in bytes. */
 const AHEAD = 8
@@ -13,34 +15,40 @@ const AHEAD = 8
 /**
  * Inflates gzip by libisal, to the same bytes and the same errors as zlib. A chunk is valid until the next one is asked for.
  *
- * @param beside whether to inflate on a thread of the pool while the caller is busy with the chunk before
+ * @param isCoreFree whether to inflate the next bytes on a thread of the pool, while the caller is busy with those before
  */
 export async function* gunzipByIsal(
   source: ChunkSource,
   isal: Isal,
-  beside: boolean,
+  isCoreFree: () => boolean,
 ): AsyncGenerator<Buffer> {
-  const members = new Members(source, isal.createInflater(), beside)
-  const spare = [Buffer.allocUnsafeSlow(OUTPUT_SIZE), Buffer.allocUnsafeSlow(OUTPUT_SIZE)] as const
-  let [output, other] = spare
-  let filling = members.fill(output)
+  const members = new Members(source, isal.createInflater())
+  let [output, other] = [
+    Buffer.allocUnsafeSlow(BESIDE_SIZE),
+    Buffer.allocUnsafeSlow(BESIDE_SIZE),
+  ] as const
+  let filling: Promise<number> | undefined
+  let size = CHUNK_SIZE
   try {
     for (;;) {
-      const length = await filling
-      const chunk = output.subarray(0, length)
-      const isLast = length < OUTPUT_SIZE
-      ;[output, other] = [other, output]
-      if (!isLast) {
-        filling = members.fill(output)
+      const length = await (filling ?? members.fill(output.subarray(0, size), false))
+      const isLast = length < size
+      const filled = output.subarray(0, length)
+      const beside = !isLast && isCoreFree()
+      size = beside ? BESIDE_SIZE : CHUNK_SIZE
+      filling = undefined
+      if (beside) {
+        ;[output, other] = [other, output]
+        filling = members.fill(output, true)
         // The caller gets it when it asks for the next chunk.
         filling.catch(() => undefined)
       }
-      if (length > 0) yield chunk
+      for (let at = 0; at < length; at += CHUNK_SIZE) yield filled.subarray(at, at + CHUNK_SIZE)
       if (isLast) return
     }
   } finally {
     // The library writes to the buffer until then.
-    await filling.catch(() => undefined)
+    await filling?.catch(() => undefined)
   }
 }
 
@@ -48,25 +56,28 @@ export async function* gunzipByIsal(
 class Members {
   readonly #source: ChunkSource
   readonly #inflater: RawInflater
-  readonly #beside: boolean
   #isInside = false
   /** What is left of the chunk that is being inflated, and the last bytes before it. */
   #input: Buffer = Buffer.alloc(0)
   #before: Buffer = Buffer.alloc(0)
   #needsInput = true
 
-  constructor(source: ChunkSource, inflater: RawInflater, beside: boolean) {
+  constructor(source: ChunkSource, inflater: RawInflater) {
     this.#source = source
     this.#inflater = inflater
-    this.#beside = beside
   }
 
-  /** Fills a buffer. @returns how much of it; less than all of it at the end only */
-  async fill(output: Buffer): Promise<number> {
+  /**
+   * Fills a buffer.
+   *
+   * @param beside whether on a thread of the pool
+   * @returns how much of it; less than all of it at the end only
+   */
+  async fill(output: Buffer, beside: boolean): Promise<number> {
     let filled = 0
     while (filled < output.length) {
       if (!this.#isInside && !(await this.#begin())) break
-      filled += await this.#inflate(output.subarray(filled))
+      filled += await this.#inflate(output.subarray(filled), beside)
     }
     return filled
   }
@@ -80,10 +91,10 @@ class Members {
     return true
   }
 
-  async #inflate(output: Buffer): Promise<number> {
+  async #inflate(output: Buffer, beside: boolean): Promise<number> {
     if (this.#input.length === 0 && this.#needsInput) await this.#takeInput()
     const input = this.#input
-    const step = await this.#step(input, output)
+    const step = await this.#step(input, output, beside)
     if (step.ended) {
       await this.#end(input, step.unused)
     } else {
@@ -97,9 +108,9 @@ class Members {
     return step.produced
   }
 
-  async #step(input: Buffer, output: Buffer): Promise<InflateStep> {
+  async #step(input: Buffer, output: Buffer, beside: boolean): Promise<InflateStep> {
     try {
-      if (this.#beside) return await this.#inflater.inflateBeside(input, output)
+      if (beside) return await this.#inflater.inflateBeside(input, output)
       return this.#inflater.inflate(input, output)
     } catch (error) {
       throw damaged(`gzip data with an ${(error as Error).message}`)

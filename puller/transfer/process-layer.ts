@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
 import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
 import { errorIn } from '../error-in.ts'
@@ -16,6 +17,7 @@ const LEAST_CHUNK = CHUNK_SIZE / 4
 /** How much of a blob stays in the page cache: what is pulled is read once, and others have use for the memory. */
 const CACHED = 64 * CHUNK_SIZE
 const FORGET_EVERY = 16 * CHUNK_SIZE
+const CORES = availableParallelism()
 
 /** What a thread is told when it starts. */
 export interface ThreadData {
@@ -34,8 +36,8 @@ export interface LayerJob {
   /** Bytes of the blob. */
   readonly size: number
   readonly unpack?: UnpackJob | undefined
-  /** Whether a core is free, on which to inflate beside the thread that does the rest. Default false. */
-  readonly beside?: boolean | undefined
+  /** How many threads work on layers, shared with them all: while they are fewer than cores, layers are inflated beside. */
+  readonly busy?: Int32Array<SharedArrayBuffer> | undefined
 }
 
 export interface UnpackJob {
@@ -100,7 +102,7 @@ async function verifyAndUnpack(
     const { target, diffId, asRoot, verity = false } = job.unpack
     // It takes longer to load than many blobs take to hash.
     const { inflateLayer, unpackLayer } = await import('../layers/unpack.ts')
-    const gunzip = gunzipFor(job.size, job.beside ?? false)
+    const gunzip = gunzipFor(job.size, () => isCoreFree(job))
     const checked = async <T extends { readonly diffId: Digest }>(work: Promise<T>) => {
       const done = await work.catch(async (error: unknown) => {
         // Bytes that were damaged on the way rarely inflate: say so rather than blame the layer.
@@ -122,6 +124,10 @@ async function verifyAndUnpack(
   } finally {
     closeSync(fd)
   }
+}
+
+function isCoreFree({ busy }: LayerJob): boolean {
+  return busy !== undefined && Atomics.load(busy, 0) < CORES
 }
 
 function checkDiffId(blob: Digest, expected: Digest, actual: Digest): void {

@@ -27,18 +27,17 @@ export interface WorkerPoolOptions {
   /** The most threads, each started when there is work for it. With 0 this thread does the work. */
   readonly size: number
   readonly inflater: Inflater
-  /** Whether a core stays free, on which to inflate. Default false. */
-  readonly beside?: boolean | undefined
   /** Threads that were started ahead, for the pool to use: whoever started them ends them. */
   readonly started?: readonly Worker[] | undefined
 }
 
 /** Makes a pool of threads for layers. */
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
-  const { size, inflater, beside, started = [] } = options
+  const { size, inflater, started = [] } = options
   if (size === 0) return thisThread(inflater)
   const workers: Worker[] = []
   const running = new Map<LayerJob, Promise<unknown>>()
+  const busy = new Int32Array(new SharedArrayBuffer(4))
   const idle = [...started]
   const waiting: ((worker: Worker) => void)[] = []
 
@@ -61,9 +60,11 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
 
   const work = async (job: LayerJob) => {
     const worker = await acquire()
+    Atomics.add(busy, 0, 1)
     try {
-      return await ask(worker, { ...job, beside })
+      return await ask(worker, { ...job, busy })
     } finally {
+      Atomics.sub(busy, 0, 1)
       release(worker)
     }
   }
