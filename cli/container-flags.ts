@@ -176,7 +176,7 @@ export const FLAGS: readonly Option[] = [
   one('--pid <mode>', 'whose processes it sees: host, or container:NAME (default: its own)'),
   one(
     '--ipc <mode>',
-    'whose shared memory it sees: private, host, container:NAME, or none, without /dev/shm (default: private)',
+    'whose shared memory it sees: shareable, private, host, container:NAME, or none, without /dev/shm (default: shareable, its own, which container:NAME leads others to)',
   ),
   one('--uts <mode>', 'whose host name it has: host (default: its own)'),
   one(

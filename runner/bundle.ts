@@ -56,7 +56,7 @@ export async function makeBundle(
 }
 
 type BundleFacts = HostFacts &
-  Pick<SpecFacts, 'namespaces' | 'initPath'> & { readonly around: Surroundings }
+  Pick<SpecFacts, 'namespaces' | 'initPath' | 'shmPath'> & { readonly around: Surroundings }
 
 async function prepare(
   { paths, id }: Claim,

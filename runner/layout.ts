@@ -20,6 +20,7 @@ import { join } from 'node:path'
  *       monitor.pid attach ctl winsz   the monitor's: its pid, its socket and its pipes
  *       hosts hostname resolv.conf   mounted inside, in /etc
  *       userns mapped/            its user namespace, and what is mounted by the ids of that, while it runs
+ *       shm/                      another container's /dev/shm, while it runs with that
  *       empty/                    the only lower directory of an image without layers
  *       upper/ work/              overlay's
  *       merged/                   where the overlay is mounted
@@ -60,6 +61,7 @@ export interface ContainerPaths {
   readonly healthWatch: string
   readonly userNamespace: string
   readonly mapped: string
+  readonly shm: string
   readonly empty: string
   readonly upper: string
   readonly work: string
@@ -107,6 +109,7 @@ export function containerPaths(containers: string, id: string): ContainerPaths {
     healthWatch: join(dir, 'health.watch'),
     userNamespace: join(dir, 'userns'),
     mapped: join(dir, 'mapped'),
+    shm: join(dir, 'shm'),
     empty: join(dir, 'empty'),
     upper: join(dir, 'upper'),
     work: join(dir, 'work'),

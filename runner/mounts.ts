@@ -16,6 +16,8 @@ export interface MountFacts {
   readonly volumes: readonly PlacedVolume[]
   readonly recursiveReadOnly: boolean
   readonly initPath?: string | undefined
+  /** Where another container's /dev/shm is. */
+  readonly shmPath?: string | undefined
   readonly idMap?: IdMap | undefined
   readonly devices?: readonly HostDevice[] | undefined
   readonly userNamespace?: object | undefined
@@ -91,7 +93,10 @@ export function buildMounts(options: ContainerOptions, facts: MountFacts): Mount
   return [...defaults.filter((mount) => !taken.has(mount.destination)), ...wanted.toSorted(byDepth)]
 }
 
-function defaultMounts(options: ContainerOptions, { idMap, userNamespace }: MountFacts): Mount[] {
+function defaultMounts(
+  options: ContainerOptions,
+  { idMap, userNamespace, shmPath }: MountFacts,
+): Mount[] {
   const { shmSize, ipc, network, privileged } = options
   const hasTtyGroup = idMap === undefined || outsideId(idMap.gids, TTY_GROUP) !== undefined
   // A sysfs shows a network, and only who rules that one may mount it.
@@ -102,6 +107,7 @@ function defaultMounts(options: ContainerOptions, { idMap, userNamespace }: Moun
     if (mount.destination === '/dev/pts' && !hasTtyGroup) return withoutOption(mount, /^gid=/)
     if (mount.destination === '/dev/shm') {
       if (ipc === 'host') return bindMount('/dev/shm', '/dev/shm', [])
+      if (shmPath !== undefined) return bindMount('/dev/shm', shmPath, [])
       if (shmSize !== undefined) return withOption(mount, /^size=/, `size=${shmSize}`)
     }
     if (mount.destination === '/sys' && isForeign) return HOST_SYS

@@ -158,8 +158,8 @@ export interface ContainerOptions {
   readonly extraHosts?: readonly string[] | undefined
   /** Whose namespaces are shared: the host's, or `container:ID`; default: none. */
   readonly pid?: SharedNamespace | undefined
-  /** `none`: its own, without /dev/shm. */
-  readonly ipc?: SharedNamespace | 'none' | undefined
+  /** `private`: its own, that no other container shares; `none`: that without /dev/shm. Default: its own. */
+  readonly ipc?: SharedNamespace | 'private' | 'none' | undefined
   readonly uts?: SharedNamespace | undefined
   /** Whether ids mean others than the host's: which ones, or how many are to be found. Default: the host's. */
   readonly userns?: IdMap | WantedIds | undefined

@@ -54,6 +54,8 @@ export interface SpecFacts {
   readonly devices?: readonly HostDevice[] | undefined
   /** The first process of `init`, on the host. */
   readonly initPath?: string | undefined
+  /** Where another container's /dev/shm is, on the host. */
+  readonly shmPath?: string | undefined
 }
 
 /** The host name inside, from the options or the id. */

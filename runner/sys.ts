@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { DrayError } from '#oci/error.ts'
 
@@ -32,6 +32,8 @@ interface Native {
   readonly closeRange: Call
   readonly unshare: Call
   readonly setns: Call
+  readonly fchdir: Call
+  readonly chroot: Call
   readonly socket: Call
   readonly connect: Call
   readonly shutdown: Call
@@ -54,6 +56,7 @@ const AT_FDCWD = -100
 const AT_EMPTY_PATH = 0x1000
 const OPEN_TREE_CLONE = 1
 const MOUNT_ATTR_IDMAP = 0x100000
+const MOUNT_ATTR_CONFINED = 2 | 4 | 8 // nosuid, nodev, noexec
 const FSOPEN_CLOEXEC = 1
 const FSMOUNT_CLOEXEC = 1
 const MOVE_MOUNT_F_EMPTY_PATH = 4
@@ -68,7 +71,10 @@ const MS_RDONLY = 0x1
 const MS_REMOUNT = 0x20
 const MS_BIND = 0x1000
 const MS_REC = 0x4000
+const MS_PRIVATE = 0x40000
 const MS_SHARED = 0x100000
+const CLONE_FS = 0x200
+const CLONE_NEWNS = 0x20000
 const CLONE_NEWNET = 0x40000000
 const AF_UNIX = 1
 const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000
@@ -78,7 +84,12 @@ const O_CLOEXEC = 0o2000000
 export const O_PATH = 0o10000000
 
 /** How openat2(2) resolves a path. */
-export const RESOLVE = { noMagiclinks: 0x02, beneath: 0x08, inRoot: 0x10 } as const
+export const RESOLVE = {
+  noMagiclinks: 0x02,
+  noSymlinks: 0x04,
+  beneath: 0x08,
+  inRoot: 0x10,
+} as const
 
 /** Options of a file system, in order; `true` stands for a flag without a value. */
 export type FsOptions = readonly (readonly [key: string, value: string | true])[]
@@ -124,18 +135,79 @@ export function bindMapped(source: string, target: string, namespace: number): v
   const flags = OPEN_TREE_CLONE | O_CLOEXEC
   const tree = checked(sys, 'open_tree', sys.openTree(SYS.openTree, AT_FDCWD, source, flags))
   try {
-    const attributes = Buffer.alloc(32) // struct mount_attr: set, clear, propagation, userns_fd
-    attributes.writeBigUInt64LE(BigInt(MOUNT_ATTR_IDMAP), 0)
-    attributes.writeBigUInt64LE(BigInt(namespace), 24)
-    checked(
-      sys,
-      'mount_setattr',
-      sys.mountSetattr(SYS.mountSetattr, tree, '', AT_EMPTY_PATH, attributes, attributes.length),
-    )
+    setMountAttributes(sys, tree, { set: MOUNT_ATTR_IDMAP, namespace })
     moveMount(tree, target)
   } finally {
     closeSync(tree)
   }
+}
+
+/**
+ * Shows a directory that a process sees at `source` at a second place of the host, without its devices, programs and what is mounted below
+ * it. No part of `source` may be a link. This thread is where the process is for a moment, and back before anything else
+ * can run on it.
+ */
+export function bindFrom(pid: number, source: string, target: string): void {
+  const sys = native()
+  const tree = withinMountsOf(sys, pid, () => {
+    const resolve = RESOLVE.noSymlinks | RESOLVE.noMagiclinks
+    const dir = openat2(AT_FDCWD, source, O_PATH | constants.O_DIRECTORY, resolve)
+    try {
+      const flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH
+      return checked(sys, 'open_tree', sys.openTree(SYS.openTree, dir, '', flags))
+    } finally {
+      closeSync(dir)
+    }
+  })
+  try {
+    setMountAttributes(sys, tree, { set: MOUNT_ATTR_CONFINED, propagation: MS_PRIVATE })
+    moveMount(tree, target)
+  } finally {
+    closeSync(tree)
+  }
+}
+
+/** The thread's root and working directory are its own from then on: who shares them can't go to other mounts. */
+function withinMountsOf<T>(sys: Native, pid: number, work: () => T): T {
+  const [own, root, here, there] = [
+    ...['/proc/thread-self/ns/mnt', '/', '.', `/proc/${pid}/ns/mnt`],
+  ].map((path) => openSync(path, 'r')) as [number, number, number, number]
+  try {
+    checked(sys, 'unshare', sys.unshare(CLONE_FS))
+    checked(sys, 'setns', sys.setns(there, CLONE_NEWNS))
+    try {
+      return work()
+    } finally {
+      checked(sys, 'setns', sys.setns(own, CLONE_NEWNS))
+      checked(sys, 'fchdir', sys.fchdir(root))
+      checked(sys, 'chroot', sys.chroot('.'))
+      checked(sys, 'fchdir', sys.fchdir(here))
+    }
+  } finally {
+    for (const fd of [own, root, here, there]) closeSync(fd)
+  }
+}
+
+function setMountAttributes(
+  sys: Native,
+  tree: number,
+  {
+    set,
+    propagation = 0,
+    namespace = 0,
+  }: {
+    readonly set: number
+    readonly propagation?: number
+    readonly namespace?: number
+  },
+): void {
+  const attributes = Buffer.alloc(32) // struct mount_attr: set, clear, propagation, userns_fd
+  for (const [at, value] of [set, 0, propagation, namespace].entries()) {
+    attributes.writeBigUInt64LE(BigInt(value), at * 8)
+  }
+  const { length } = attributes
+  const result = sys.mountSetattr(SYS.mountSetattr, tree, '', AT_EMPTY_PATH, attributes, length)
+  checked(sys, 'mount_setattr', result)
 }
 
 /** mount(2) with its option string, which ends at a page: the way before Linux 6.8. */
@@ -319,6 +391,8 @@ function load(): Native {
     openat2: syscall('long dir, const char *path, const uint8_t *how, size_t size'),
     unshare: libc.func('int unshare(int flags)'),
     setns: libc.func('int setns(int fd, int type)'),
+    fchdir: libc.func('int fchdir(int fd)'),
+    chroot: libc.func('int chroot(const char *path)'),
     socket: libc.func('int socket(int domain, int type, int protocol)'),
     connect: libc.func('int connect(int fd, const uint8_t *address, unsigned int length)'),
     shutdown: libc.func('int shutdown(int fd, int how)'),

@@ -27,9 +27,13 @@ async function start(references: readonly string[], options: StartOptions): Prom
   const { startContainer } = await import('#runner/verbs/start.ts')
   const context = runnerContext(options)
   if (!options.attach && !options.interactive) {
-    return await forEachContainer(context.root, references, async (container) => {
-      await startContainer(container, context)
-    })
+    // In their order: one may share what another has.
+    for (const reference of references) {
+      await forEachContainer(context.root, [reference], async (container) => {
+        await startContainer(container, context)
+      })
+    }
+    return
   }
   const [reference, ...others] = references
   if (reference === undefined || others.length > 0) {

@@ -1,16 +1,19 @@
-import { DrayError } from '#oci/error.ts'
+import { mkdirSync } from 'node:fs'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import type { Namespace } from '#oci/runtime-spec.ts'
 import type { Cgroups } from '../cgroup.ts'
 import type { RunnerContext } from '../context.ts'
 import { readHostFacts } from '../host-facts.ts'
 import type { Reservation } from '../network/reserve.ts'
-import type { SharedNamespace } from '../options.ts'
+import type { ContainerOptions } from '../options.ts'
 import type { Claim, ContainerRecord } from '../record.ts'
 import { findRuntime } from '../runtime.ts'
+import { bindFrom } from '../sys.ts'
 import { makeUserNamespace } from '../userns/namespace.ts'
 import { idMapOf } from '../userns/resolve.ts'
 import { requireRunning } from '../verbs/kill.ts'
 import { findContainer } from './find.ts'
+import type { Container } from './state.ts'
 
 /** Debian's catatonit is not on the PATH. */
 const INIT_PROGRAMS = [
@@ -39,8 +42,10 @@ export async function launchFacts(
   if (ids !== undefined) namespaces.user = claim.paths.userNamespace
   if ('path' in network && network.path !== undefined) namespaces.network = network.path
   for (const type of ['pid', 'ipc', 'uts'] as const) {
-    const path = await sharedPath(options[type], type, context)
-    if (path !== undefined) namespaces[type] = path
+    const other = await ownerOf(options[type], context)
+    if (other === undefined) continue
+    namespaces[type] = `/proc/${requireRunning(other)}/ns/${type}`
+    if (type === 'ipc') showSharedMemory(other, claim.paths.shm)
   }
   const reservation: Reservation | undefined =
     'reservation' in network ? network.reservation : undefined
@@ -48,20 +53,37 @@ export async function launchFacts(
     ...readHostFacts(cgroups),
     holdLayers: context.holdLayers,
     namespaces,
+    shmPath: options.ipc?.startsWith('container:') ? claim.paths.shm : undefined,
     initPath: options.init ? findInit(context.hostEnv.PATH) : undefined,
     around: network.around,
     reservation,
   }
 }
 
-async function sharedPath(
-  mode: SharedNamespace | 'none' | undefined,
-  type: 'pid' | 'ipc' | 'uts',
-  context: RunnerContext,
-): Promise<string | undefined> {
-  if (mode === undefined || mode === 'none' || mode === 'host') return undefined
-  const other = await findContainer(context.root, mode.slice('container:'.length))
-  return `/proc/${requireRunning(other)}/ns/${type}`
+/** The container that a namespace is shared with. */
+async function ownerOf(
+  mode: ContainerOptions['ipc'],
+  { root }: RunnerContext,
+): Promise<Container | undefined> {
+  if (!mode?.startsWith('container:')) return undefined
+  return await findContainer(root, mode.slice('container:'.length))
+}
+
+/** The host can't be led to it by its path: what is mounted in a container is mounted nowhere else. */
+function showSharedMemory(owner: Container, place: string): void {
+  const { name, options } = owner.record
+  if (options.ipc === 'none' || options.ipc === 'private') {
+    const message = `container ${name} shares its memory with nobody (--ipc ${options.ipc}): make it anew with --ipc shareable`
+    throw new DrayError('CONTAINER_STATE', message)
+  }
+  mkdirSync(place, { recursive: true })
+  const pid = requireRunning(owner)
+  try {
+    bindFrom(pid, '/dev/shm', place)
+  } catch (cause) {
+    const message = `cannot share /dev/shm of container ${name}: ${errorMessage(cause)}`
+    throw new DrayError('RUN_FAILED', message, { cause })
+  }
 }
 
 function findInit(searchPath: string | undefined): string {

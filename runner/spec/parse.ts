@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { DrayError } from '#oci/error.ts'
-import { normalPath, type SharedNamespace } from '../options.ts'
+import { type ContainerOptions, normalPath, type SharedNamespace } from '../options.ts'
 
 /** Parses numbers and ranges of cpuset(7), such as `0-2,4`. @throws USAGE */
 export function parseCpuset(text: string): string {
@@ -53,9 +53,9 @@ export function parseResolverWord(text: string): string {
   throw usage(`${JSON.stringify(text)} is no word for the resolver: letters, digits, _ . : and -`)
 }
 
-/** Parses `none`, `host`, `private` or `container:NAME`. @throws USAGE */
-export function parseIpc(text: string): SharedNamespace | 'none' | undefined {
-  return text === 'none' ? text : parseSharedNamespace(text)
+/** Parses `none`, `private`, `shareable`, `host` or `container:NAME`. @throws USAGE */
+export function parseIpc(text: string): ContainerOptions['ipc'] {
+  return text === 'none' || text === 'private' ? text : parseSharedNamespace(text)
 }
 
 /** Parses `host`, `private` or `container:NAME`. @throws USAGE */

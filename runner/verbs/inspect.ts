@@ -140,7 +140,7 @@ function describeHostConfig(options: ContainerOptions) {
     DnsSearch: options.dnsSearch ?? [],
     DnsOptions: options.dnsOptions ?? [],
     PidMode: options.pid ?? 'private',
-    IpcMode: options.ipc ?? 'private',
+    IpcMode: options.ipc ?? 'shareable',
     UTSMode: options.uts ?? 'private',
     GroupAdd: options.groups ?? [],
     CapAdd: options.capAdd ?? [],

@@ -302,3 +302,41 @@ describe('what a container is made with', () => {
     await ok('rm', 'first')
   })
 })
+
+describe('the shared memory of a container', () => {
+  it('is that of another, with its files and as long as both run, unless that keeps it to itself', async () => {
+    const run = (...words: readonly string[]) => ok('run', '--network', 'none', ...words)
+    const inside = (name: string, script: string) => ok('exec', name, 'sh', '-c', script)
+    await run('-d', '--name', 'owner', '--shm-size', '3m', 'busybox:1', 'sleep', '1000')
+    await run('-d', '--name', 'guest', '--ipc', 'container:owner', 'busybox:1', 'sleep', '1000')
+    assert.match(await inside('guest', 'df /dev/shm; echo said >/dev/shm/file'), / 3072 /)
+    assert.equal(await inside('owner', 'cat /dev/shm/file'), 'said')
+    const third = ['--rm', '--ipc', 'container:guest', 'busybox:1', 'cat', '/dev/shm/file']
+    assert.equal(await run(...third), 'said')
+    await ok('stop', 'owner')
+    assert.equal(await inside('guest', 'cat /dev/shm/file'), 'said')
+    assert.equal((await store.dray('restart', 'guest')).code, 1)
+    await ok('start', 'owner', 'guest')
+    assert.equal(await inside('guest', 'ls /dev/shm'), '')
+    await ok('rm', '-f', 'owner', 'guest')
+    await run('-d', '--name', 'loner', '--ipc', 'private', 'busybox:1', 'sleep', '1000')
+    const words = ['run', '--rm', '--ipc', 'container:loner', 'busybox:1', 'true']
+    const { code, stderr } = await store.dray(...words)
+    assert.match(stderr, /shares its memory with nobody .* --ipc shareable/)
+    assert.equal(code, 125)
+    await ok('rm', '-f', 'loner')
+  })
+
+  it('is nothing else that the container puts in its place', async () => {
+    const script =
+      'umount /dev/shm; rmdir /dev/shm; ln -s /etc /dev/shm; echo done; exec sleep 1000'
+    const words = ['--privileged', '--network', 'none', 'busybox:1', 'sh', '-c', script]
+    await ok('run', '-d', '--name', 'liar', ...words)
+    await until('it has lied', async () => (await ok('logs', 'liar')) === 'done')
+    const guest = ['run', '--rm', '--ipc', 'container:liar', 'busybox:1', 'ls', '/dev/shm']
+    const { code, stdout, stderr } = await store.dray(...guest)
+    assert.match(stderr, /cannot share \/dev\/shm of container liar/)
+    assert.deepEqual([code, stdout], [125, ''])
+    await ok('rm', '-f', 'liar')
+  })
+})

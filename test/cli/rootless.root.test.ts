@@ -83,6 +83,9 @@ describe('an ordinary user with ranges of numbers', () => {
     assert.equal(await user.ok('exec', 'life', 'cat', '/data/file'), 'of the image')
     assert.equal(await user.ok('logs', 'life'), 'begun')
     assert.match(await user.ok('top', 'life'), /sleep 1000/)
+    await user.ok('exec', 'life', 'sh', '-c', 'echo shared >/dev/shm/file')
+    const guest = ['run', '--rm', ...none, '--ipc', 'container:life', image]
+    assert.equal(await user.ok(...guest, 'cat', '/dev/shm/file'), 'shared')
     assert.equal(await user.ok('ps', '--format', '{{.Names}}'), 'life')
     await user.ok('stop', '-t', '1', 'life')
     assert.match(await user.ok('ps', '-a', '--format', '{{.Status}}'), /^Exited \(137\)/)

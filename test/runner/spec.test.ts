@@ -153,7 +153,7 @@ describe('the spec', () => {
   })
 
   it('has no /dev/shm with --ipc none, and an ipc namespace of its own', () => {
-    const spec = build({ ipc: 'none' })
+    const spec = build({ ipc: 'none', shmSize: 2 ** 20 })
     assert.deepEqual(mountAt(spec, '/dev/shm'), [])
     assert.ok(spec.linux.namespaces.some(({ type, path }) => type === 'ipc' && path === undefined))
     assert.equal(mountAt(build(), '/dev/shm').length, 1)

@@ -126,6 +126,15 @@ export const SURROUNDINGS: Cases = {
       `~run -d --name N --network none I sleep 123\nrun --rm --network none --pid container:N I sh -c 'ps | grep -c "[s]leep 123"'`,
     ],
     [
+      'share another’s memory',
+      `~run -d --name N --network none --shm-size 3m --ipc shareable I sleep 100\nrun --rm --network none --ipc container:N I sh -c 'echo a > /dev/shm/a; df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2'\nexec N cat /dev/shm/a`,
+    ],
+    [
+      'share no memory that is another’s alone',
+      `~run -d --name N --network none --ipc private I sleep 100\n~run --rm --network none --ipc container:N I true`,
+    ],
+    ['have no shared memory', `run --rm --network none --ipc none I ls /dev`],
+    [
       'have a first process that reaps',
       `run --rm --network none --init I sh -c 'ps | grep -c "[i]nit -- sh\\|[c]atatonit"'`,
     ],
