@@ -4,9 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from 'node:test'
 
-/** Where each process notes the time that it took. */
-export const CPU_FILE = 'test-cpu'
-
 /** A test that needs more says so, and so does a group of them. */
 const TEST_MS = 240_000
 /** A file, also one whose process hears of no timeout, since it never comes back to its event loop. */
@@ -44,7 +41,8 @@ export interface FileOutcome {
 /** Runs a file. It fails when its process doesn't end, too. */
 export async function runTestFile(file: string): Promise<FileOutcome> {
   const dir = mkdtempSync(join(tmpdir(), 'dray-test-'))
-  const cpuFile = join(dir, CPU_FILE)
+  // By this name test-process.js knows that it is to note the time that the process took.
+  const cpuFile = join(dir, 'test-cpu')
   const events: TestEvent[] = []
   const abort = new AbortController()
   const started = performance.now()
@@ -63,7 +61,7 @@ export async function runTestFile(file: string): Promise<FileOutcome> {
     concurrency: 1,
     timeout: TEST_MS,
     signal: abort.signal,
-    execArgv: ['--import', join(import.meta.dirname, 'test-process.ts')],
+    execArgv: ['--import', join(import.meta.dirname, 'test-process.js')],
     argv: [cpuFile],
   })
   for await (const event of stream) {
