@@ -8,6 +8,7 @@ import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
 import { networkConnectCommand, networkDisconnectCommand } from './network-guests.ts'
+import { networkReloadCommand } from './network-reload.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface CreateOptions extends StoreOptions {
@@ -93,6 +94,7 @@ export function networkCommand(): Command {
   )
   command.addCommand(networkConnectCommand())
   command.addCommand(networkDisconnectCommand())
+  command.addCommand(networkReloadCommand())
   return command
 }
 

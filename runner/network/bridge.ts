@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DrayError } from '#oci/error.ts'
 import { exclusivelyAsync } from '../file-lock.ts'
 import { DEFAULT_STATE_DIR } from '../layout.ts'
 import { parseSubnet6 } from './address6.ts'
@@ -59,6 +60,27 @@ export async function leaveNetwork(
   })
 }
 
+/**
+ * Lets the host forward for a network that is up, and starts its name server, where somebody ended that.
+ *
+ * @throws NETWORK_FAILED
+ */
+export async function refreshNetwork(
+  root: string,
+  network: NetworkRecord,
+  searchPath: string | undefined,
+): Promise<void> {
+  const { interface: bridge, name, isInternal } = network
+  await alone(async () => {
+    if (!isUp(network)) {
+      const advice = 'stop the containers that are on it, and start them again'
+      throw new DrayError('NETWORK_FAILED', `${bridge}, of network ${name}, is gone: ${advice}`)
+    }
+    if (!isInternal) await forward(network)
+    await publishNames(root, network, searchPath)
+  })
+}
+
 /** Takes a network down, if no container is on it. @throws NETWORK_FAILED */
 export async function takeDownUnused(root: string, network: NetworkRecord): Promise<void> {
   await alone(async () => {
@@ -89,12 +111,7 @@ async function putUp(network: NetworkRecord, searchPath: string | undefined): Pr
         : []),
     ],
   )
-  if (!isInternal) {
-    await writeFile('/proc/sys/net/ipv4/ip_forward', '1')
-    if (subnet6 !== undefined) await forward6()
-    // So that 127.0.0.1:PORT of the host leads to a container too.
-    await writeFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, '1')
-  }
+  if (!isInternal) await forward(network)
   await ip(searchPath, [], [`link set ${bridge} up`])
 }
 
@@ -108,6 +125,13 @@ async function takeDown(network: NetworkRecord): Promise<void> {
 
 function allGone(): string {
   return noRules('ip') + (existsSync(IPV6) ? noRules('ip6') : '')
+}
+
+async function forward({ interface: bridge, subnet6 }: NetworkRecord): Promise<void> {
+  await writeFile('/proc/sys/net/ipv4/ip_forward', '1')
+  if (subnet6 !== undefined) await forward6()
+  // So that 127.0.0.1:PORT of the host leads to a container too.
+  await writeFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, '1')
 }
 
 /** A host that forwards no longer listens to routers, by which it may have its own way out, unless it is told to. */

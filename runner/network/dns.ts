@@ -16,6 +16,7 @@ const TEMPORARY = `${DIR}.new`
 const NAME = 'aardvark-dns'
 const PLACES = [NAME, `/usr/lib/podman/${NAME}`, `/usr/libexec/podman/${NAME}`]
 const PID_FILE = 'aardvark.pid'
+const PORT = 53
 const STARTED_WITHIN_MS = 2000
 /** On a host that is busy. */
 const SLOW_START_MS = 30_000
@@ -43,8 +44,24 @@ export async function publishNames(
   if (lines.length === 0) rmSync(path, { force: true })
   else replaceNames(path, `${[network.gateway, ...lines].join('\n')}\n`)
   const isWanted = readdirSync(DIR).some((name) => name !== PID_FILE)
-  if (!isWanted) await endServer()
-  else if (!(await tellServer())) await startServer(searchPath)
+  if (!isWanted) return await endServer()
+  const isTold = await tellServer()
+  if (!isTold || (lines.length === 0 && !(await survives(network)))) await startServer(searchPath)
+}
+
+/** Waits until the server has taken in that a network is gone. It ends when a file goes that it was about to read. */
+async function survives({ gateway }: NetworkRecord): Promise<boolean> {
+  const deadline = performance.now() + STARTED_WITHIN_MS
+  while (isListenedAt(gateway) && performance.now() < deadline) await delay(5)
+  return serverPid() !== undefined
+}
+
+/** The kernel lists addresses as numbers, in the order of bytes that the host has. */
+function isListenedAt(address: string): boolean {
+  const [number = 0] = new Uint32Array(Uint8Array.from(address.split('.').map(Number)).buffer)
+  const port = PORT.toString(16).padStart(4, '0')
+  const local = `${number.toString(16).padStart(8, '0')}:${port} `.toUpperCase()
+  return readFileSync('/proc/net/udp', 'latin1').includes(local)
 }
 
 /** The server may be reading, and ends at half a file, wherever in its directory that is. */
@@ -93,7 +110,7 @@ async function startServer(searchPath: string | undefined): Promise<void> {
   const program = findServer(searchPath)
   // Whoever started it was killed before it was ready.
   for (const pid of await findPrograms([NAME], DIR)) await killAndWait(pid)
-  const child = spawn(program, ['--config', DIR, '-p', '53', 'run'], {
+  const child = spawn(program, ['--config', DIR, '-p', String(PORT), 'run'], {
     stdio: 'ignore',
     detached: true,
     cwd: '/',

@@ -3,8 +3,8 @@ import { parseSubnet6 } from './address6.ts'
 import { enterNetwork, leaveNetwork } from './bridge.ts'
 import { writeConnection } from './connections.ts'
 import { dropAddress, takeAddress, takeAddress6 } from './leases.ts'
-import type { Attachment, Connection, Link, NetworkRecord } from './model.ts'
-import { portRules } from './rules.ts'
+import type { Attachment, Connection, Link, NetworkRecord, PortMapping } from './model.ts'
+import { baseRules, portRules, rulesToAdd } from './rules.ts'
 import { ip, nft } from './tools.ts'
 import type { ContainerPaths } from '../layout.ts'
 
@@ -107,8 +107,12 @@ export async function leadByMainLink(guest: Guest, connection: Connection): Prom
     const routes = ways.map((way) => `route replace default via ${way}`)
     await ip(guest.searchPath, ['-n', namespace], routes)
   }
-  const ofKernel = ports.filter(({ isProxied }) => !isProxied)
-  if (ofKernel.length > 0) await nft(guest.searchPath, portRules('add', ofKernel, link))
+  const ofKernel = kernelPorts(connection)
+  if (ofKernel.length > 0) {
+    const addAll = () => nft(guest.searchPath, rulesOf(connection))
+    // Somebody has flushed the host's rules since the network was put up.
+    await nft(guest.searchPath, portRules('add', ofKernel, link)).catch(addAll)
+  }
   if (ofKernel.length === ports.length || link.network.isInternal) return
   const { startProxies } = await import('./proxies.ts')
   const proxied = ports.filter(({ isProxied }) => isProxied)
@@ -119,11 +123,27 @@ export async function leadByMainLink(guest: Guest, connection: Connection): Prom
 export async function dropPorts(guest: Guest, connection: Connection): Promise<void> {
   const link = mainLink(connection)
   if (link === undefined) return
-  const ofKernel = connection.ports.filter(({ isProxied }) => !isProxied)
+  const ofKernel = kernelPorts(connection)
   for (const port of ofKernel)
     await nft(undefined, portRules('delete', [port], link)).catch(() => undefined)
   if (ofKernel.length === connection.ports.length) return
   await (await import('./proxies.ts')).endProxies(guest.id)
+}
+
+/** All rules that a container needs, in one transaction that changes nothing where they are there. Pure. */
+export function rulesOf(connection: Connection): string {
+  const networks = connection.links.map(({ network }) => network)
+  const has6 = networks.some(({ subnet6 }) => subnet6 !== undefined)
+  const link = mainLink(connection)
+  return [
+    ...[baseRules('ip'), has6 ? baseRules('ip6') : ''],
+    ...networks.map(rulesToAdd),
+    link === undefined ? '' : portRules('add', kernelPorts(connection), link),
+  ].join('')
+}
+
+function kernelPorts({ ports }: Connection): PortMapping[] {
+  return ports.filter(({ isProxied }) => !isProxied)
 }
 
 function freeSlot({ links }: Connection): number {

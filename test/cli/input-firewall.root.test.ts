@@ -102,6 +102,29 @@ describe('a published port and a firewall that drops what comes in', () => {
     dray('rm', '-f', 'past')
   })
 
+  it('is led again after somebody flushed the host’s rules, by network reload and for whoever starts next', () => {
+    const flush = () => {
+      assert.equal(inside(HOST, ['nft', 'flush', 'ruleset']).stderr, '')
+      allow('')
+    }
+    const port = serve('flushed', '-p', '80', '--publish-by', 'kernel')
+    flush()
+    assert.equal(ask(OTHER, port), '')
+    assert.equal(dray('network', 'reload', '--all'), dray('inspect', '-f', '{{.Id}}', 'flushed'))
+    assert.equal(ask(OTHER, port), 'hello\n')
+    flush()
+    const next = serve('next', '-p', '80', '--publish-by', 'kernel')
+    assert.equal(ask(OTHER, next), 'hello\n')
+    dray('network', 'reload', 'flushed')
+    assert.equal(ask(OTHER, port), 'hello\n')
+    dray('rm', '-f', 'flushed', 'next')
+    dray('run', '--name', 'alone', '--network', 'none', 'busybox:1', 'true')
+    const { status, stderr } = inside(HOST, [LAUNCHER, 'network', 'reload', 'alone'])
+    assert.match(stderr, /alone is not running/)
+    assert.equal(status, 1)
+    dray('rm', 'alone')
+  })
+
   it('is closed as well where iptables-legacy drops, whose rules nft does not see', () => {
     inside(HOST, ['nft', 'delete', 'table', 'inet', 'filter'])
     const legacy = (...rule: readonly string[]) =>

@@ -212,6 +212,42 @@ describe('what the host has of a network', () => {
     assert.deepEqual(store.leftovers(), [])
   })
 
+  it('has a name server again when that ends because another network went', async (t) => {
+    await ok('network', 'create', 'stays')
+    await ok('network', 'create', 'goes')
+    const dir = tempDir(t)
+    const file = join('/run/dray/dns', await bridgeOf('goes'))
+    // It ends as the real one does that reads while a file goes, and is replaced by that.
+    const frail = `#!${process.execPath}
+const fs = require('node:fs')
+if (fs.existsSync('${dir}/seen')) process.execve('${aardvark()}', ['aardvark-dns', ...process.argv.slice(2)], process.env)
+fs.writeFileSync('${dir}/seen', '')
+const socket = require('node:dgram').createSocket('udp4')
+process.on('SIGHUP', () => {
+  if (!fs.existsSync('${file}')) process.exit(1)
+  socket.bind(53, fs.readFileSync('${file}', 'utf8').split('\\n')[0])
+})
+fs.writeFileSync('/run/dray/dns/aardvark.pid', String(process.pid))
+setInterval(() => {}, 1000)
+`
+    writeFileSync(join(dir, 'aardvark-dns'), frail, { mode: 0o755 })
+    const start = (name: string, network: string) =>
+      ok('run', '-d', '--name', name, '--network', network, 'busybox:1', 'sleep', '1000')
+    const { PATH } = process.env
+    process.env.PATH = `${dir}:${PATH}`
+    try {
+      await start('one', 'stays')
+      await start('two', 'goes')
+    } finally {
+      process.env.PATH = PATH
+    }
+    await ok('rm', '-f', 'two')
+    await ok('exec', 'one', 'sh', '-c', lookUp('one'))
+    await ok('rm', '-f', 'one')
+    await ok('network', 'rm', 'stays', 'goes')
+    assert.deepEqual(store.leftovers(), [])
+  })
+
   it('goes, whatever of it somebody took away before', async () => {
     await ok('network', 'create', 'other')
     await ok('run', '-d', '--name', 'other', '--network', 'other', 'busybox:1', 'sleep', '1000')

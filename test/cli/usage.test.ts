@@ -102,6 +102,8 @@ const CASES: readonly Case[] = [
   { args: ['image', 'pull'], code: 1, says: /missing required argument 'image'/ },
   { args: ['image', 'prune'], code: 1, says: /say so with --force/ },
   { args: ['system', 'prune'], code: 1, says: /images without a name[\s\S]*--force/ },
+  { args: ['network', 'reload'], code: 1, says: /name containers, or say --all/ },
+  { args: ['network', 'reload', '-a', 'x'], code: 1, says: /name containers, or say --all/ },
   { args: ['rmi', 'x'], code: 1, says: /no image "x" in the local store/ },
   { args: ['run'], code: 125, says: /missing required argument 'image'/ },
   { args: ['run', '--memory', 'lots', 'x'], code: 125, says: /invalid size "lots"/ },
