@@ -4,6 +4,7 @@ import type { Container } from '#runner/containers/state.ts'
 import type { RunnerContext } from '#runner/context.ts'
 import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
 import { print, say } from './output/print.ts'
+import { asSystemError } from './output/system-error.ts'
 import { rootDir } from './root-dir.ts'
 import { namespacePaths } from './rootless/namespace.ts'
 import { programFor } from './self.ts'
@@ -66,11 +67,11 @@ export async function forEachName(
       const line = await job
       if (line !== undefined) print(line)
     } catch (error) {
-      if (!isDrayError(error)) {
+      if (!isDrayError(error) && asSystemError(error) === undefined) {
         await all
         throw error
       }
-      say(`dray: ${errorMessage(error)}`)
+      say(`dray: ${errorMessage(asSystemError(error) ?? error)}`)
       process.exitCode = 1
     }
   }

@@ -6,14 +6,25 @@ import { takeBooleanValues } from './boolean-flags.ts'
 import { Interrupted } from './interrupt.ts'
 import { sayFailure } from './output/failure.ts'
 import { say } from './output/print.ts'
+import { asSystemError } from './output/system-error.ts'
 import { rootDir } from './root-dir.ts'
 import { version } from './version.ts'
 
 /** Commands by their names, in the order of the help. Each is loaded when it is needed, for a command line's words. */
 export type Commands = Readonly<Record<string, (words: readonly string[]) => Promise<Command>>>
 
-/** The program, with those of the commands that a command line may mean: the one that it names, or else all. */
-async function createProgram(argv: readonly string[], commands: Commands): Promise<Command> {
+type Hook = (program: Command, action: Command) => Promise<void> | void
+
+/**
+ * The program, with those of the commands that a command line may mean: the one that it names, or else all.
+ *
+ * @param onAction hears of the command before it runs
+ */
+async function createProgram(
+  argv: readonly string[],
+  commands: Commands,
+  onAction: Hook,
+): Promise<Command> {
   const program = new Command('dray')
     .description('Container images, from a push to a running process')
     .version(`dray ${version()}`, '-v, --version', 'print the version')
@@ -21,6 +32,7 @@ async function createProgram(argv: readonly string[], commands: Commands): Promi
     .enablePositionalOptions()
     .showHelpAfterError('(dray --help tells more)')
     .configureHelp({ optionDescription })
+    .hook('preAction', onAction)
     .hook('preAction', goWhereTheStoreIs)
   for (const command of await Promise.all(
     namesFor(argv, commands).map((name) => commands[name]?.(argv)),
@@ -35,9 +47,16 @@ async function createProgram(argv: readonly string[], commands: Commands): Promi
 
 /** An ordinary user's containers live in namespaces of its own. */
 async function goWhereTheStoreIs(_: Command, action: Command): Promise<void> {
-  if (process.getuid?.() === 0 || !action.options.some(({ long }) => long === '--root')) return
+  const root = storeOf(action)
+  if (process.getuid?.() === 0 || root === undefined) return
   const { enterNamespaces } = await import('./rootless/enter.ts')
-  await enterNamespaces(rootDir(action.opts<StoreOptions>().root), nameOf(action), action.name())
+  await enterNamespaces(root, nameOf(action), action.name())
+}
+
+/** The local store that a command works with, if it does with one. */
+function storeOf(action: Command): string | undefined {
+  if (!action.options.some(({ long }) => long === '--root')) return undefined
+  return rootDir(action.opts<StoreOptions>().root)
 }
 
 /** Of the command that it belongs to, if it is a part of one. */
@@ -73,7 +92,10 @@ export async function main(commands: Commands): Promise<void> {
 /** Runs one command line. Sets the exit code of the process; errors end here. */
 export async function run(argv: readonly string[], commands: Commands): Promise<void> {
   process.stdout.on('error', endWithReader)
-  const program = await createProgram(argv, commands)
+  let root: string | undefined
+  const program = await createProgram(argv, commands, (_, action) => {
+    root = storeOf(action)
+  })
   for (const command of everyCommand(program)) {
     command.exitOverride()
     takeBooleanValues(command)
@@ -81,7 +103,11 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
   try {
     await program.parseAsync([...argv])
   } catch (error) {
-    process.exitCode = report(error, failureCode(error, argv), program.opts().debug === true)
+    process.exitCode = report(error, {
+      failed: failureCode(error, argv),
+      debug: program.opts().debug === true,
+      root,
+    })
   }
 }
 
@@ -96,17 +122,26 @@ function endWithReader({ code, message }: NodeJS.ErrnoException): void {
   process.exit(1)
 }
 
-function report(error: unknown, failed: number, debug: boolean): number {
+interface ReportOptions {
+  /** The exit code for what isn't help that was asked for. */
+  readonly failed: number
+  readonly debug: boolean
+  /** Where the store is, if there is one. */
+  readonly root: string | undefined
+}
+
+function report(error: unknown, { failed, debug, root }: ReportOptions): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : failed
   if (error instanceof Interrupted) {
     say('dray: interrupted')
     return error.exitCode
   }
-  if (!isDrayError(error)) {
+  const known = isDrayError(error) ? error : asSystemError(error, root)
+  if (known === undefined) {
     say(`dray: unexpected error, please report it: ${error instanceof Error ? error.stack : error}`)
     return failed
   }
-  sayFailure(error, debug)
+  sayFailure(known, debug)
   return failed
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync } from 'node:fs'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import {
@@ -52,11 +52,12 @@ export function mountOverlay(overlay: Overlay): void {
   try {
     mountNamed(overlay, lowers, names)
   } catch (error) {
-    throw new DrayError(
-      'MOUNT_FAILED',
-      `cannot mount an overlay of ${lowers.length} layers at ${overlay.target}: ${errorMessage(error)}`,
-      { cause: error },
-    )
+    const gone = lowers.find((dir) => !existsSync(dir))
+    const message =
+      gone === undefined
+        ? `cannot mount an overlay of ${lowers.length} layers at ${overlay.target}: ${errorMessage(error)}`
+        : `layer ${gone} is gone: dray system check --repair makes it anew`
+    throw new DrayError('MOUNT_FAILED', message, { cause: error })
   } finally {
     names.close()
   }

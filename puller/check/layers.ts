@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { getuid } from 'node:process'
 import type { Descriptor } from '#oci/descriptor.ts'
 import type { Digest } from '#oci/digest.ts'
-import { errorMessage, isDrayError, isErrno } from '#oci/error.ts'
+import { errorMessage, isDrayError } from '#oci/error.ts'
 import { verityObstacle } from '../store/layer-verity.ts'
 import {
   finishStagedLayer,
@@ -17,6 +17,7 @@ import {
 } from '../store/layers.ts'
 import { layerParts } from '../store/layout.ts'
 import type { Store } from '../store/store.ts'
+import { isUnreadable } from '../store/unreadable.ts'
 import { writeTar } from '../tar/writer.ts'
 import { createPrefix } from '../transfer/prefix.ts'
 import type { WorkerPool } from '../transfer/worker-pool.ts'
@@ -102,13 +103,10 @@ function recordOf(store: Store, diffId: Digest): Pick<LayerRecord, 'form' | 'ver
   try {
     return readLayer(store.layout, diffId)
   } catch (error) {
-    if (isDrayError(error, 'STORE_FAILED') || isErrno(error, 'EIO')) return { form: 'dir' }
+    if (isDrayError(error, 'STORE_FAILED')) return { form: 'dir' }
     throw error
   }
 }
-
-/** EIO is also what fs-verity answers when it finds other bytes than it was given to. */
-const UNREADABLE = ['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EIO'] as const
 
 async function difference(
   dir: string,
@@ -136,7 +134,7 @@ export async function differenceAt(
     if ((await print(path, part)) === (await print(right, part))) return undefined
     return `${path} differs from what ${source}`
   } catch (error) {
-    if (!isDrayError(error) && !isErrno(error, ...UNREADABLE)) throw error
+    if (!isDrayError(error) && !isUnreadable(error)) throw error
     return `${path} cannot be read: ${errorMessage(error)}`
   }
 }

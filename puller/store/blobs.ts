@@ -3,10 +3,11 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Descriptor } from '#oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestOf } from '#oci/digest.ts'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import { type Manifest, parseManifest } from '#oci/manifest.ts'
 import { fileSize, readIfExists, replaceFile } from './files.ts'
 import { blobPath } from './layout.ts'
+import { isUnreadable } from './unreadable.ts'
 
 const MiB = 1024 * 1024
 
@@ -37,19 +38,30 @@ export function openBlobs(dir: string, mend = 'copy the image there again'): Blo
     dir,
     has: async (blob) => (await fileSize(blobPath(dir, blob.digest))) === blob.size,
     async readSmall(blob) {
-      const bytes = readIfExists(blobPath(dir, blob.digest))
+      const path = blobPath(dir, blob.digest)
+      const bytes = readBytes(path, mend)
       if (bytes === undefined)
         throw new DrayError('LAYOUT_INVALID', `${dir} lacks blob ${blob.digest}: ${mend}`)
       const actual = digestOf(bytes, digestAlgorithm(blob.digest))
       if (actual === blob.digest) return bytes
       throw new DrayError(
         'CONTENT_MISMATCH',
-        `${blobPath(dir, blob.digest)} is damaged, its bytes are ${actual}: ${mend}`,
+        `${path} is damaged, its bytes are ${actual}: ${mend}`,
       )
     },
     read: (blob, start = 0) =>
       createReadStream(blobPath(dir, blob.digest), { start, highWaterMark: MiB }),
     pathOf: (blob) => blobPath(dir, blob.digest),
+  }
+}
+
+function readBytes(path: string, mend: string): Buffer | undefined {
+  try {
+    return readIfExists(path)
+  } catch (cause) {
+    if (!isUnreadable(cause)) throw cause
+    const why = errorMessage(cause)
+    throw new DrayError('CONTENT_MISMATCH', `${path} cannot be read (${why}): ${mend}`, { cause })
   }
 }
 

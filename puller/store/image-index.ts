@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Descriptor } from '#oci/descriptor.ts'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { parseManifest } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { isReferrersTag } from '#oci/referrers-tag.ts'
 import { readIfExists, replaceFile } from './files.ts'
+import { isUnreadable } from './unreadable.ts'
 
 /** What names an image inside an OCI image layout (image-spec, annotations.md). */
 export const REF_NAME = 'org.opencontainers.image.ref.name'
@@ -29,16 +30,17 @@ export async function readImageIndex(
   layoutDir: string,
   mend = 'copy the images there again',
 ): Promise<NamedImage[]> {
-  const bytes = readIfExists(join(layoutDir, 'index.json'))
-  if (bytes === undefined) return []
   try {
+    const bytes = readIfExists(join(layoutDir, 'index.json'))
+    if (bytes === undefined) return []
     const index = parseManifest(bytes, MEDIA_TYPE.ociIndex)
     if (index.kind !== 'index') return []
     return index.manifests.map(toNamedImage)
   } catch (error) {
+    if (!isDrayError(error) && !isUnreadable(error)) throw error
     throw new DrayError(
       'LAYOUT_INVALID',
-      `${join(layoutDir, 'index.json')} is damaged (${(error as Error).message}): ${mend}`,
+      `${join(layoutDir, 'index.json')} is damaged (${errorMessage(error)}): ${mend}`,
       { cause: error },
     )
   }

@@ -10,6 +10,7 @@ import { enableVerity, verityDigest } from '../verity.ts'
 import { exists, publish, readIfExists } from './files.ts'
 import { layerParts, type StoreLayout } from './layout.ts'
 import type { Stage, Store } from './store.ts'
+import { isUnreadable } from './unreadable.ts'
 
 /** How layers are kept: as their files, or as their tar with an EROFS image of metadata. */
 export const LAYER_FORMS = ['dir', 'erofs'] as const
@@ -70,12 +71,13 @@ export async function addBlobOf(layout: StoreLayout, diffId: Digest, blob: Diges
 /** @throws STORE_FAILED when the record is damaged; undefined when the layer isn't unpacked */
 export function readLayer(layout: StoreLayout, diffId: Digest): LayerRecord | undefined {
   const path = layout.layer(diffId).record
-  const bytes = readIfExists(path)
-  if (bytes === undefined) return undefined
   try {
+    const bytes = readIfExists(path)
+    if (bytes === undefined) return undefined
     const value = parseJson(bytes, { code: 'STORE_FAILED', maxBytes: RECORD_LIMIT })
     return check(recordSchema, value, 'record', 'STORE_FAILED')
   } catch (cause) {
+    if (!isDrayError(cause) && !isUnreadable(cause)) throw cause
     throw new DrayError(
       'STORE_FAILED',
       `${path} is damaged (${errorMessage(cause)}): dray system check --repair makes the layer anew`,

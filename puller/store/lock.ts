@@ -42,7 +42,7 @@ function takeOnce(path: string): FileLock | undefined {
     return tryLockFile(path)
   } catch (cause) {
     if (!isErrno(cause, 'EROFS', 'EACCES')) throw cause
-    const message = `cannot write to ${dirname(path)}: ${errorMessage(cause)}`
+    const message = `cannot write to ${dirname(path)} (${errorMessage(cause)}): make it writable, or choose another store with --root`
     throw new DrayError('STORE_FAILED', message, { cause })
   }
 }

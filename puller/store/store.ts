@@ -18,6 +18,7 @@ import { type StoreLayout, storeLayout } from './layout.ts'
 import { type Lease, openLease, removeDeadLeases } from './lease.ts'
 import { type FileLock, lockFile, tryLockFile } from './lock.ts'
 import { removeStaleIngests } from './stale-ingests.ts'
+import { isUnreadable } from './unreadable.ts'
 
 /** The local store: images by name, their blobs, their unpacked layers. */
 export interface Store extends BlobFiles {
@@ -145,8 +146,11 @@ function stageLock(dir: string): string {
   return `${dir}.lock`
 }
 
+/** What of it can't be read can't be removed either: it stays, and does no harm. */
 async function removeStage(dir: string, lock: FileLock): Promise<void> {
-  await rm(dir, { recursive: true, force: true })
+  await rm(dir, { recursive: true, force: true }).catch((error: unknown) => {
+    if (!isUnreadable(error)) throw error
+  })
   await rm(stageLock(dir), { force: true })
   lock.release()
 }

@@ -2,11 +2,12 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { type Digest, digestAlgorithm, finishDigest } from '#oci/digest.ts'
-import { DrayError, type ErrorCode, isDrayError } from '#oci/error.ts'
+import { DrayError, type ErrorCode, errorMessage, isDrayError } from '#oci/error.ts'
 import { errorIn } from '../error-in.ts'
 import type { GunzipFor, Inflater } from '../layers/inflater.ts'
 import type { UnpackResult, UnpackTarget } from '../layers/unpack.ts'
 import type { LayerVerity } from '../store/layers.ts'
+import { isUnreadable } from '../store/unreadable.ts'
 import { errnoOf, forgetStart } from '../sys.ts'
 import { enableVerity } from '../verity.ts'
 import { type Prefix, waitFor } from './prefix.ts'
@@ -87,7 +88,7 @@ async function verifyAndUnpack(
   job: LayerJob,
   gunzipFor: GunzipFor,
 ): Promise<ProcessedLayer | undefined> {
-  const fd = openSync(job.path, 'r')
+  const fd = reading(job, () => openSync(job.path, 'r'))
   try {
     const hash = createHash(digestAlgorithm(job.digest))
     const next = arrivingChunks(fd, job, hash)
@@ -145,7 +146,7 @@ export function getReady(): void {
 
 /** What goes wrong with a file, as the rest of the puller knows it. */
 function storeFailure(error: unknown): DrayError {
-  return new DrayError('STORE_FAILED', String(error), { detail: { errno: errnoOf(error) } })
+  return new DrayError('STORE_FAILED', errorMessage(error), { detail: { errno: errnoOf(error) } })
 }
 
 type NextChunk = () => Promise<Buffer | undefined>
@@ -167,7 +168,8 @@ function arrivingChunks(fd: number, job: LayerJob, hash: Hash): NextChunk {
     }
     ;[buffer, other] = [other, buffer]
     const length = Math.min(size, available - at)
-    const chunk = buffer.subarray(0, readSync(fd, buffer, 0, length, at))
+    const read = reading(job, () => readSync(fd, buffer, 0, length, at))
+    const chunk = buffer.subarray(0, read)
     if (chunk.length === 0) {
       throw new DrayError('CONTENT_MISMATCH', `blob ${job.digest} has ${at} bytes, not ${job.size}`)
     }
@@ -178,6 +180,17 @@ function arrivingChunks(fd: number, job: LayerJob, hash: Hash): NextChunk {
       forgetStart(fd, forgotten)
     }
     return chunk
+  }
+}
+
+/** A blob that can't be read is as bad as one with other bytes, and mended in the same way. */
+function reading<T>({ digest }: LayerJob, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (!isUnreadable(cause)) throw cause
+    const why = errorMessage(cause)
+    throw new DrayError('CONTENT_MISMATCH', `blob ${digest} cannot be read: ${why}`, { cause })
   }
 }
 

@@ -39,6 +39,17 @@ async function pulled(t: TestContext) {
 const flipped = (store: Store, blob: Descriptor) =>
   writeFileSync(store.pathOf(blob), Buffer.alloc(blob.size, 1))
 
+/** In its place there is what gives EIO when it is read, as a broken disk does. */
+function breakFile(path: string): void {
+  rmSync(path)
+  symlinkSync('/proc/self/mem', path)
+}
+
+const turnedIntoDirectory = (store: Store, blob: Descriptor) => {
+  rmSync(store.pathOf(blob))
+  mkdirSync(join(store.pathOf(blob), 'dir'), { recursive: true })
+}
+
 const SPOILED: readonly (readonly [
   what: string,
   blob: Descriptor,
@@ -47,9 +58,14 @@ const SPOILED: readonly (readonly [
   ['a layer with other bytes', LAYER, flipped],
   ['a layer that was cut', LAYER, (store, blob) => truncateSync(store.pathOf(blob), 3)],
   ['a layer that is missing', LAYER, (store, blob) => rmSync(store.pathOf(blob))],
+  ['a directory in the place of a layer', LAYER, turnedIntoDirectory],
   ['a config with other bytes', CONFIG, flipped],
+  ['a directory in the place of a config', CONFIG, turnedIntoDirectory],
+  ['a config that gives EIO', CONFIG, (store, blob) => breakFile(store.pathOf(blob))],
   ['a config that is missing', CONFIG, (store, blob) => rmSync(store.pathOf(blob))],
   ['a manifest with other bytes', MANIFEST, flipped],
+  ['a directory in the place of a manifest', MANIFEST, turnedIntoDirectory],
+  ['a manifest that gives EIO', MANIFEST, (store, blob) => breakFile(store.pathOf(blob))],
   ['a manifest that is missing', MANIFEST, (store, blob) => rmSync(store.pathOf(blob))],
 ]
 
@@ -67,6 +83,14 @@ const CHANGES: readonly (readonly [what: string, change: (tree: string) => void]
   ],
   ['no tree at all', (tree) => rmSync(tree, { recursive: true })],
   ['a broken record', (tree) => writeFileSync(join(tree, '../layer.json'), '{')],
+  ['a record that gives EIO', (tree) => breakFile(join(tree, '../layer.json'))],
+  [
+    'a directory in the place of a record',
+    (tree) => {
+      rmSync(join(tree, '../layer.json'))
+      mkdirSync(join(tree, '../layer.json'))
+    },
+  ],
 ]
 
 const FIXUP_CHANGES: readonly (readonly [what: string, change: (tree: string) => void])[] = [

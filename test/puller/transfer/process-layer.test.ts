@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { Digest } from '#oci/digest.ts'
+import { type Digest, digestOf } from '#oci/digest.ts'
 import { createGunzips } from '#puller/layers/inflater.ts'
 import { createPrefix } from '#puller/transfer/prefix.ts'
 import { processLayer } from '#puller/transfer/process-layer.ts'
@@ -38,6 +38,23 @@ describe('a blob that was read', () => {
       t.diagnostic(`${before / MiB} MiB before, ${after / MiB} MiB after`)
       if (size <= 64) assert.ok(after > before / 2, `${after} bytes are cached`)
       else assert.ok(after <= 80 * MiB, `${after} bytes are cached`)
+    })
+  }
+})
+
+describe('a blob that cannot be read', () => {
+  for (const [what, path, errno] of [
+    ['a broken disk', '/proc/self/mem', 'EIO'],
+    ['a directory', '/', 'EISDIR'],
+    ['nothing', '/nonexistent', 'ENOENT'],
+  ] as const) {
+    it(`is as damaged as one with other bytes (${what})`, async () => {
+      const job = { path, prefix: createPrefix(5), digest: digestOf('hello'), size: 5 }
+      const message = new RegExp(`blob sha256:[0-9a-f]+ cannot be read: ${errno}`)
+      await assert.rejects(processLayer(job, createGunzips('zlib')), {
+        code: 'CONTENT_MISMATCH',
+        message,
+      })
     })
   }
 })
