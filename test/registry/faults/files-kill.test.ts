@@ -1,30 +1,29 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { flushCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { bundle } from '../../support/bundle.ts'
 import { assertRecovers, servicesOver } from './audit.ts'
 import { openFilesStorage } from './files-storage.ts'
 import type { Scenario } from './pushes.ts'
 import { SCENARIOS } from './scenarios.ts'
 
-const CHILD = join(import.meta.dirname, 'killed-process.ts')
 const AT_ONCE = 2
 
 let dir: string
+let program: string
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'dray-kill-'))
-  // Most of the time of a process that is killed goes into reading its sources, and it leaves nothing compiled for the next.
-  flushCompileCache()
+  program = await bundle(join(import.meta.dirname, 'killed-process.ts'), join(dir, 'program'))
 })
 after(() => rm(dir, { recursive: true }))
 
 /** Runs the change in a process that is killed before its n-th step. Returns how many steps there were, if it lived. */
 function runKilled(dataDir: string, scenario: number, n: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
-    const args = [CHILD, dataDir, String(scenario), String(n)]
+    const args = [program, dataDir, String(scenario), String(n)]
     execFile(process.execPath, args, (error, stdout, stderr) => {
       if (error === null) resolve(Number(stdout))
       else if (error.signal === 'SIGKILL') resolve(undefined)

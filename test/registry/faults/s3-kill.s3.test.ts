@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { flushCompileCache } from 'node:module'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { bundle } from '../../support/bundle.ts'
 import { type Ceph, startCeph } from '../../support/ceph-rgw.ts'
 import { startS3FaultProxy } from '../../support/s3-fault-proxy.ts'
 import { assertRecovers, servicesOver } from './audit.ts'
@@ -12,7 +14,6 @@ import type { Scenario } from './pushes.ts'
 import { type BucketPlace, openBucketStorage } from './s3-storage.ts'
 import { SCENARIOS } from './scenarios.ts'
 
-const CHILD = join(import.meta.dirname, 's3-process.ts')
 const AT_ONCE = 2
 /** s3-steps.test.ts does it for every change and every call, in one process. */
 const NAMES = [
@@ -22,13 +23,18 @@ const NAMES = [
 
 let ceph: Ceph
 let bucket: string
+let dir: string
+let program: string
 before(async () => {
   ceph = await startCeph()
   bucket = await ceph.createBucket()
-  // Most of the time of a process that is killed goes into reading its sources, and it leaves nothing compiled for the next.
-  flushCompileCache()
+  dir = await mkdtemp(join(tmpdir(), 'dray-kill-'))
+  program = await bundle(join(import.meta.dirname, 's3-process.ts'), dir)
 })
-after(() => ceph.stop())
+after(async () => {
+  await ceph.stop()
+  await rm(dir, { recursive: true })
+})
 
 /** Runs the change in a process that is killed when its n-th call that changes something has had its effect. */
 async function runKilled(place: BucketPlace, scenario: Scenario, n: number): Promise<boolean> {
@@ -43,7 +49,7 @@ async function runKilled(place: BucketPlace, scenario: Scenario, n: number): Pro
   })
   const { accessKeyId, secretAccessKey } = place.credentials
   const number = String(SCENARIOS.indexOf(scenario))
-  const args = [CHILD, proxy.url, bucket, place.prefix, accessKeyId, secretAccessKey, number]
+  const args = [program, proxy.url, bucket, place.prefix, accessKeyId, secretAccessKey, number]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
   const ended = once(child, 'exit')
   const [code, signal] = await ended
