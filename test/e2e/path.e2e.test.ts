@@ -24,8 +24,8 @@ function topDigest(layout: string): string {
 }
 
 for (const storage of STORAGES) {
-  // What becomes of an image once its bytes are here, the same ones by digest, is no matter of where they come from. And all that
-  // the base has passes through every storage as a part of the application.
+  // What becomes of an image once its bytes are here, the same ones by digest, is no matter of where they come from. And what passes
+  // through a storage are blobs, whatever image they are of.
   const itOnce = storage === STORAGES[0] ? it : () => undefined
 
   describe(`with ${storage.name}`, { timeout: 900_000 }, () => {
@@ -58,7 +58,7 @@ for (const storage of STORAGES) {
       dray(['run', '--root', root, '--rm', ...options, image, 'sh', '-c', script])
 
     for (const name of ['base', 'app'] as const) {
-      const itHere = name === 'app' ? it : itOnce
+      const itHere = name === 'base' ? it : itOnce
       itHere(
         `keeps the digest of ${name} from skopeo through dray to skopeo and podman`,
         async () => {
@@ -87,9 +87,9 @@ for (const storage of STORAGES) {
     }
 
     it('fetches nothing twice', async () => {
-      assert.match(await ok('pull', '--root', root, `${host}/debian/app:12`), /up to date/)
+      assert.match(await ok('pull', '--root', root, `${host}/debian/base:12`), /up to date/)
       assert.match(
-        await ok('push', '--root', root, `${host}/debian/app:12`),
+        await ok('push', '--root', root, `${host}/debian/base:12`),
         /layers already there/,
       )
     })
