@@ -1,4 +1,4 @@
-import { Command, CommanderError, type Option } from 'commander'
+import { type Argument, Command, CommanderError, type Option } from 'commander'
 import { isDrayError } from '#oci/error.ts'
 import { exitCodeOf } from '#runner/exit-code.ts'
 import type { StoreOptions } from './commands/options.ts'
@@ -30,19 +30,34 @@ async function createProgram(
     .version(`dray ${version()}`, '-v, --version', 'print the version')
     .option('--debug', 'print where errors come from')
     .enablePositionalOptions()
-    .showHelpAfterError('(dray --help tells more)')
-    .configureHelp({ optionDescription })
+    .showHelpAfterError(tellsMore('dray'))
+    .configureHelp({
+      optionDescription: (option) => describe(option, option.negate),
+      argumentDescription: (argument) => describe(argument),
+    })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'dray: ')) })
+    .exitOverride()
     .hook('preAction', onAction)
     .hook('preAction', goWhereTheStoreIs)
   for (const command of await Promise.all(
     namesFor(argv, commands).map((name) => commands[name]?.(argv)),
   )) {
     if (command === undefined) continue
-    program.addCommand(command.copyInheritedSettings(program), {
-      hidden: command.name() === 'ended',
-    })
+    program.addCommand(inheriting(command, program, 'dray'), { hidden: command.name() === 'ended' })
   }
   return program
+}
+
+/** A command, and those below it, with the settings of the one above, which Commander gives to those alone that it makes itself. */
+function inheriting(command: Command, parent: Command, parentName: string): Command {
+  const name = `${parentName} ${command.name()}`
+  command.copyInheritedSettings(parent).showHelpAfterError(tellsMore(name))
+  for (const part of command.commands) inheriting(part, command, name)
+  return command
+}
+
+function tellsMore(name: string): string {
+  return `(${name} --help tells more)`
 }
 
 /** An ordinary user's containers live in namespaces of its own. */
@@ -71,14 +86,14 @@ function namesFor([, , ...words]: readonly string[], commands: Commands): readon
   return Object.hasOwn(commands, named) ? [named] : Object.keys(commands)
 }
 
-/** An option's own words, without a default that is nothing. */
-function optionDescription(option: Option): string {
-  const { description, defaultValue: value } = option
+/** The own words of an option or argument, without a default that is nothing. */
+function describe(described: Option | Argument, isSwitchedOff = false): string {
+  const { description, defaultValue: value } = described
   const choices =
-    option.argChoices === undefined ? [] : [`choices: ${option.argChoices.join(', ')}`]
+    described.argChoices === undefined ? [] : [`choices: ${described.argChoices.join(', ')}`]
   const isNothing =
     value === undefined || value === false || (Array.isArray(value) && value.length === 0)
-  const facts = [...choices, ...(isNothing || option.negate ? [] : [`default: ${value}`])]
+  const facts = [...choices, ...(isNothing || isSwitchedOff ? [] : [`default: ${value}`])]
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`
 }
 
@@ -96,10 +111,7 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
   const program = await createProgram(argv, commands, (_, action) => {
     root = storeOf(action)
   })
-  for (const command of everyCommand(program)) {
-    command.exitOverride()
-    takeBooleanValues(command)
-  }
+  for (const command of everyCommand(program)) takeBooleanValues(command)
   try {
     await program.parseAsync([...argv])
   } catch (error) {
@@ -136,6 +148,10 @@ function report(error: unknown, { failed, debug, root }: ReportOptions): number 
     say('dray: interrupted')
     return error.exitCode
   }
+  if (isDirectoryGone(error)) {
+    say('dray: the directory that this was called in is gone: cd into one that is there')
+    return failed
+  }
   const known = isDrayError(error) ? error : asSystemError(error, root)
   if (known === undefined) {
     say(`dray: unexpected error, please report it: ${error instanceof Error ? error.stack : error}`)
@@ -143,6 +159,11 @@ function report(error: unknown, { failed, debug, root }: ReportOptions): number 
   }
   sayFailure(known, debug)
   return failed
+}
+
+/** Node must know the current directory to make anything of a relative path, and many a library asks for it. */
+function isDirectoryGone(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).syscall === 'uv_cwd'
 }
 
 /** 1, but for what runs a command, which has codes of its own for what the command never got to. */

@@ -70,6 +70,10 @@ export function parseTag(value: string): Tag {
  */
 export function parseReference(text: string): Reference {
   if (text.length > REFERENCE_LIMIT) throw invalid(text, 'it is too long')
+  const scheme = /^[a-z][a-z0-9+-]*:\/\//i.exec(text)?.[0]
+  if (scheme !== undefined) {
+    throw invalid(text, `an image's name has no scheme: leave ${scheme} away`)
+  }
   if (/^[0-9a-f]{64}$/.test(text)) {
     throw invalid(text, '64 hex digits are an identifier, not a name; write name@sha256:<digest>')
   }

@@ -70,8 +70,7 @@ async function importAs(
   const stage = await store.stage()
   const lease = await store.lease()
   try {
-    const tar =
-      typeof source === 'string' ? await openSource(source) : checkedTar(decompress(source))
+    const tar = typeof source === 'string' ? await openSource(source) : tarOf(source)
     const layer = await naming(
       typeof source === 'string' ? source : 'standard input',
       writeLayer(tar, { layoutDir: store.dir, stageDir: stage.dir, lease, compression, signal }),
@@ -98,5 +97,19 @@ async function openSource(path: string): Promise<AsyncIterable<Buffer>> {
     throw new DrayError('USAGE', `cannot import ${path}: ${errorMessage(error)}`, { cause: error })
   })
   if (stats.isDirectory()) return writeTar(path)
-  return checkedTar(decompress(createReadStream(path, { highWaterMark: MiB })))
+  return tarOf(createReadStream(path, { highWaterMark: MiB }))
+}
+
+function tarOf(bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  return checkedTar(decompress(notEmpty(bytes)))
+}
+
+/** A pipe has nothing whose first program failed. A tar of no files has its end at least. */
+async function* notEmpty(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let isEmpty = true
+  for await (const chunk of bytes) {
+    isEmpty = false
+    yield chunk
+  }
+  if (isEmpty) throw new DrayError('TAR_INVALID', 'no tar archive: it has nothing')
 }

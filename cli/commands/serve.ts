@@ -24,6 +24,8 @@ async function serve(options: RegistryOptions): Promise<void> {
     const { runWorker } = await import('#registry/workers/worker.ts')
     return runWorker(createLogger)
   }
+  // Libraries of the workers want to know it, and the workers start anew for months: say now if it is gone.
+  process.cwd()
   const { loadConfig } = await import('#registry/config.ts')
   const { flagsOf } = await import('./registry-options.ts')
   const load = () => loadConfig({ env: process.env, path: options.config, flags: flagsOf(options) })

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Descriptor } from '#oci/descriptor.ts'
-import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
+import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 import { parseManifest } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { isReferrersTag } from '#oci/referrers-tag.ts'
@@ -37,6 +37,13 @@ export async function readImageIndex(
     if (index.kind !== 'index') return []
     return index.manifests.map(toNamedImage)
   } catch (error) {
+    if (isErrno(error, 'ENOTDIR')) {
+      throw new DrayError(
+        'LAYOUT_INVALID',
+        `${layoutDir} is no directory with an OCI image layout: for an archive, write oci-archive: or docker-archive:`,
+        { cause: error },
+      )
+    }
     if (!isDrayError(error) && !isUnreadable(error)) throw error
     throw new DrayError(
       'LAYOUT_INVALID',

@@ -13,13 +13,15 @@ export interface LayoutStore {
 
 /** Opens the OCI image layout in `dir`, making it if it isn't there. What is half-made is in `.dray`. @throws STORE_FAILED */
 export async function openLayoutStore(dir: string): Promise<LayoutStore> {
+  // Node's mkdir never ends where a relative path begins in a directory that is gone.
+  const content = resolve(dir)
   // Unlike a store, it is there for everybody.
-  await mkdir(join(dir, 'blobs', 'sha256'), { recursive: true }).catch((error: unknown) => {
+  await mkdir(join(content, 'blobs', 'sha256'), { recursive: true }).catch((error: unknown) => {
     throw new DrayError('STORE_FAILED', `cannot write to ${dir}: ${errorMessage(error)}`, {
       cause: error,
     })
   })
-  const store = await openStore(join(dir, '.dray'), { content: resolve(dir) })
+  const store = await openStore(join(content, '.dray'), { content })
   return { store, close: () => removeScratch(store) }
 }
 

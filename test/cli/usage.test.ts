@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { COMMANDS } from '#cli/commands/index.ts'
-import { dray } from '../support/dray.ts'
+import { dray, LAUNCHER } from '../support/dray.ts'
 import { drayHere } from '../support/dray-here.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -18,6 +20,17 @@ const CASES: readonly Case[] = [
   { args: ['pul', 'x'], code: 1, says: /unknown command 'pul'[\s\S]*pull/ },
   { args: ['pull'], code: 1, says: /missing required argument 'image'/ },
   { args: ['pull', '--frob', 'x'], code: 1, says: /unknown option '--frob'/ },
+  { args: ['pull', 'x', '--frob'], code: 1, says: /^dray: .*\n\(dray pull --help tells more\)$/m },
+  {
+    args: ['volume', 'ls', '--frob'],
+    code: 1,
+    says: /^dray: .*\n\(dray volume ls --help tells more\)$/m,
+  },
+  {
+    args: ['pull', 'https://a.example/x'],
+    code: 1,
+    says: /an image's name has no scheme: leave https:\/\/ away/,
+  },
   { args: ['pull', 'UPPER/Case'], code: 1, says: /lower case/ },
   { args: ['pull', 'a b'], code: 1, says: /invalid image reference "a b"/ },
   { args: ['pull', '127.0.0.1:1/x', 'a b'], code: 1, says: /^dray: invalid image reference "a b"/ },
@@ -49,6 +62,16 @@ const CASES: readonly Case[] = [
     args: ['push', 'docker-archive:/nowhere', 'localhost:1/x'],
     code: 1,
     says: /cannot read \/nowhere/,
+  },
+  {
+    args: ['push', 'oci:/etc/passwd', 'localhost:1/x'],
+    code: 1,
+    says: /^dray: \/etc\/passwd is no directory .* write oci-archive: or docker-archive:$/m,
+  },
+  {
+    args: ['import', '/dev/null', 'x'],
+    code: 1,
+    says: /^dray: \/dev\/null: no tar archive: it has nothing$/m,
   },
   { args: ['copy', 'x'], code: 1, says: /missing required argument 'destination'/ },
   { args: ['copy', 'docker://', 'x'], code: 1, says: /repository name is missing/ },
@@ -158,6 +181,34 @@ describe('dray', () => {
       assert.match(help.stdout, new RegExp(`^Usage: dray ${command}`))
     }
   })
+
+  it('says no default that is nothing, and others in the same words for all commands', async () => {
+    for (const verb of [['network', 'create'], ['image', 'ls'], ['login'], ['completion']]) {
+      const { stdout } = await drayHere([...verb, '--help'])
+      assert.doesNotMatch(stdout, /default: \[\]|(?:default|choices): "/, verb.join(' '))
+    }
+  })
+
+  for (const verb of [
+    'images --root here',
+    'copy store:some oci:here:1',
+    'serve --listen [::1]:0',
+  ]) {
+    it(`says that the directory of a shell is gone to dray ${verb.split(' ')[0]}`, async (t) => {
+      const gone = join(tempDir(t), 'gone')
+      mkdirSync(gone)
+      const root = join(tempDir(t), 'root')
+      await drayHere(['import', '--root', root, tempDir(t), 'some'])
+      const there = `cd ${gone}; rmdir ${gone}; DRAY_ROOT=${root} exec timeout -s KILL 60 ${LAUNCHER} ${verb}`
+      const { code, stderr } = await promisify(execFile)('sh', ['-c', there]).then(
+        () => assert.fail('it succeeded'),
+        (error: { code: number; stderr: string }) => error,
+      )
+      assert.match(stderr, /^dray: the directory that this was called in is gone: cd into/m)
+      assert.doesNotMatch(stderr, /\n {4}at /)
+      assert.equal(code, 1)
+    })
+  }
 
   it('prints where an error comes from when asked', async (t) => {
     const { stderr } = await dray(['--debug', 'push', 'x'], { env: { DRAY_ROOT: tempDir(t) } })
