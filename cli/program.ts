@@ -148,10 +148,6 @@ function report(error: unknown, { failed, debug, root }: ReportOptions): number 
     say('dray: interrupted')
     return error.exitCode
   }
-  if (isDirectoryGone(error)) {
-    say('dray: the directory that this was called in is gone: cd into one that is there')
-    return failed
-  }
   const known = isDrayError(error) ? error : asSystemError(error, root)
   if (known === undefined) {
     say(`dray: unexpected error, please report it: ${error instanceof Error ? error.stack : error}`)
@@ -159,11 +155,6 @@ function report(error: unknown, { failed, debug, root }: ReportOptions): number 
   }
   sayFailure(known, debug)
   return failed
-}
-
-/** Node must know the current directory to make anything of a relative path, and many a library asks for it. */
-function isDirectoryGone(error: unknown): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).syscall === 'uv_cwd'
 }
 
 /** 1, but for what runs a command, which has codes of its own for what the command never got to. */

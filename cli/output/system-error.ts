@@ -7,6 +7,7 @@ const DAMAGED_DISK =
   'dray system check --repair fetches again what the store has lost'
 const ROOM =
   'make room (dray system df tells what takes it, dray system prune removes what nobody uses), and try again'
+const GONE = 'the directory that this was called in is gone: cd into one that is there'
 const LIMIT = 'raise the limit (ulimit -n), or do less at once'
 
 /** What to do about system calls that fail through no fault of the program. */
@@ -34,7 +35,9 @@ const NOT_AS_LEFT = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
  */
 export function asSystemError(error: unknown, root?: string): DrayError | undefined {
   if (!(error instanceof Error) || isDrayError(error) || !('syscall' in error)) return undefined
-  const { code = '', path } = error as NodeJS.ErrnoException
+  const { code = '', path, syscall } = error as NodeJS.ErrnoException
+  // Whatever makes a whole path of a relative one asks for it, and so do libraries.
+  if (syscall === 'uv_cwd') return new DrayError('USAGE', GONE, { cause: error })
   const advice = ADVICE[code] ?? (NOT_AS_LEFT.has(code) ? mend(path, root) : undefined)
   if (advice === undefined) return undefined
   return new DrayError('STORE_FAILED', `${error.message}: ${advice}`, { cause: error })
