@@ -144,7 +144,7 @@ export const FLAGS: readonly Option[] = [
     "who leads published ports: proxy, and the host's rules for input decide, or kernel, and those for forward do (default: proxy where the host drops input by default, else kernel)",
   ),
   many('--expose <port[-port][/udp]>', 'a port that -P publishes, too'),
-  one('--hostname <name>', 'host name inside'),
+  one('-h, --hostname <name>', 'host name inside'),
   many('--dns <address>', 'name server'),
   many('--dns-search <domain>', 'where names without a dot are looked up'),
   many('--dns-option <option>', 'option of the resolver'),

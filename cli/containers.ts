@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type ErrorCode, errorMessage, isDrayError } from '#oci/error.ts'
+import { DrayError, type ErrorCode, errorMessage, isDrayError } from '#oci/error.ts'
 import type { Container } from '#runner/containers/state.ts'
 import type { RunnerContext } from '#runner/context.ts'
 import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
@@ -37,6 +37,28 @@ function stateDirOf(root: string): string | undefined {
 export async function openContainer(root: string, reference: string): Promise<Container> {
   const { findContainer } = await import('#runner/containers/find.ts')
   return await findContainer(root, reference)
+}
+
+/**
+ * The containers that were named, or with `--all` the ids of those that run, or of all that there are.
+ *
+ * @throws USAGE for both, or none
+ */
+export async function namedOrAll(
+  root: string,
+  references: readonly string[],
+  {
+    all = false,
+    whichAll,
+  }: { readonly all?: boolean | undefined; readonly whichAll: 'that run' | 'that there are' },
+): Promise<readonly string[]> {
+  if (all === references.length > 0) {
+    throw new DrayError('USAGE', `name containers, or say --all for all ${whichAll}`)
+  }
+  if (!all) return references
+  const { listSeen } = await import('#runner/verbs/list.ts')
+  const seen = await listSeen(root, { all: whichAll === 'that there are' })
+  return seen.map(({ container }) => container.id)
 }
 
 /** Does the same to several containers at once and prints the name of each when it is done; the exit code tells of failures. */

@@ -2,7 +2,7 @@ import { type Argument, Command, CommanderError, type Option } from 'commander'
 import { isDrayError } from '#oci/error.ts'
 import { exitCodeOf } from '#runner/exit-code.ts'
 import type { StoreOptions } from './commands/options.ts'
-import { takeBooleanValues } from './boolean-flags.ts'
+import { takeFlagForms } from './flag-forms.ts'
 import { Interrupted } from './interrupt.ts'
 import { sayFailure } from './output/failure.ts'
 import { say } from './output/print.ts'
@@ -65,7 +65,8 @@ async function goWhereTheStoreIs(_: Command, action: Command): Promise<void> {
   const root = storeOf(action)
   if (process.getuid?.() === 0 || root === undefined) return
   const { enterNamespaces } = await import('./rootless/enter.ts')
-  await enterNamespaces(root, nameOf(action), action.name())
+  const group = nameOf(action)
+  await enterNamespaces(root, group === 'container' ? action.name() : group, action.name())
 }
 
 /** The local store that a command works with, if it does with one. */
@@ -111,7 +112,7 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
   const program = await createProgram(argv, commands, (_, action) => {
     root = storeOf(action)
   })
-  for (const command of everyCommand(program)) takeBooleanValues(command)
+  for (const command of everyCommand(program)) takeFlagForms(command)
   try {
     await program.parseAsync([...argv])
   } catch (error) {
@@ -159,5 +160,7 @@ function report(error: unknown, { failed, debug, root }: ReportOptions): number 
 
 /** 1, but for what runs a command, which has codes of its own for what the command never got to. */
 function failureCode(error: unknown, argv: readonly string[]): number {
-  return ['run', 'exec', 'healthcheck'].includes(argv[2] ?? '') ? exitCodeOf(error) : 1
+  const [, , first = '', second = ''] = argv
+  const verb = first === 'container' ? second : first
+  return ['run', 'exec', 'healthcheck'].includes(verb) ? exitCodeOf(error) : 1
 }

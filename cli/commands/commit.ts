@@ -32,6 +32,7 @@ export function commitCommand(): Command {
       'let nothing in the container run meanwhile; --pause=false lets it',
       true,
     )
+    .option('-q, --quiet', 'print the digest only, as it does anyway')
     .option('--no-pause', 'let the container write meanwhile')
   return withExamples(withStoreOptions(command), [
     ['dray commit web web:2', 'its volumes are no part of it'],

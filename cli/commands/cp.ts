@@ -17,6 +17,7 @@ export function cpCommand(): Command {
     .argument('<source>', 'CONTAINER:PATH, a path here, or - for a tar on standard input')
     .argument('<destination>', 'CONTAINER:PATH, a path here, or - for a tar on standard output')
     .option('-a, --archive', 'keep owners (default: root inside, you here)')
+    .option('-q, --quiet', 'print nothing, as it does anyway')
     .option('-L, --follow-link', 'copy what a link leads to, not the link')
   return withExamples(withStoreOptions(command), [
     ['dray cp web:/etc/nginx .', 'a directory of the container, here as ./nginx'],

@@ -8,6 +8,7 @@ interface ExecOptions extends StoreOptions {
   readonly interactive?: true
   readonly tty?: true
   readonly detach?: true
+  readonly privileged?: true
   readonly env: readonly string[]
   readonly envFile: readonly string[]
   readonly workdir?: string
@@ -23,6 +24,7 @@ export function execCommand(): Command {
     .option('-i, --interactive', 'hand standard input to it')
     .option('-t, --tty', 'give it a terminal')
     .option('-d, --detach', 'in the background, without its output')
+    .option('--privileged', 'with all capabilities')
     .option(
       '-e, --env <K[=V]>',
       'environment variable; K alone takes the value from here (repeatable)',

@@ -12,6 +12,7 @@ interface ImagesOptions extends StoreOptions {
   readonly all?: true
   readonly quiet?: true
   readonly digests?: true
+  readonly trunc: boolean
   readonly filter: readonly string[]
 }
 
@@ -21,6 +22,7 @@ export function imagesCommand(): Command {
     .argument('[name]', 'only those of a repository, or with a tag; may have * in it')
     .option('-q, --quiet', 'print digests only')
     .option('--digests', 'print digests whole')
+    .option('--no-trunc', 'the same')
     .option(
       '-f, --filter <key=value>',
       'dangling=true (images without a name), reference=PATTERN, label=K[=V], before=IMAGE, since=IMAGE, until=TIME (repeatable)',
@@ -51,7 +53,9 @@ async function images(name: string | undefined, options: ImagesOptions): Promise
     for (const image of list) print(JSON.stringify(image))
   } else {
     printRows(
-      list.map((image) => rowOf(image, { whole: options.digests === true, now: Date.now() })),
+      list.map((image) =>
+        rowOf(image, { whole: options.digests === true || !options.trunc, now: Date.now() }),
+      ),
       {
         format: options.format,
         columns: [

@@ -50,6 +50,7 @@ export const COMMANDS: Commands = {
   export: async () => (await import('./export.ts')).exportCommand(),
   commit: async () => (await import('./commit.ts')).commitCommand(),
   diff: async () => (await import('./diff.ts')).diffCommand(),
+  container: async () => (await import('./container.ts')).containerCommand(),
   volume: async () => (await import('./volume.ts')).volumeCommand(),
   network: async () => (await import('./network.ts')).networkCommand(),
   image: async () => (await import('./image.ts')).imageCommand(),

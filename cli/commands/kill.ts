@@ -1,15 +1,17 @@
 import { Command } from 'commander'
-import { forEachContainer, runnerContext } from '../containers.ts'
+import { forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface KillOptions extends StoreOptions {
+  readonly all?: true
   readonly signal: string
 }
 
 export function killCommand(): Command {
   const command = new Command('kill')
     .description('Send a signal to the first process of containers')
-    .argument('<container...>', 'names or ids')
+    .argument('[container...]', 'names or ids')
+    .option('-a, --all', 'all that run')
     .option('-s, --signal <signal>', 'a name or a number', 'KILL')
   return withExamples(withStoreOptions(command), [
     ['dray kill web', 'end it at once'],
@@ -20,7 +22,7 @@ export function killCommand(): Command {
 async function kill(references: readonly string[], options: KillOptions): Promise<void> {
   const { killContainer } = await import('#runner/verbs/kill.ts')
   const { root } = runnerContext(options)
-  await forEachContainer(root, references, (container) =>
-    killContainer(root, container, options.signal),
-  )
+  const { all, signal } = options
+  const names = await namedOrAll(root, references, { all, whichAll: 'that run' })
+  await forEachContainer(root, names, (container) => killContainer(root, container, signal))
 }

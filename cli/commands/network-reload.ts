@@ -1,6 +1,5 @@
 import { Command } from 'commander'
-import { DrayError } from '#oci/error.ts'
-import { forEachName, openContainer, runnerContext } from '../containers.ts'
+import { forEachName, namedOrAll, openContainer, runnerContext } from '../containers.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface ReloadOptions extends StoreOptions {
@@ -18,16 +17,13 @@ export function networkReloadCommand(): Command {
 }
 
 async function reload(references: readonly string[], options: ReloadOptions): Promise<void> {
-  if ((options.all === true) === references.length > 0) {
-    throw new DrayError('USAGE', 'name containers, or say --all for all that run')
-  }
   const { isOnNetworks, reloadNetworks } = await import('#runner/network/reload.ts')
-  const { listSeen } = await import('#runner/verbs/list.ts')
   const context = runnerContext(options)
-  const all = options.all ? (await listSeen(context.root)).map(({ container }) => container) : []
-  const names = options.all ? all.filter(isOnNetworks).map(({ id }) => id) : references
+  const { all } = options
+  const names = await namedOrAll(context.root, references, { all, whichAll: 'that run' })
   await forEachName(names, async (name) => {
     const container = await openContainer(context.root, name)
+    if (all && !isOnNetworks(container)) return undefined
     await reloadNetworks(container, context)
     return container.id
   })

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import { byLabel, filterBy } from '#runner/filters.ts'
 import type { NetworkRecord } from '#runner/network/model.ts'
@@ -36,6 +36,7 @@ export function networkCommand(): Command {
             collect,
             [],
           )
+          .addOption(new Option('-d, --driver <driver>', 'bridge').choices(['bridge']))
           .option('--gateway <address>', "the host's address (default: the first)", collect, [])
           .option('--ipv6', 'addresses of IPv6 too')
           .option('--internal', 'nothing outside can be reached from it')
@@ -52,6 +53,7 @@ export function networkCommand(): Command {
     withExamples(
       withStoreOptions(
         new Command('ls')
+          .alias('list')
           .description('List networks')
           .option('-q, --quiet', 'print names only')
           .option('-f, --filter <key=value>', 'name, id, label (repeatable)', collect, [])
@@ -75,6 +77,7 @@ export function networkCommand(): Command {
     withExamples(
       withStoreOptions(
         new Command('rm')
+          .alias('remove')
           .description('Remove networks')
           .argument('<network...>', 'names')
           .option('-f, --force', 'those that are not there are no error'),

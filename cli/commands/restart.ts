@@ -1,20 +1,24 @@
 import { Command } from 'commander'
-import { forEachContainer, runnerContext } from '../containers.ts'
+import { forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
 import { seconds, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface RestartOptions extends StoreOptions {
+  readonly all?: true
   readonly time?: number
+  readonly signal?: string
 }
 
 export function restartCommand(): Command {
   const command = new Command('restart')
     .description('Stop containers and start them again')
-    .argument('<container...>', 'names or ids')
+    .argument('[container...]', 'names or ids')
+    .option('-a, --all', 'all that run')
     .option(
       '-t, --time <seconds>',
       'how long to wait before it is killed; -1 for ever (default: 10)',
       seconds,
     )
+    .option('-s, --signal <signal>', 'what to ask with (default: that of the container, else TERM)')
   return withExamples(withStoreOptions(command), [
     ['dray restart web', 'with what it wrote, and the same name'],
   ]).action(restart)
@@ -23,7 +27,9 @@ export function restartCommand(): Command {
 async function restart(references: readonly string[], options: RestartOptions): Promise<void> {
   const { restartContainer } = await import('#runner/verbs/restart.ts')
   const context = runnerContext(options)
-  await forEachContainer(context.root, references, (container) =>
-    restartContainer(container, context, { timeoutSeconds: options.time }),
+  const { all, time, signal } = options
+  const names = await namedOrAll(context.root, references, { all, whichAll: 'that run' })
+  await forEachContainer(context.root, names, (container) =>
+    restartContainer(container, context, { timeoutSeconds: time, signal }),
   )
 }

@@ -1,8 +1,9 @@
 import { Command } from 'commander'
-import { forEachContainer, runnerContext } from '../containers.ts'
+import { forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
 import { seconds, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface StopOptions extends StoreOptions {
+  readonly all?: true
   readonly time?: number
   readonly signal?: string
 }
@@ -10,7 +11,8 @@ interface StopOptions extends StoreOptions {
 export function stopCommand(): Command {
   const command = new Command('stop')
     .description('Stop containers: ask their first process to end, and kill it when it does not')
-    .argument('<container...>', 'names or ids')
+    .argument('[container...]', 'names or ids')
+    .option('-a, --all', 'all that run')
     .option(
       '-t, --time <seconds>',
       'how long to wait before it is killed; -1 for ever (default: 10)',
@@ -26,8 +28,9 @@ export function stopCommand(): Command {
 async function stop(references: readonly string[], options: StopOptions): Promise<void> {
   const { stopContainer } = await import('#runner/verbs/stop.ts')
   const { root } = runnerContext(options)
-  const { time, signal } = options
-  await forEachContainer(root, references, (container) =>
+  const { all, time, signal } = options
+  const names = await namedOrAll(root, references, { all, whichAll: 'that run' })
+  await forEachContainer(root, names, (container) =>
     stopContainer(root, container, { timeoutSeconds: time, signal }),
   )
 }

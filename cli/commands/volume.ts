@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { byLabel, filterBy, isDangling } from '#runner/filters.ts'
 import { forEachName, runnerContext, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
@@ -15,6 +15,7 @@ export function volumeCommand(): Command {
         new Command('create')
           .description('Make a volume, and print its name')
           .argument('[name]', 'default: one that is made up')
+          .addOption(new Option('-d, --driver <driver>', 'local').choices(['local']))
           .option('-l, --label <K=V>', 'label (repeatable)', collect, []),
       ),
       [['dray volume create db', 'then: dray run -v db:/var/lib/db ...']],
@@ -24,6 +25,7 @@ export function volumeCommand(): Command {
     withExamples(
       withStoreOptions(
         new Command('ls')
+          .alias('list')
           .description('List volumes')
           .option('-q, --quiet', 'print names only')
           .option('-f, --filter <key=value>', 'name, label, dangling (repeatable)', collect, [])
@@ -47,6 +49,7 @@ export function volumeCommand(): Command {
     withExamples(
       withStoreOptions(
         new Command('rm')
+          .alias('remove')
           .description('Remove volumes, and what is in them')
           .argument('<volume...>', 'names')
           .option('-f, --force', 'those that are not there are no error'),

@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError } from '#oci/error.ts'
-import type { Process, RuntimeSpec } from '#oci/runtime-spec.ts'
+import type { Capabilities, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
 import { lookUpUser } from '../bundle.ts'
 import { checkCommand, checkWorkdir, mayBringCommand } from '../command.ts'
 import { type Container, readState } from '../containers/state.ts'
@@ -12,10 +12,11 @@ import { recordEvent } from '../events/record.ts'
 import { findVariable, mergeEnvironment, withValues } from '../environment.ts'
 import { EXEC_FILES } from '../layout.ts'
 import { execArguments, explainStart, type OciRuntime, runtimeMessage } from '../runtime.ts'
+import { readText } from '../read-text.ts'
 import { SignalCatcher } from '../signals.ts'
 import { checkAbsolute } from '../options.ts'
 import { specText } from '../spec/limits.ts'
-import { capabilitiesOf } from '../spec/capabilities.ts'
+import { capabilitiesIn, capabilitiesOf } from '../spec/capabilities.ts'
 import { type Stdio, superviseRuntime } from '../supervise.ts'
 import { requireRunning } from './kill.ts'
 
@@ -29,6 +30,8 @@ export interface ExecOptions {
   readonly workdir?: string | undefined
   /** `USER[:GROUP]`, names of the image or numbers. */
   readonly user?: string | undefined
+  /** Whether it has all capabilities, and may gain rights by programs with the setuid bit. */
+  readonly privileged?: boolean | undefined
   readonly tty?: boolean | undefined
   readonly interactive?: boolean | undefined
   /** In the background; its output goes nowhere. */
@@ -142,8 +145,14 @@ async function execProcess(
     ),
     terminal: options.tty ?? false,
     user: { uid, gid, additionalGids },
-    capabilities: capabilitiesOf(uid, record.options, own.capabilities.bounding),
+    ...(options.privileged
+      ? { capabilities: allCapabilities(uid), noNewPrivileges: false }
+      : { capabilities: capabilitiesOf(uid, record.options, own.capabilities.bounding) }),
   }
+}
+
+function allCapabilities(uid: number): Capabilities {
+  return capabilitiesOf(uid, { privileged: true }, capabilitiesIn(readText('/proc/self/status')))
 }
 
 function failed(runtime: OciRuntime, cause: unknown): DrayError {

@@ -9,7 +9,10 @@ import { stopContainer } from './stop.ts'
 export async function restartContainer(
   container: Container,
   context: RunnerContext,
-  options: { readonly timeoutSeconds?: number | undefined } = {},
+  options: {
+    readonly timeoutSeconds?: number | undefined
+    readonly signal?: string | undefined
+  } = {},
 ): Promise<void> {
   await stopContainer(context.root, container, options)
   const now = await openContainer(realContainersDir(context.root) ?? '', container.id)

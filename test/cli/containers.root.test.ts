@@ -303,15 +303,35 @@ describe('what a container is made with', () => {
   })
 })
 
+describe('all containers', () => {
+  it('are restarted, killed and removed, by names that containers have for their verbs, too', async () => {
+    const words = ['--network', 'none', 'busybox:1', 'sleep', '1000']
+    for (const name of ['one', 'two']) await ok('run', '-d', '--name', name, ...words)
+    const seen = async (...flags: readonly string[]) =>
+      (await ok('container', 'ls', ...flags, '--format', '{{.Names}}')).split('\n').sort()
+    await ok('container', 'restart', '-a', '-s', 'KILL')
+    assert.deepEqual(await seen(), ['one', 'two'])
+    await ok('container', 'kill', '-a')
+    await ok('wait', 'one', 'two')
+    assert.deepEqual(await seen(), [''])
+    await ok('start', 'two')
+    await ok('container', 'prune', '-f')
+    assert.deepEqual(await seen('-a'), ['two'])
+    await ok('rm', '-fa')
+    assert.deepEqual(await seen('-a'), [''])
+  })
+})
+
 describe('the shared memory of a container', () => {
   it('is that of another, with its files and as long as both run, unless that keeps it to itself', async () => {
-    const run = (...words: readonly string[]) => ok('run', '--network', 'none', ...words)
+    const run = (flag: string, ...words: readonly string[]) =>
+      ok('run', flag, '--network', 'none', ...words)
     const inside = (name: string, script: string) => ok('exec', name, 'sh', '-c', script)
     await run('-d', '--name', 'owner', '--shm-size', '3m', 'busybox:1', 'sleep', '1000')
     await run('-d', '--name', 'guest', '--ipc', 'container:owner', 'busybox:1', 'sleep', '1000')
     assert.match(await inside('guest', 'df /dev/shm; echo said >/dev/shm/file'), / 3072 /)
     assert.equal(await inside('owner', 'cat /dev/shm/file'), 'said')
-    const third = ['--rm', '--ipc', 'container:guest', 'busybox:1', 'cat', '/dev/shm/file']
+    const third = ['--rm', '--ipc', 'container:guest', 'busybox:1', 'cat', '/dev/shm/file'] as const
     assert.equal(await run(...third), 'said')
     await ok('stop', 'owner')
     assert.equal(await inside('guest', 'cat /dev/shm/file'), 'said')

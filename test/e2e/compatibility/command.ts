@@ -58,7 +58,7 @@ export const COMMAND: Cases = {
     ['has the HOME of the user', `run --rm --network none -u app I sh -c 'echo $HOME'`],
     [
       'has the host name',
-      `run --rm --network none --hostname box I sh -c 'echo $HOSTNAME; hostname; echo $(cat /etc/hostname)'`,
+      `run --rm --net none -h box I sh -c 'echo $HOSTNAME; hostname; echo $(cat /etc/hostname)'`,
     ],
     ['has no TERM without a terminal', `run --rm --network none I sh -c 'echo <\${TERM-none}>'`],
   ],

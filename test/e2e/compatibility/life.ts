@@ -49,6 +49,14 @@ export const LIFE: Cases = {
       'is paused once',
       `~run -d --name N --network none I sleep 100\n!pause N\n!pause N\n!unpause N\ninspect -f '{{.State.Running}}' N`,
     ],
+    [
+      'has verbs by another name',
+      `~container create --name N --network none I\ncontainer ls -a --filter name=N --format '{{.Names}}'\n~container rm N`,
+    ],
+    [
+      'is removed within a time',
+      `~run -d --name N --network none I sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'\n!exec N true\n~rm -f -t 20 N\nps -aq --filter name=N`,
+    ],
     ['is removed', `!run --name N --network none I true\nrm N\n!inspect N`],
     [
       'is not removed while it runs',
@@ -145,6 +153,7 @@ export const LIFE: Cases = {
       'runs in the background',
       `~exec -d R sh -c 'echo x > /tmp/said'\nexec R sh -c 'while ! [ -s /tmp/said ]; do sleep 0.1; done; cat /tmp/said'`,
     ],
+    ['has all capabilities with --privileged', `exec --privileged R grep CapEff /proc/self/status`],
     ['sees the processes of the container', `exec R sh -c 'ps | grep -c "[s]leep 3210"'`],
   ],
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Command } from 'commander'
-import { takeBooleanValues } from '#cli/boolean-flags.ts'
+import { takeFlagForms } from '#cli/flag-forms.ts'
 import { COMMANDS } from '#cli/commands/index.ts'
 import { isDrayError } from '#oci/error.ts'
 
@@ -14,7 +14,7 @@ async function parsed(make: () => Command, words: readonly string[]) {
   command.action(() => {
     args = command.args
   })
-  takeBooleanValues(command)
+  takeFlagForms(command)
   await command.parseAsync([...words], { from: 'user' })
   return { options: command.opts(), args }
 }
@@ -32,6 +32,8 @@ function runLike(): Command {
     .option('-p, --publish <port>', '', collect, [])
     .option('-e, --env <name>', '', collect, [])
     .option('--name <name>')
+    .option('--time <seconds>')
+    .option('--network <network>')
     .option('--pause', '', true)
     .option('--no-trunc')
 }
@@ -65,6 +67,7 @@ const LINES: readonly (readonly [line: string, options: object, args?: string])[
   ['--env -d', { env: ['-d'] }],
   ['--name --rm=x', { name: '--rm=x' }],
   ['--name=a --name b', { name: 'b' }],
+  ['--net host --timeout=3', { network: 'host', time: '3' }],
   ['--name=a=b', { name: 'a=b' }],
   ['--', {}],
   ['--rm', { rm: true }, 'image --rm=false -t=x -- -it'],
@@ -113,7 +116,7 @@ describe('the flags of a command', () => {
         for (const flag of flags) {
           const valueAfter = async (word?: string) => {
             const command = await load()
-            takeBooleanValues(command)
+            takeFlagForms(command)
             const { unknown } = command.parseOptions(word === undefined ? [] : [word])
             assert.deepEqual(unknown, [], `${name} ${word}`)
             return command.getOptionValue(option.attributeName()) ?? false

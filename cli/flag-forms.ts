@@ -1,6 +1,13 @@
 import type { Command, Option } from 'commander'
 import { DrayError } from '#oci/error.ts'
 
+/** Other names of flags, which docker and podman don't list. */
+const ALIASES: Readonly<Record<string, string>> = {
+  '--net': '--network',
+  '--net-alias': '--network-alias',
+  '--dns-opt': '--dns-option',
+  '--timeout': '--time',
+}
 /** What docker and podman take for a boolean. */
 const TRUE = ['1', 't', 'T', 'true', 'TRUE', 'True']
 const FALSE = ['0', 'f', 'F', 'false', 'FALSE', 'False']
@@ -10,9 +17,9 @@ type Word = string | Option
 
 /**
  * Has a command take flags in the forms that docker and podman know besides: `--rm=false`, `-t=0`, `-itd=false`, of which the last
- * one counts, and `-p=80:80`.
+ * one counts, `-p=80:80`, and `--net`.
  */
-export function takeBooleanValues(command: Command): void {
+export function takeFlagForms(command: Command): void {
   const parse = command.parseOptions.bind(command)
   command.parseOptions = (typed) => {
     const { words, off } = plainWords(command, typed)
@@ -47,9 +54,11 @@ function plainWords(command: Command, typed: readonly string[]) {
       if (hasOwnWords) break
     } else if (word.startsWith('--')) {
       const [, flag = '', value] = /^(--[^=]*)(?:=(.*))?$/s.exec(word) ?? []
-      const option = find(flag)
-      if (option !== undefined && !takesValue(option)) set(option, flag, value)
-      else words.push(word, ...(option?.required && value === undefined ? rest.splice(0, 1) : []))
+      const option = find(flag) ?? find(ALIASES[flag] ?? flag)
+      if (option === undefined) words.push(word)
+      else if (!takesValue(option)) set(option, flag, value)
+      else if (value !== undefined) words.push(`${option.long}=${value}`)
+      else words.push(nameOf(option), ...(option.required ? rest.splice(0, 1) : []))
       if (word === '--') break
     } else {
       takeLetters(word)

@@ -1,0 +1,85 @@
+import { Command } from 'commander'
+import { runnerContext } from '../containers.ts'
+import { confirm } from '../output/confirm.ts'
+import { print, say } from '../output/print.ts'
+import { attachCommand } from './attach.ts'
+import { commitCommand } from './commit.ts'
+import { cpCommand } from './cp.ts'
+import { createCommand } from './create.ts'
+import { diffCommand } from './diff.ts'
+import { execCommand } from './exec.ts'
+import { exportCommand } from './export.ts'
+import { inspectCommand } from './inspect.ts'
+import { killCommand } from './kill.ts'
+import { logsCommand } from './logs.ts'
+import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { pauseCommand } from './pause.ts'
+import { portCommand } from './port.ts'
+import { psCommand } from './ps.ts'
+import { renameCommand } from './rename.ts'
+import { restartCommand } from './restart.ts'
+import { rmCommand } from './rm.ts'
+import { runCommand } from './run.ts'
+import { startCommand } from './start.ts'
+import { statsCommand } from './stats.ts'
+import { stopCommand } from './stop.ts'
+import { topCommand } from './top.ts'
+import { unpauseCommand } from './unpause.ts'
+import { updateCommand } from './update.ts'
+import { waitCommand } from './wait.ts'
+
+/** Names for verbs that docker and podman have here, too. */
+const SAME: Readonly<Record<string, () => Command>> = {
+  ls: psCommand,
+  run: runCommand,
+  create: createCommand,
+  start: startCommand,
+  stop: stopCommand,
+  restart: restartCommand,
+  kill: killCommand,
+  pause: pauseCommand,
+  unpause: unpauseCommand,
+  rm: rmCommand,
+  logs: logsCommand,
+  attach: attachCommand,
+  wait: waitCommand,
+  inspect: inspectCommand,
+  exec: execCommand,
+  top: topCommand,
+  stats: statsCommand,
+  port: portCommand,
+  update: updateCommand,
+  rename: renameCommand,
+  cp: cpCommand,
+  export: exportCommand,
+  commit: commitCommand,
+  diff: diffCommand,
+}
+
+export function containerCommand(): Command {
+  const command = new Command('container')
+    .description(
+      'Look after containers: prune, and other names for run, ps and what else is about them',
+    )
+    .enablePositionalOptions()
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('prune')
+          .description('Remove containers that do not run')
+          .option('-f, --force', 'without asking'),
+      ),
+      [['dray container prune -f', 'and what they wrote']],
+    ).action(prune),
+  )
+  for (const [name, verb] of Object.entries(SAME)) command.addCommand(verb().name(name))
+  command.commands.find((each) => each.name() === 'ls')?.aliases(['list', 'ps'])
+  return command
+}
+
+async function prune(options: StoreOptions & { readonly force?: true }): Promise<void> {
+  if (!(await confirm('This removes all containers that do not run.', options.force))) return
+  const { pruneContainers } = await import('#runner/verbs/prune.ts')
+  const { root } = runnerContext(options)
+  for (const id of await pruneContainers(root, (message) => say(`dray: ${message}`))) print(id)
+}
