@@ -10,6 +10,7 @@ import { naming } from './error-in.ts'
 import { composeConfig, storeComposed } from './image/compose.ts'
 import { writeLayer } from './image/write-layer.ts'
 import { decompress } from './layers/decompress.ts'
+import { expandByProgram } from './layers/host-program.ts'
 import { withRoom } from './store/no-room.ts'
 import type { Store } from './store/store.ts'
 import { checkedTar } from './tar/check.ts'
@@ -36,7 +37,7 @@ export interface ImportResult {
   readonly size: number
 }
 
-/** A root file system: a directory, a tar (gzip, zstd or plain) on disk, or such a tar as a stream. */
+/** A root file system: a directory, a tar (plain, gzip, zstd, xz or bzip2) on disk, or such a tar as a stream. */
 export type ImportSource = string | AsyncIterable<Buffer>
 
 /**
@@ -101,7 +102,7 @@ async function openSource(path: string): Promise<AsyncIterable<Buffer>> {
 }
 
 function tarOf(bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  return checkedTar(decompress(notEmpty(bytes)))
+  return checkedTar(decompress(notEmpty(bytes), { others: expandByProgram }))
 }
 
 /** A pipe has nothing whose first program failed. A tar of no files has its end at least. */

@@ -34,7 +34,7 @@ export function importCommand(): Command {
     .description('Make an image of one layer from a root file system')
     .argument(
       '<source>',
-      'a directory, a tar (plain, gzip or zstd), or - for a tar on standard input',
+      'a directory, a tar (plain, gzip, zstd, xz or bzip2), or - for a tar on standard input',
     )
     .argument('<image>', '[registry/]name[:tag]')
     .option('--cmd <command>', 'default command: a JSON list, or a line for /bin/sh -c')

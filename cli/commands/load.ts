@@ -24,7 +24,7 @@ export function loadCommand(): Command {
     .description('Take images from a file that docker, podman, skopeo or dray save wrote')
     .option(
       '-i, --input <file>',
-      'docker-archive or oci-archive (plain, gzip or zstd), or a directory with an OCI image layout (default: -, standard input)',
+      'docker-archive or oci-archive (plain, gzip, zstd, xz or bzip2), or a directory with an OCI image layout (default: -, standard input)',
     )
     .option('-q, --quiet', 'print digests only')
     .option('--no-unpack', 'only verify and keep the layers; dray run unpacks them')

@@ -13,6 +13,7 @@ import { type WriteLayerOptions, writeLayer } from '../image/write-layer.ts'
 import { naming } from '../error-in.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
+import { expandByProgram } from '../layers/host-program.ts'
 import { writeSmallBlob } from '../store/blobs.ts'
 import { checkedTar } from '../tar/check.ts'
 import { invalid, type Member, type Members, streamOf } from './members.ts'
@@ -56,7 +57,7 @@ export interface CompressedBefore {
 
 /**
  * Turns images of a docker-archive into OCI images of a layout: configs stay as they are, byte for byte, and so do layers that are
- * compressed; the others are compressed, with gzip unless something else is asked for.
+ * compressed as layers may be; the others are compressed, with gzip unless something else is asked for.
  *
  * @returns the manifest of each image
  * @throws ARCHIVE_INVALID, IMAGE_CONFIG_INVALID, DIFF_ID_MISMATCH, TAR_INVALID, COMPRESSION_INVALID
@@ -119,11 +120,11 @@ async function convertLayer(
       ? member.digest
       : await naming(`layer ${name} of ${members.where}`, digestInside(member)),
   )
-  if (compression === 'none') {
+  if (compression !== 'gzip' && compression !== 'zstd') {
     const { known, compression: wanted = USUAL_COMPRESSION } = options
     const before = await known?.find(diffId, wanted)
     if (before !== undefined) return before
-    const written = await writeLayer(checkedTar(streamOf(member)), options)
+    const written = await writeLayer(checkedTar(tarIn(member)), options)
     // The file may have changed since.
     checkDiffId(written.diffId)
     await known?.keep(diffId, wanted, written.descriptor)
@@ -134,8 +135,12 @@ async function convertLayer(
   return { mediaType, digest: member.digest, size: member.size }
 }
 
+function tarIn(member: Member): AsyncIterable<Buffer> {
+  return decompress(streamOf(member), { others: expandByProgram })
+}
+
 async function digestInside(member: Member): Promise<Digest> {
   const hash = createHash('sha256')
-  for await (const chunk of decompress(streamOf(member))) hash.update(chunk)
+  for await (const chunk of tarIn(member)) hash.update(chunk)
   return finishDigest('sha256', hash)
 }

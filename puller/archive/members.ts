@@ -8,6 +8,7 @@ import { DrayError } from '#oci/error.ts'
 import { errorIn, naming } from '../error-in.ts'
 import { compressionOf } from '../layers/compression-of.ts'
 import { decompress } from '../layers/decompress.ts'
+import { expandByProgram } from '../layers/host-program.ts'
 import { printable, type TarEntry } from '../tar/entry.ts'
 import { createTarReader } from '../tar/reader.ts'
 
@@ -40,7 +41,7 @@ export interface Members {
 }
 
 /**
- * Reads which files an archive has, gzip, zstd or plain. They stay where they are in a plain archive that is a file, and are
+ * Reads which files an archive has, plain or packed. They stay where they are in a plain archive that is a file, and are
  * unpacked into a directory otherwise. Nothing is written elsewhere, whatever names the archive has.
  *
  * @param archive a path, or the archive itself
@@ -59,7 +60,10 @@ export async function readMembers(
   const reader = createTarReader(reading)
   const bytes = isPath ? createReadStream(archive, { highWaterMark: MiB }) : archive
   try {
-    for await (const chunk of plain === undefined ? decompress(bytes) : bytes) reader.push(chunk)
+    for await (const chunk of plain === undefined
+      ? decompress(bytes, { others: expandByProgram })
+      : bytes)
+      reader.push(chunk)
     reader.end()
   } catch (error) {
     throw errorIn(where, error)

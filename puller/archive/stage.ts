@@ -45,7 +45,7 @@ export interface StageOptions {
 }
 
 /**
- * Takes images out of an archive of docker, podman, skopeo or others, docker-archive or oci-archive, gzip, zstd or plain; or out
+ * Takes images out of an archive of docker, podman, skopeo or others, docker-archive or oci-archive, plain or packed; or out
  * of an OCI image layout in a directory.
  *
  * @param from a path, or the archive itself

@@ -1,7 +1,9 @@
-import { type Compression, detectCompression } from './decompress.ts'
+import { type Compression, detectCompression, type OtherFormat } from './decompress.ts'
 
-/** How a layer is compressed. @throws COMPRESSION_INVALID for a format that layers may not have */
-export async function compressionOf(layer: AsyncIterable<Buffer>): Promise<Compression> {
+/** How a layer, or an archive, is compressed. */
+export async function compressionOf(
+  layer: AsyncIterable<Buffer>,
+): Promise<Compression | OtherFormat> {
   for await (const chunk of layer) return detectCompression(chunk)
   return 'none'
 }

@@ -13,10 +13,18 @@ export interface DecompressOptions {
   readonly maxBytes?: number
   /** What inflates gzip. Default zlib, by Node. */
   readonly gunzip?: Gunzip | undefined
+  /** What unpacks formats that layers may not have. Default: they are refused. */
+  readonly others?: ExpandOther | undefined
 }
 
 /** Inflates all gzip members of a source. @throws COMPRESSION_INVALID */
 export type Gunzip = (source: ChunkSource) => AsyncGenerator<Buffer>
+
+/** A format that archives come in, and layers of registries don't. */
+export type OtherFormat = 'xz' | 'bzip2' | 'lz4' | 'lzip'
+
+/** Unpacks a source of another format. @throws COMPRESSION_INVALID */
+export type ExpandOther = (format: OtherFormat, source: ChunkSource) => AsyncGenerator<Buffer>
 
 const KIB = 1024
 const MAX_BYTES = 2 ** 40
@@ -26,25 +34,27 @@ const OUTPUT_SIZE = 1024 * KIB
 
 const MAGIC_SIZE = 6 // of xz, the longest
 const SKIPPABLE_HEADER = 8
-const UNSUPPORTED: readonly (readonly [string, Buffer])[] = [
+const OTHERS: readonly (readonly [OtherFormat, Buffer])[] = [
   ['bzip2', Buffer.from('BZh')],
   ['xz', Buffer.from('\xfd7zXZ\0', 'latin1')],
   ['lz4', Buffer.from('\x04\x22\x4d\x18', 'latin1')],
+  ['lzip', Buffer.from('LZIP')],
 ]
 
-/**
- * Which compression a blob's first four or more bytes show; media types are not asked, since builders get them wrong.
- *
- * @throws COMPRESSION_INVALID for a format that layers may not have
- */
-export function detectCompression(head: Buffer): Compression {
+/** Which compression a blob's first six or more bytes show; media types are not asked, since builders get them wrong. */
+export function detectCompression(head: Buffer): Compression | OtherFormat {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
   if (head.length >= 4 && (head.readUInt32LE() === 0xfd2fb528 || isSkippable(head))) return 'zstd'
-  const other = UNSUPPORTED.find(([, magic]) => head.subarray(0, magic.length).equals(magic))
-  if (other === undefined) return 'none'
+  const [other] = OTHERS.find(([, magic]) => head.subarray(0, magic.length).equals(magic)) ?? []
+  return other ?? 'none'
+}
+
+/** The default {@link ExpandOther}. */
+// biome-ignore lint/correctness/useYield: it refuses whatever comes
+async function* refuse(format: OtherFormat): AsyncGenerator<Buffer> {
   throw new DrayError(
     'COMPRESSION_INVALID',
-    `it is compressed with ${other[0]} (${other[0]} -d unpacks it), and only gzip and zstd are understood`,
+    `it is compressed with ${format} (${format} -d unpacks it), and only gzip and zstd are understood`,
   )
 }
 
@@ -61,12 +71,12 @@ export async function* decompress(
   input: AsyncIterable<Buffer>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { maxBytes = MAX_BYTES, gunzip = gunzipByZlib } = options
+  const { maxBytes = MAX_BYTES, gunzip = gunzipByZlib, others = refuse } = options
   const source = createChunkSource(input, INPUT_SIZE)
   let bytes = 0
   try {
     const compression = detectCompression(await source.peekAtLeast(MAGIC_SIZE))
-    for await (const chunk of expand(source, compression, gunzip)) {
+    for await (const chunk of expand(source, compression, { gunzip, others })) {
       bytes += chunk.length
       if (bytes > maxBytes) {
         throw new DrayError(
@@ -83,8 +93,8 @@ export async function* decompress(
 
 async function* expand(
   source: ChunkSource,
-  compression: Compression,
-  gunzip: Gunzip,
+  compression: Compression | OtherFormat,
+  { gunzip, others }: { readonly gunzip: Gunzip; readonly others: ExpandOther },
 ): AsyncGenerator<Buffer> {
   if (compression === 'gzip') {
     yield* gunzip(source)
@@ -92,6 +102,10 @@ async function* expand(
   }
   if (compression === 'zstd') {
     yield* expandZstd(source)
+    return
+  }
+  if (compression !== 'none') {
+    yield* others(compression, source)
     return
   }
   for (let chunk = await source.peek(); chunk !== undefined; chunk = await source.peek()) {
