@@ -11,7 +11,7 @@ import type { RegistryAccess } from './access.ts'
 import { checkManifest, checkRange } from './answers.ts'
 import { createAuthorizer } from './authorizer.ts'
 import type { RangeSource } from './direct.ts'
-import { failure, type HttpResponse, readBody } from './http.ts'
+import { failure, type HttpResponse, readBody, refuseWebPage } from './http.ts'
 import { openRegistry } from './open.ts'
 import type { Call } from './place.ts'
 import { listReferrers } from './referrers.ts'
@@ -152,6 +152,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         )
       }
       if (response.status !== 200) throw await failure(response, what)
+      refuseWebPage(response, what)
       const bytes = await readBody(response, MANIFEST_LIMIT)
       const digest = checkManifest(what, selector, bytes, response)
       return { bytes, digest, contentType: response.headers['content-type'] }

@@ -1,4 +1,4 @@
-import { DrayError } from '#oci/error.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
 import type { HttpClient } from './http.ts'
 
 const DOCKER_HUB = 'docker.io'
@@ -34,13 +34,21 @@ export async function resolveEndpoint(
   const plain = new URL(`http://${registry}`)
   const isOwnPort = isLoopback(secure.hostname) && secure.port !== '' && plain.port !== ''
   const isPlainFirst = isOwnPort && options.hasCertificates !== true
+  let mistake: DrayError | undefined
   for (const origin of isPlainFirst ? [plain, secure] : [secure, plain]) {
-    if (await speaks(http, origin, options.signal)) return origin
+    const error = await probe(http, origin, options.signal)
+    if (error === undefined) return origin
+    // Of two, that of TLS tells more: without it, most servers only say that they want it.
+    if (isDrayError(error) && !error.retryable && (mistake === undefined || origin === secure))
+      mistake = error
   }
   options.signal?.throwIfAborted()
-  throw new DrayError(
-    'REGISTRY_UNREACHABLE',
-    `no registry answers on ${registry}: is it running? (dray serve --listen ${registry})`,
+  throw (
+    mistake ??
+    new DrayError(
+      'REGISTRY_UNREACHABLE',
+      `no registry answers on ${registry}: is it running? (dray serve --listen ${registry})`,
+    )
   )
 }
 
@@ -54,11 +62,12 @@ export function isLoopback(hostname: string): boolean {
   return /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/i.test(hostname)
 }
 
-async function speaks(
+/** Undefined for an origin that may be a registry's, otherwise why it is none. */
+async function probe(
   http: HttpClient,
   origin: URL,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
+): Promise<unknown> {
   const timeout = AbortSignal.timeout(PROBE_TIMEOUT_MS)
   try {
     const response = await http(new URL('/v2/', origin), {
@@ -67,8 +76,9 @@ async function speaks(
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     })
     response.body.destroy()
-    return origin.protocol === 'https:' || !WANTS_TLS.has(response.status)
-  } catch {
-    return false
+    if (origin.protocol === 'https:' || !WANTS_TLS.has(response.status)) return undefined
+    return new Error(`it answered ${response.status}`)
+  } catch (error) {
+    return error
   }
 }

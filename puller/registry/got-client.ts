@@ -8,8 +8,8 @@ import {
   type HttpRequest,
   type HttpResponse,
   STALL_TIMEOUT_MS,
-  unreachable,
 } from './http.ts'
+import { unreachable } from './unreachable.ts'
 
 const CONNECT_TIMEOUT_MS = 15_000
 

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { DrayError, isDrayError } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
 import type { FindProxy } from '../proxy/find-proxy.ts'
 import type { Certificates } from './certificates.ts'
+import { unreachable } from './unreachable.ts'
 
 /** Longest silence of a server before a request counts as dead, in ms. */
 export const STALL_TIMEOUT_MS = 30_000
@@ -63,18 +64,6 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   }
 }
 
-/** What a broken connection is to the caller. The query of the URL may hold a signature and is left out. */
-export function unreachable(url: URL, error: Error): DrayError {
-  // What a proxy lacks is said already.
-  if (isDrayError(error.cause)) return error.cause
-  const why = 'code' in error ? `${error.message} (${error.code})` : error.message
-  return new DrayError(
-    'REGISTRY_UNREACHABLE',
-    `${url.origin} did not answer: ${why}. Check the host name, the port and the network`,
-    { cause: error, retryable: true },
-  )
-}
-
 /** Reads a body whole. @throws REGISTRY_FAILED when it is longer than `limit` bytes */
 export async function readBody(response: HttpResponse, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = []
@@ -105,7 +94,7 @@ export async function failure(response: HttpResponse, what: string): Promise<Dra
   const retryAfterMs = parseRetryAfter(response.headers['retry-after'])
   return new DrayError(
     'REGISTRY_FAILED',
-    `${what}: the registry answered ${status}${said}${advice(status)}`,
+    `${what}: the registry answered ${status}${said}${advice(response)}`,
     {
       detail: { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
       retryable: status === 408 || status === 429 || status >= 500,
@@ -126,12 +115,35 @@ function quoteErrors(body: Buffer): string {
   }
 }
 
-function advice(status: number): string {
+/** Fails where the answer is a page for people, as that of a proxy which wants a log-in. @throws REGISTRY_FAILED */
+export function refuseWebPage(response: HttpResponse, what: string): void {
+  if (!isWebPage(response)) return
+  response.body.destroy()
+  throw new DrayError(
+    'REGISTRY_FAILED',
+    `${what}: ${new URL(response.url).origin} answered with a web page: is it a registry, or does a proxy on the way want a log-in?`,
+  )
+}
+
+function isWebPage({ headers }: HttpResponse): boolean {
+  return /^text\/html\b/i.test(headers['content-type'] ?? '')
+}
+
+function advice(response: HttpResponse): string {
+  const { status, url } = response
   if (status === 401)
     return ': it asks for credentials (dray login), or there is no such repository'
+  if (status === 403 && isWebPage(response))
+    return ' with a web page: a proxy on the way may refuse it'
   if (status === 403) return ': these credentials may not do that'
   if (status === 407)
     return ': the proxy wants credentials (http://user:password@host in HTTP_PROXY)'
+  if (status === 400 && isWebPage(response) && url.startsWith('http:'))
+    return ' with a web page: it may want TLS, that is no --plain-http'
+  if (status === 413)
+    return ': a proxy before the registry takes no body of that size (client_max_body_size of nginx)'
+  if (status === 502 || status === 503 || status === 504)
+    return ': it does not work just now, or a proxy before it does not reach it; try again later'
   if (status === 429) return ': too many requests, try again later'
   return ''
 }

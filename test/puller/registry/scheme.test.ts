@@ -9,7 +9,7 @@ import { describe as describeBytes } from '#oci/descriptor.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { parseRepositoryName } from '#oci/reference.ts'
 import { openRepository } from '#puller/registry/client.ts'
-import type { HttpClient } from '#puller/registry/http.ts'
+import { createHttpClient, type HttpClient } from '#puller/registry/http.ts'
 import { resolveEndpoint } from '#puller/registry/endpoint.ts'
 import { createCertificate } from '../../support/certificates.ts'
 
@@ -162,6 +162,62 @@ describe('resolveEndpoint', () => {
       if (fails === true) await assert.rejects(resolving, { code: 'REGISTRY_UNREACHABLE' })
       else assert.equal((await resolving).protocol, asked.at(-1))
       assert.deepEqual(seen, asked)
+    })
+  }
+})
+
+describe('a registry that is none, or none to trust', () => {
+  const EXPIRED = createCertificate('server', { ca: CA, ip: ['127.0.0.1'], days: -0.5 })
+  const OTHER = createCertificate('server', { ca: CA, dns: ['other.example'] })
+  const page: RequestListener = (_, response) =>
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<html>Log in')
+  const circle: RequestListener = ({ url }, response) =>
+    response.writeHead(url === '/v2/' ? 200 : 302, { location: url }).end()
+  const forbidden: RequestListener = (_, response) =>
+    response.writeHead(403, { 'content-type': 'text/html' }).end('<html>Blocked')
+  const CASES = [
+    { of: 'a CA that is not known', secure: SERVER, says: /can't be trusted.*certs\.d\/127/ },
+    { of: 'an expired certificate', secure: EXPIRED, knows: CA, says: /trusted.*renewed/ },
+    { of: 'the certificate of another name', secure: OTHER, knows: CA, says: /trusted.*by a name/ },
+    {
+      of: 'TLS, without a CA, by plain HTTP',
+      secure: SERVER,
+      plainHttp: true,
+      says: /did not answer/,
+    },
+    { of: 'plain HTTP alone', isTls: true, says: /does not speak TLS: .* --plain-http/ },
+    { of: 'a web page', listener: page, says: /answered with a web page: is it a registry/ },
+    { of: 'redirects in circles', listener: circle, says: /leads round in circles/ },
+    { of: 'a proxy that forbids it', listener: forbidden, says: /403 with a web page: a proxy/ },
+  ]
+  for (const { of, secure, knows, listener = page, isTls, plainHttp, says } of CASES) {
+    it(`is told from others: ${of}`, async (t) => {
+      const server =
+        secure === undefined
+          ? createHttpServer(listener)
+          : createHttpsServer({ cert: secure.cert, key: secure.key }, listener)
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      t.after(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+      const registry = `127.0.0.1:${(server.address() as AddressInfo).port}`
+      const certificates = knows === undefined ? undefined : { ca: [knows.cert] }
+      const repository = parseRepositoryName('app')
+      const getting = isTls
+        ? createHttpClient()(new URL(`https://${registry}/v2/`), {})
+        : openRepository({
+            registry,
+            repository,
+            access: 'pull',
+            plainHttp,
+            ...(certificates === undefined ? {} : { certificates: async () => certificates }),
+          }).then((client) => client.getManifest('1'))
+      await assert.rejects(getting, (error: Error) => {
+        assert.match(error.message, says)
+        return true
+      })
     })
   }
 })
