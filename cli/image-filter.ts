@@ -1,8 +1,9 @@
 import { matchesGlob } from 'node:path'
+import type { Digest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { familiarReference, parseReference } from '#oci/reference.ts'
 import type { ImageSummary } from '#puller/index.ts'
-import { byLabel, type FilterTests, filterBy, isDangling } from '#runner/filters.ts'
+import { byLabel, type FilterTests, filterBy, isDangling, pruneTests } from '#runner/filters.ts'
 import { parseMoment } from '#runner/log/time.ts'
 
 /** When images were made, RFC 3339, by what people call them; empty where an image doesn't say. */
@@ -42,6 +43,15 @@ function momentOf(image: string, created: string): number {
   const moment = Date.parse(created)
   if (!Number.isNaN(moment)) return moment
   throw new DrayError('USAGE', `${image} does not say when it was made: name another image`)
+}
+
+/** The digests of images that pass filters of `prune`. @throws USAGE */
+export function prunableImages(
+  images: readonly ImageSummary[],
+  filters: readonly string[],
+): ReadonlySet<Digest> {
+  const tests = pruneTests<ImageSummary>({ labelsOf: ({ labels }) => labels, createdOf: createdAt })
+  return new Set(filterBy(images, filters, tests).map(({ digest }) => digest))
 }
 
 /** Milliseconds since 1970; NaN, which is neither less nor more than anything, where the image doesn't say. */

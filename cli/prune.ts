@@ -1,9 +1,16 @@
+import type { Digest } from '#oci/digest.ts'
 import type { Store } from '#puller/index.ts'
 import type { StoreOptions } from './commands/options.ts'
 import { measureAll, sizeOfAll } from './disk-usage.ts'
+import { prunableImages } from './image-filter.ts'
 import { containersOfStore } from './image-users.ts'
 import { formatSize } from './output/format.ts'
 import { print } from './output/print.ts'
+
+/** What filters say, for questions. */
+export function passing({ filter }: { readonly filter: readonly string[] }): string {
+  return filter.length === 0 ? '' : ` that pass ${filter.join(', ')}`
+}
 
 /** Prints what was removed of one kind, as docker does. */
 export function printRemoved(kind: string, lines: readonly string[]): void {
@@ -25,11 +32,18 @@ export async function printReclaimed(
 /** Removes images, what pulls left unfinished, and everything that nothing needs any more, and says so. */
 export async function pruneStore(
   store: Store,
-  options: StoreOptions & { readonly all?: boolean | undefined },
+  options: StoreOptions & {
+    readonly all?: boolean | undefined
+    readonly filter: readonly string[]
+  },
 ): Promise<void> {
-  const { pruneImages, removeFreeIngests, removeGarbage } = await import('#puller/index.ts')
+  const { listImages, pruneImages, removeFreeIngests, removeGarbage } = await import(
+    '#puller/index.ts'
+  )
   const { users, dirsInUse } = containersOfStore(options)
-  const removed = await pruneImages(store, { all: options.all, users })
+  const passing = prunableImages(await listImages(store), options.filter)
+  const mayGo = options.filter.length === 0 ? undefined : (digest: Digest) => passing.has(digest)
+  const removed = await pruneImages(store, { all: options.all, mayGo, users })
   printRemoved(
     'Images',
     removed.flatMap(({ untagged, deleted }) => [

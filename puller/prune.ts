@@ -1,3 +1,4 @@
+import type { Digest } from '#oci/digest.ts'
 import { attachedImages, withoutDetached } from './image/attached.ts'
 import type { ImageUser, RemovedImage } from './remove.ts'
 import { manifestsOf } from './store/contents.ts'
@@ -6,6 +7,8 @@ import type { Store } from './store/store.ts'
 export interface PruneOptions {
   /** Also images that have a name. Default: only those that lost theirs. */
   readonly all?: boolean | undefined
+  /** Which images may go, by the digest of what they are known by. Default: all. */
+  readonly mayGo?: ((digest: Digest) => boolean) | undefined
   /** The containers there are, whether they run or not. */
   readonly users: () => Promise<readonly ImageUser[]>
 }
@@ -16,7 +19,7 @@ export interface PruneOptions {
  */
 export async function pruneImages(
   store: Store,
-  { all = false, users }: PruneOptions,
+  { all = false, mayGo = () => true, users }: PruneOptions,
 ): Promise<RemovedImage[]> {
   const removed = new Map<string, RemovedImage>()
   let detached: readonly string[] = []
@@ -26,7 +29,7 @@ export async function pruneImages(
     for (const image of images) {
       const { descriptor } = image
       const { digest } = descriptor
-      if (attached.has(image)) continue
+      if (attached.has(image) || !mayGo(digest)) continue
       const same = images.filter((image) => image.descriptor.digest === digest)
       const untagged = same.flatMap(({ name }) => (name === undefined ? [] : [name]))
       if (removed.has(digest) || (!all && untagged.length > 0)) continue

@@ -1,4 +1,5 @@
 import { DrayError } from '#oci/error.ts'
+import { parseMoment } from './log/time.ts'
 
 /** What filters may be about: from the value of one, what it lets pass. */
 export type FilterTests<T> = Readonly<Record<string, (value: string) => (thing: T) => boolean>>
@@ -13,7 +14,7 @@ export function filterBy<T>(
 }
 
 /**
- * Tells what passes docker's filters, `KEY=VALUE` each. Those with one key are alternatives, except labels; different keys must all
+ * Tells what passes docker's filters, `KEY=VALUE` each. Those with one key are alternatives, except `label` and `label!`; different keys must all
  * hold.
  *
  * @throws USAGE
@@ -29,7 +30,7 @@ export function passesFilters<T>(
       const message = `no such filter ${JSON.stringify(filter)}: write KEY=VALUE, with ${Object.keys(tests).join(', ')}`
       throw new DrayError('USAGE', message)
     }
-    return { group: key === 'label' ? filter : key, test: test(value) }
+    return { group: key.startsWith('label') ? filter : key, test: test(value) }
   })
   const groups = [...Map.groupBy(wanted, ({ group }) => group).values()]
   return (thing) => groups.every((group) => group.some(({ test }) => test(thing)))
@@ -47,6 +48,31 @@ export function byLabel<T>(labelsOf: (thing: T) => Readonly<Record<string, strin
     const isIn = labelTest(value)
     return (thing: T) => isIn(labelsOf(thing))
   }
+}
+
+/** What the filters of `prune` may be about. */
+export interface PruneFacts<T> {
+  readonly labelsOf: (thing: T) => Readonly<Record<string, string>>
+  /** Milliseconds since 1970; NaN where nobody knows, which is before nothing. Without it there is no `until`. */
+  readonly createdOf?: (thing: T) => number
+}
+
+/** `label`, `label!` and, of what has a date, `until`. */
+export function pruneTests<T>({ labelsOf, createdOf }: PruneFacts<T>): FilterTests<T> {
+  const has = byLabel(labelsOf)
+  const labels: FilterTests<T> = {
+    label: has,
+    'label!': (value) => {
+      const isIn = has(value)
+      return (thing) => !isIn(thing)
+    },
+  }
+  if (createdOf === undefined) return labels
+  const until = (value: string) => {
+    const moment = parseMoment(value)
+    return (thing: T) => createdOf(thing) < moment
+  }
+  return { ...labels, until }
 }
 
 /** Whether labels have one, `KEY` with any value or `KEY=VALUE`. */

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { runnerContext } from '../containers.ts'
 import { confirm } from '../output/confirm.ts'
 import { print, say } from '../output/print.ts'
+import { passing } from '../prune.ts'
 import { attachCommand } from './attach.ts'
 import { commitCommand } from './commit.ts'
 import { cpCommand } from './cp.ts'
@@ -12,7 +13,7 @@ import { exportCommand } from './export.ts'
 import { inspectCommand } from './inspect.ts'
 import { killCommand } from './kill.ts'
 import { logsCommand } from './logs.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { type StoreOptions, withExamples, withPruneFilter, withStoreOptions } from './options.ts'
 import { pauseCommand } from './pause.ts'
 import { portCommand } from './port.ts'
 import { psCommand } from './ps.ts'
@@ -64,10 +65,12 @@ export function containerCommand(): Command {
     .enablePositionalOptions()
   command.addCommand(
     withExamples(
-      withStoreOptions(
-        new Command('prune')
-          .description('Remove containers that do not run')
-          .option('-f, --force', 'without asking'),
+      withPruneFilter(
+        withStoreOptions(
+          new Command('prune')
+            .description('Remove containers that do not run')
+            .option('-f, --force', 'without asking'),
+        ),
       ),
       [['dray container prune -f', 'and what they wrote']],
     ).action(prune),
@@ -77,9 +80,16 @@ export function containerCommand(): Command {
   return command
 }
 
-async function prune(options: StoreOptions & { readonly force?: true }): Promise<void> {
-  if (!(await confirm('This removes all containers that do not run.', options.force))) return
+interface PruneOptions extends StoreOptions {
+  readonly force?: true
+  readonly filter: readonly string[]
+}
+
+async function prune(options: PruneOptions): Promise<void> {
+  const what = `This removes all containers that do not run${passing(options)}.`
+  if (!(await confirm(what, options.force))) return
   const { pruneContainers } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
-  for (const id of await pruneContainers(root, (message) => say(`dray: ${message}`))) print(id)
+  const onTrouble = (message: string) => say(`dray: ${message}`)
+  for (const id of await pruneContainers(root, onTrouble, { filters: options.filter })) print(id)
 }

@@ -1,13 +1,13 @@
 import { Command } from 'commander'
 import { confirm } from '../output/confirm.ts'
-import { printReclaimed, pruneStore } from '../prune.ts'
+import { passing, printReclaimed, pruneStore } from '../prune.ts'
 import { openLocalStore } from '../store.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { importCommand } from './import.ts'
 import { imageInspectCommand } from './inspect.ts'
 import { loadCommand } from './load.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { type StoreOptions, withExamples, withPruneFilter, withStoreOptions } from './options.ts'
 import { pullCommand } from './pull.ts'
 import { pushCommand } from './push.ts'
 import { rmiCommand } from './rmi.ts'
@@ -17,6 +17,7 @@ import { tagCommand } from './tag.ts'
 interface PruneOptions extends StoreOptions {
   readonly all?: true
   readonly force?: true
+  readonly filter: readonly string[]
 }
 
 export function imageCommand(): Command {
@@ -25,13 +26,20 @@ export function imageCommand(): Command {
   )
   command.addCommand(
     withExamples(
-      withStoreOptions(
-        new Command('prune')
-          .description('Remove images without a name that no container uses, and what is left over')
-          .option('-a, --all', 'also images with a name')
-          .option('-f, --force', 'without asking'),
+      withPruneFilter(
+        withStoreOptions(
+          new Command('prune')
+            .description(
+              'Remove images without a name that no container uses, and what is left over',
+            )
+            .option('-a, --all', 'also images with a name')
+            .option('-f, --force', 'without asking'),
+        ),
       ),
-      [['dray image prune -af', 'all that no container was made of']],
+      [
+        ['dray image prune -af', 'all that no container was made of'],
+        ['dray image prune -af --filter until=720h --filter label!=keep', 'older than 30 days'],
+      ],
     ).action(prune),
   )
   command.addCommand(imageInspectCommand())
@@ -54,7 +62,7 @@ const SAME: Readonly<Record<string, () => Command>> = {
 
 async function prune(options: PruneOptions): Promise<void> {
   const which = options.all ? 'all images that no container uses' : 'all images without a name'
-  if (!(await confirm(`This removes ${which}.`, options.force))) return
+  if (!(await confirm(`This removes ${which}${passing(options)}.`, options.force))) return
   const store = await openLocalStore(options)
   await printReclaimed(store, options, () => pruneStore(store, options))
 }

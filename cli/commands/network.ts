@@ -9,7 +9,13 @@ import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
 import { networkConnectCommand, networkDisconnectCommand } from './network-guests.ts'
 import { networkReloadCommand } from './network-reload.ts'
-import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import {
+  collect,
+  type StoreOptions,
+  withExamples,
+  withPruneFilter,
+  withStoreOptions,
+} from './options.ts'
 
 interface CreateOptions extends StoreOptions {
   readonly subnet: readonly string[]
@@ -87,10 +93,12 @@ export function networkCommand(): Command {
   )
   command.addCommand(
     withExamples(
-      withStoreOptions(
-        new Command('prune')
-          .description('Remove networks that no container is on')
-          .option('-f, --force', 'without asking, as it does anyway'),
+      withPruneFilter(
+        withStoreOptions(
+          new Command('prune')
+            .description('Remove networks that no container is on')
+            .option('-f, --force', 'without asking, as it does anyway'),
+        ),
       ),
       [['dray network prune', 'all but those that a container is to be on']],
     ).action(prune),
@@ -182,10 +190,13 @@ async function remove(
   })
 }
 
-async function prune(options: StoreOptions): Promise<void> {
+async function prune(
+  options: StoreOptions & { readonly filter: readonly string[] },
+): Promise<void> {
   const { pruneNetworks } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
-  for (const name of await pruneNetworks(root, (message) => say(`dray: ${message}`))) print(name)
+  const onTrouble = (message: string) => say(`dray: ${message}`)
+  for (const name of await pruneNetworks(root, onTrouble, { filters: options.filter })) print(name)
 }
 
 function facts(network: NetworkRecord) {

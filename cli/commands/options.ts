@@ -57,6 +57,13 @@ export function withStoreOptions(command: Command): Command {
 /** Collects what is given more than once. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
 
+/** The filters of a `prune`, which have no short form: -f is --force. */
+export function withPruneFilter(command: Command, { until = true } = {}): Command {
+  const keys = [...(until ? ['until=TIME (made before it)'] : []), 'label=K[=V]', 'label!=K[=V]']
+  const text = `only those with ${keys.join(', ')} (repeatable)`
+  return command.option('--filter <key=value>', text, collect, [])
+}
+
 /** Appends examples to a command's help: what to type, by the name that it has there, and what it does. */
 export function withExamples(
   command: Command,

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { DrayError } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { runnerContext } from '../containers.ts'
 import { measureAll } from '../disk-usage.ts'
@@ -8,7 +9,7 @@ import { confirm } from '../output/confirm.ts'
 import { formatSize } from '../output/format.ts'
 import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
-import { printReclaimed, printRemoved, pruneStore } from '../prune.ts'
+import { passing, printReclaimed, printRemoved, pruneStore } from '../prune.ts'
 import { registryAccess } from '../registry-access.ts'
 import { programFor } from '../self.ts'
 import { openLocalStore } from '../store.ts'
@@ -17,12 +18,14 @@ import {
   type StoreOptions,
   withAccessOptions,
   withExamples,
+  withPruneFilter,
   withStoreOptions,
 } from './options.ts'
 
 interface PruneOptions extends StoreOptions {
   readonly all?: true
   readonly volumes?: true
+  readonly filter: readonly string[]
   readonly force?: true
 }
 
@@ -35,14 +38,16 @@ export function systemCommand(): Command {
   const command = new Command('system').description('Look after everything at once')
   command.addCommand(
     withExamples(
-      withStoreOptions(
-        new Command('prune')
-          .description(
-            'Remove containers that do not run, networks and images without a name that no container uses, and what pulls left',
-          )
-          .option('-a, --all', 'also images with a name that no container uses')
-          .option('--volumes', 'also volumes with made-up names that no container has')
-          .option('-f, --force', 'without asking'),
+      withPruneFilter(
+        withStoreOptions(
+          new Command('prune')
+            .description(
+              'Remove containers that do not run, networks and images without a name that no container uses, and what pulls left',
+            )
+            .option('-a, --all', 'also images with a name that no container uses')
+            .option('--volumes', 'also volumes with made-up names that no container has')
+            .option('-f, --force', 'without asking'),
+        ),
       ),
       [['dray system prune -af --volumes', 'all that nobody uses']],
     ).action(prune),
@@ -155,15 +160,19 @@ async function prune(options: PruneOptions): Promise<void> {
     options.all ? 'all images that no container uses' : 'all images without a name',
     'what pulls left unfinished',
   ]
-  if (!(await confirm(`This removes:\n  - ${what.join('\n  - ')}`, options.force))) return
+  const { filter: filters } = options
+  if (options.volumes && filters.some((each) => each.startsWith('until=')))
+    throw new DrayError('USAGE', 'volumes cannot be chosen by until: leave out --volumes, or that')
+  const only = filters.length === 0 ? '' : `\n  of these, those${passing(options)}`
+  if (!(await confirm(`This removes:\n  - ${what.join('\n  - ')}${only}`, options.force))) return
   const store = await openLocalStore(options)
   const { pruneContainers, pruneNetworks, pruneVolumes } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
   const onTrouble = (message: string) => say(`dray: ${message}`)
   await printReclaimed(store, options, async () => {
-    printRemoved('Containers', await pruneContainers(root, onTrouble))
-    printRemoved('Networks', await pruneNetworks(root, onTrouble))
-    if (options.volumes) printRemoved('Volumes', await pruneVolumes(root, onTrouble))
+    printRemoved('Containers', await pruneContainers(root, onTrouble, { filters }))
+    printRemoved('Networks', await pruneNetworks(root, onTrouble, { filters }))
+    if (options.volumes) printRemoved('Volumes', await pruneVolumes(root, onTrouble, { filters }))
     await pruneStore(store, options)
   })
 }

@@ -5,7 +5,13 @@ import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
-import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import {
+  collect,
+  type StoreOptions,
+  withExamples,
+  withPruneFilter,
+  withStoreOptions,
+} from './options.ts'
 
 export function volumeCommand(): Command {
   const command = new Command('volume').description('Make, list and remove volumes')
@@ -59,11 +65,14 @@ export function volumeCommand(): Command {
   )
   command.addCommand(
     withExamples(
-      withStoreOptions(
-        new Command('prune')
-          .description('Remove volumes that no container has')
-          .option('-a, --all', 'also those that were given a name')
-          .option('-f, --force', 'without asking, as it does anyway'),
+      withPruneFilter(
+        withStoreOptions(
+          new Command('prune')
+            .description('Remove volumes that no container has')
+            .option('-a, --all', 'also those that were given a name')
+            .option('-f, --force', 'without asking, as it does anyway'),
+        ),
+        { until: false },
       ),
       [['dray volume prune --all', 'all that nobody uses']],
     ).action(prune),
@@ -131,10 +140,14 @@ async function remove(
   })
 }
 
-async function prune(options: StoreOptions & { readonly all?: true }): Promise<void> {
+async function prune(
+  options: StoreOptions & { readonly all?: true; readonly filter: readonly string[] },
+): Promise<void> {
   const { pruneVolumes } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
-  const removed = await pruneVolumes(root, (message) => say(`dray: ${message}`), options)
+  const { all, filter: filters } = options
+  const onTrouble = (message: string) => say(`dray: ${message}`)
+  const removed = await pruneVolumes(root, onTrouble, { all, filters })
   for (const name of removed) print(name)
 }
 
