@@ -5,9 +5,12 @@ export interface CephOptions {
   readonly capacityBytes?: number | undefined
   /** Where the state goes. Default: the directory for temporary files. */
   readonly dir?: string | undefined
+  /** The smallest part but the last that an upload in parts may have. Default: 5 MiB, as it is with S3. */
+  readonly leastPartBytes?: number | undefined
 }
 
 const CAPACITY = 6 * 1024 ** 3
+const LEAST_PART = 5 * 1024 ** 2
 
 /** What stands in the `ceph.conf` of a cluster with its state in `dir`. */
 export function cephSettings(
@@ -60,6 +63,7 @@ export function cephSettings(
       // Without tcp_nodelay every GET and LIST takes 45 ms.
       'rgw frontends': `beast endpoint=127.0.0.1:${gatewayPort} tcp_nodelay=1`,
       'rgw thread pool size': 64,
+      'rgw multipart min part size': options.leastPartBytes ?? LEAST_PART,
       'rgw dns name': 'localhost',
       'rgw gc obj min wait': 5,
       'rgw gc processor period': 10,

@@ -20,13 +20,14 @@ import {
 } from './pushes.ts'
 import { type BucketPlace, openBucketStorage } from './s3-storage.ts'
 
-const MiB = 1024 * 1024
+/** The bytes of two objects pass through the network again and again: few are enough. */
+const PART = 100 * 1024
 /** Of the client of S3 where calls are to time out; long enough for calls that don't, on a busy machine. */
 const SHORT_TIMEOUT_MS = 1500
 
 const config = randomBytes(300)
 const layer = randomBytes(70_000)
-const large = randomBytes(11 * MiB)
+const large = randomBytes(2.2 * PART)
 const blobs = [pushByPost('config', config), pushByPost('layer', layer)]
 
 const byPut: Scenario = { given: [], change: pushByPut('a blob by POST and PUT', layer) }
@@ -100,7 +101,7 @@ function isWriteTo(place: string) {
 let ceph: Ceph
 let bucket: string
 before(async () => {
-  ceph = await startCeph()
+  ceph = await startCeph({ leastPartBytes: PART })
   bucket = await ceph.createBucket()
 })
 after(() => ceph.stop())
@@ -112,7 +113,7 @@ interface Rules extends FaultRules {
 /** Makes a change through a network with the given rules, and again; returns what it was refused with at first, if it was. */
 async function holdTo({ given, change }: Scenario, rules: Rules): Promise<unknown> {
   const { endpoint, credentials } = ceph
-  const place = { endpoint, credentials, bucket, prefix: `${randomUUID()}/` }
+  const place = { endpoint, credentials, bucket, prefix: `${randomUUID()}/`, partSize: PART }
   const storage = openBucketStorage(place)
   for (const earlier of given) await earlier.run(servicesOver(storage))
   const refusal = await tryChange(change, place, rules)

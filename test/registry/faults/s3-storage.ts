@@ -10,6 +10,8 @@ export interface BucketPlace {
   readonly bucket: string
   readonly prefix: string
   readonly idleTimeoutMs?: number | undefined
+  /** Default: 5 MiB. */
+  readonly partSize?: number | undefined
 }
 
 export interface BucketStorage extends Storage {
@@ -17,11 +19,14 @@ export interface BucketStorage extends Storage {
   readonly layout: S3Layout
 }
 
-/** A store in a part of a bucket, as one process opens it; with objects of two of the smallest parts at most. */
-export function openBucketStorage({ prefix, ...place }: BucketPlace): BucketStorage {
+/** A store in a part of a bucket, as one process opens it; with objects of two parts at most. */
+export function openBucketStorage({
+  prefix,
+  partSize = 5 * 1024 * 1024,
+  ...place
+}: BucketPlace): BucketStorage {
   const layout = s3Layout(prefix)
   const store = openObjectStore({ ...place, region: 'us-east-1', pathStyle: true })
-  const sizes = { partSize: 5 * 1024 * 1024, partsPerSegment: 2 }
-  const content = createS3BlobDriver(store, layout, { sizes })
+  const content = createS3BlobDriver(store, layout, { sizes: { partSize, partsPerSegment: 2 } })
   return { store, layout, content, records: createS3RecordDriver(store, layout) }
 }
