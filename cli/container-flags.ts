@@ -26,6 +26,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly cidfile?: string
   readonly runtime?: string
   readonly volume: readonly string[]
+  readonly volumesFrom: readonly string[]
   readonly mount: readonly string[]
   readonly tmpfs: readonly string[]
   readonly shmSize?: string
@@ -51,6 +52,8 @@ export interface ContainerFlags extends HealthFlags {
   readonly memorySwap?: string
   readonly memoryReservation?: string
   readonly cpus?: string
+  readonly cpuPeriod?: number
+  readonly cpuQuota?: number
   readonly cpuShares?: string
   readonly cpusetCpus?: string
   readonly cpusetMems?: string
@@ -67,6 +70,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly pid?: string
   readonly ipc?: string
   readonly uts?: string
+  readonly cgroupns?: 'host' | 'private'
   readonly userns?: string
   readonly uidmap: readonly string[]
   readonly gidmap: readonly string[]
@@ -113,6 +117,7 @@ export const FLAGS: readonly Option[] = [
     '--mount <type=...,target=...>',
     'the same in words: type=bind|volume|tmpfs,source=,target=,readonly',
   ),
+  many('--volumes-from <container[:ro]>', 'the volumes of another container, in the same places'),
   many('--tmpfs <dir[:options]>', 'an empty file system in memory'),
   one('--shm-size <size>', 'size of /dev/shm (default: 64m)'),
   one('--read-only', 'refuse writes to the root file system'),
@@ -129,6 +134,10 @@ export const FLAGS: readonly Option[] = [
   many(
     '--network <network>',
     'bridge, none, host, container:NAME, pasta, slirp4netns, or a network: NAME or NAME:ip=ADDRESS,alias=NAME (default: the first of bridge, pasta, slirp4netns and none that the host can make)',
+  ),
+  refused(
+    '--link <container>',
+    'Containers of a network find one another by name: dray network create app, and --network app for both',
   ),
   many('--network-alias <name>', 'one more name on its networks'),
   one('--ip <address>', 'its address on its network (default: one that is free)'),
@@ -154,6 +163,12 @@ export const FLAGS: readonly Option[] = [
   one('--memory-swap <size>', 'limit of memory and swap together; -1 for none'),
   one('--memory-reservation <size>', 'memory to keep when the host runs short'),
   one('--cpus <number>', 'CPU limit, such as 1.5'),
+  one('--cpu-period <microseconds>', 'what --cpu-quota counts in (default: 100000)', cpuPeriod),
+  one(
+    '--cpu-quota <microseconds>',
+    'CPU time in each period, the same as --cpus; -1 for no limit',
+    cpuQuota,
+  ),
   one('-c, --cpu-shares <number>', 'weight against others when CPUs are short'),
   one('--cpuset-cpus <list>', 'CPUs to run on, such as 0-2,4'),
   one('--cpuset-mems <list>', 'memory nodes to take from'),
@@ -179,6 +194,10 @@ export const FLAGS: readonly Option[] = [
     'whose shared memory it sees: shareable, private, host, container:NAME, or none, without /dev/shm (default: shareable, its own, which container:NAME leads others to)',
   ),
   one('--uts <mode>', 'whose host name it has: host (default: its own)'),
+  one('--cgroupns <mode>', 'whose cgroups it sees: host, or private (default: private)').choices([
+    'host',
+    'private',
+  ]),
   one(
     '--userns <mode>',
     'whose user ids it has: host, or auto[:size=N] for some of its own (default: host)',
@@ -186,6 +205,14 @@ export const FLAGS: readonly Option[] = [
   many('--uidmap <inside:host:size>', 'user ids of its own, and which of the host they are'),
   many('--gidmap <inside:host:size>', 'the same for groups (default: as --uidmap)'),
 ]
+
+/** What docker has and nobody needs here, with what to do in its place. */
+function refused(flags: string, advice: string): Option {
+  const refuse = () => {
+    throw new InvalidArgumentError(advice)
+  }
+  return new Option(flags).hideHelp().argParser(refuse)
+}
 
 function one(flags: string, description: string, parse?: (text: string) => unknown): Option {
   const option = new Option(flags, description)
@@ -199,6 +226,19 @@ function many(flags: string, description: string): Option {
 function oomScore(text: string): number {
   if (/^-?\d{1,4}$/.test(text) && Math.abs(Number(text)) <= 1000) return Number(text)
   throw new InvalidArgumentError('write a number from -1000 to 1000')
+}
+
+/** What the kernel takes. */
+export function cpuPeriod(text: string): number {
+  if (/^\d{4,7}$/.test(text) && Number(text) >= 1000 && Number(text) <= 1_000_000)
+    return Number(text)
+  throw new InvalidArgumentError('write microseconds, from 1000 to 1000000')
+}
+
+export function cpuQuota(text: string): number {
+  if (text === '-1' || text === '0') return -1
+  if (/^\d{4,12}$/.test(text) && Number(text) >= 1000) return Number(text)
+  throw new InvalidArgumentError('write microseconds, 1000 or more, or -1 for no limit')
 }
 
 function number(text: string): number {

@@ -105,6 +105,8 @@ export interface ContainerOptions {
   /** Publishes the ports that the image exposes, at ports that are free. */
   readonly publishAll?: boolean | undefined
   readonly volumes?: readonly Volume[] | undefined
+  /** `NAME[:ro|rw]` of containers whose volumes become {@link volumes} when the container is made, where no other is. */
+  readonly volumesFrom?: readonly string[] | undefined
   /** Become {@link volumes} when the container is made. */
   readonly namedVolumes?: readonly NamedVolume[] | undefined
   readonly tmpfs?: readonly Tmpfs[] | undefined
@@ -137,6 +139,10 @@ export interface ContainerOptions {
   /** Who makes the cgroup; default `cgroupfs`, and for ordinary users `systemd`. */
   readonly cgroupManager?: CgroupManager | undefined
   readonly cpus?: number | undefined
+  /** Microseconds of CPU time in each period; -1 for no limit. In place of {@link cpus}. */
+  readonly cpuQuota?: number | undefined
+  /** Microseconds; default 100000. */
+  readonly cpuPeriod?: number | undefined
   /** Processes and threads; default 2048, -1 for no limit. */
   readonly pidsLimit?: number | undefined
   /** Capabilities besides the default ones, and without some of them; `ALL` for all. */
@@ -161,6 +167,8 @@ export interface ContainerOptions {
   /** `private`: its own, that no other container shares; `none`: that without /dev/shm. Default: its own. */
   readonly ipc?: SharedNamespace | 'private' | 'none' | undefined
   readonly uts?: SharedNamespace | undefined
+  /** `host`: the tree of cgroups that it sees is the host's; default `private`: begins at its own. */
+  readonly cgroupns?: 'host' | 'private' | undefined
   /** Whether ids mean others than the host's: which ones, or how many are to be found. Default: the host's. */
   readonly userns?: IdMap | WantedIds | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -240,6 +248,7 @@ export function checkOptions(options: ContainerOptions): void {
   const twice = targets.find((target, index) => targets.indexOf(target) !== index)
   if (twice !== undefined) throw usage(`two volumes are mounted at ${twice}: name it once`)
   checkMemory(options)
+  checkCpus(options)
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal)
   const nameless = env.find((entry) => entry === '' || entry.startsWith('='))
   if (nameless !== undefined) {
@@ -268,6 +277,12 @@ export function checkMemory({ memory, memorySwap = 0, memoryReservation = 0 }: C
   if (memoryReservation > memory) {
     throw usage('--memory-reservation is for when memory is short: give less than --memory')
   }
+}
+
+/** @throws USAGE */
+export function checkCpus({ cpus, cpuPeriod, cpuQuota }: ContainerOptions): void {
+  if (cpus === undefined || (cpuPeriod === undefined && cpuQuota === undefined)) return
+  throw usage('--cpus says what --cpu-period and --cpu-quota say: give it alone, or those')
 }
 
 // sethostname(2) takes 64 bytes.

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { cpuPeriod, cpuQuota } from '../container-flags.ts'
 import { forEachContainer, runnerContext } from '../containers.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
@@ -7,6 +8,8 @@ interface UpdateFlags extends StoreOptions {
   readonly memorySwap?: string
   readonly memoryReservation?: string
   readonly cpus?: string
+  readonly cpuPeriod?: number
+  readonly cpuQuota?: number
   readonly cpuShares?: string
   readonly cpusetCpus?: string
   readonly cpusetMems?: string
@@ -22,6 +25,8 @@ export function updateCommand(): Command {
     .option('--memory-swap <size>', 'limit of memory and swap together')
     .option('--memory-reservation <size>', 'memory to keep when the host runs short')
     .option('--cpus <number>', 'CPU limit, such as 1.5')
+    .option('--cpu-period <microseconds>', 'what --cpu-quota counts in', cpuPeriod)
+    .option('--cpu-quota <microseconds>', 'CPU time in each period; -1 for no limit', cpuQuota)
     .option('-c, --cpu-shares <number>', 'weight against others when CPUs are short')
     .option('--cpuset-cpus <list>', 'CPUs to run on, such as 0-2,4')
     .option('--cpuset-mems <list>', 'memory nodes to take from')
@@ -43,6 +48,8 @@ async function update(references: readonly string[], flags: UpdateFlags): Promis
     memorySwap: given(flags.memorySwap, parse.parseMemorySwap),
     memoryReservation: given(flags.memoryReservation, parse.parseBytes),
     cpus: given(flags.cpus, parse.parseCpus),
+    cpuPeriod: flags.cpuPeriod,
+    cpuQuota: flags.cpuQuota,
     cpuShares: given(flags.cpuShares, parse.parseCpuShares),
     cpusetCpus: given(flags.cpusetCpus, parse.parseCpuset),
     cpusetMems: given(flags.cpusetMems, parse.parseCpuset),

@@ -61,6 +61,8 @@ const CONTROLLER_OF = {
   memorySwap: 'memory',
   memoryReservation: 'memory',
   cpus: 'cpu',
+  cpuPeriod: 'cpu',
+  cpuQuota: 'cpu',
   cpuShares: 'cpu',
   cpusetCpus: 'cpuset',
   cpusetMems: 'cpuset',
@@ -119,12 +121,14 @@ function memoryOf(options: ContainerOptions, limitsSwap: boolean): Resources['me
 }
 
 function cpuOf(options: ContainerOptions): Resources['cpu'] {
-  const { cpus, cpuShares, cpusetCpus, cpusetMems } = options
+  const { cpus, cpuPeriod, cpuQuota, cpuShares, cpusetCpus, cpusetMems } = options
   const cpu = {
     ...(cpus !== undefined && {
       quota: Math.round(cpus * CPU_PERIOD_MICROS),
       period: CPU_PERIOD_MICROS,
     }),
+    ...(cpuPeriod !== undefined && { period: cpuPeriod }),
+    ...(cpuQuota !== undefined && { quota: cpuQuota }),
     ...(cpuShares !== undefined && { shares: cpuShares }),
     ...(cpusetCpus !== undefined && { cpus: cpusetCpus }),
     ...(cpusetMems !== undefined && { mems: cpusetMems }),

@@ -49,8 +49,10 @@ function hasOwnNetwork({ network = 'none' }: ContainerOptions): boolean {
 
 /** New ones, but those that are the host's or another container's. */
 function namespacesOf(options: ContainerOptions, facts: SpecFacts): Namespace[] {
-  const { pid, ipc, uts, network } = options
-  const shared: Partial<Record<Namespace['type'], string | undefined>> = { pid, ipc, uts, network }
+  const { pid, ipc, uts, network, cgroupns: cgroup } = options
+  const shared: Partial<Record<Namespace['type'], string | undefined>> = {
+    ...{ pid, ipc, uts, network, cgroup },
+  }
   const types = ['pid', 'mount', 'uts', 'ipc', 'cgroup', 'network'] as const
   return [...types, ...(facts.idMap === undefined ? [] : ['user' as const])]
     .filter((type) => shared[type] !== 'host')

@@ -141,6 +141,7 @@ function describeHostConfig(options: ContainerOptions) {
     DnsOptions: options.dnsOptions ?? [],
     PidMode: options.pid ?? 'private',
     IpcMode: options.ipc ?? 'shareable',
+    CgroupnsMode: options.cgroupns ?? 'private',
     UTSMode: options.uts ?? 'private',
     GroupAdd: options.groups ?? [],
     CapAdd: options.capAdd ?? [],
@@ -164,6 +165,8 @@ function describeHostConfig(options: ContainerOptions) {
     MemorySwap: options.memorySwap || memory, // nothing beyond goes to swap
     MemoryReservation: options.memoryReservation ?? 0,
     CpuShares: options.cpuShares ?? 0,
+    CpuPeriod: options.cpuPeriod ?? 0,
+    CpuQuota: options.cpuQuota ?? 0,
     CpusetCpus: options.cpusetCpus ?? '',
     CpusetMems: options.cpusetMems ?? '',
     NanoCpus: Math.round(cpus * 1e9),

@@ -5,7 +5,7 @@ import { limitsSwap, readCgroups, runtimeEnvironment, whyNoLimits } from '../cgr
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { recordEvent } from '../events/record.ts'
-import { checkMemory, type ContainerOptions } from '../options.ts'
+import { checkCpus, checkMemory, type ContainerOptions } from '../options.ts'
 import { type ContainerRecord, writeRecord } from '../record.ts'
 import { runtimeMessage } from '../runtime.ts'
 import { buildResources, limitsHeld } from '../spec/limits.ts'
@@ -19,6 +19,8 @@ export type UpdateOptions = Pick<
   | 'memorySwap'
   | 'memoryReservation'
   | 'cpus'
+  | 'cpuPeriod'
+  | 'cpuQuota'
   | 'cpuShares'
   | 'cpusetCpus'
   | 'cpusetMems'
@@ -36,6 +38,7 @@ export async function updateContainer(
     const wanted = Object.entries(changes).filter(([, value]) => value !== undefined)
     const options: ContainerOptions = { ...record.options, ...Object.fromEntries(wanted) }
     checkMemory(options)
+    checkCpus(options)
     const changesLimits = wanted.some(([name]) => name !== 'restart')
     if (changesLimits && isRunning(readState({ ...container, record }))) {
       await apply(record, options, changes)

@@ -1,5 +1,6 @@
 import type { ExecutionConfig } from '#oci/image-config.ts'
 import { type ContainerOptions, normalPath, type Volume } from '../options.ts'
+import { findContainer } from '../containers/find.ts'
 import { makeVolume, removeVolume } from './store.ts'
 
 /** Makes the volumes that options and image ask for, and puts their directories in the place of their names. */
@@ -8,8 +9,11 @@ export async function resolveVolumes(
   config: ExecutionConfig,
   options: ContainerOptions,
 ): Promise<ContainerOptions> {
-  const { volumes = [], namedVolumes = [], tmpfs = [] } = options
-  const taken = [...volumes, ...namedVolumes, ...tmpfs].map((mount) => mount.containerPath)
+  const { namedVolumes = [], tmpfs = [], volumesFrom = [] } = options
+  const own = [...(options.volumes ?? []), ...namedVolumes, ...tmpfs]
+  const others = await volumesOfOthers(root, volumesFrom, pathsOf(own))
+  const volumes = [...(options.volumes ?? []), ...others]
+  const taken = pathsOf([...own, ...others])
   const ofImage = Object.keys(config.Volumes ?? {})
     .map(normalPath)
     .filter((containerPath) => containerPath !== '/' && !taken.includes(containerPath))
@@ -21,7 +25,30 @@ export async function resolveVolumes(
     const hostPath = volume.mountpoint
     made.push({ hostPath, containerPath, readOnly, name: volume.name, isAnonymous, copiesUp })
   }
-  return { ...options, volumes: [...volumes, ...made], namedVolumes: [] }
+  return { ...options, volumes: [...volumes, ...made], namedVolumes: [], volumesFrom: [] }
+}
+
+/** The volumes of other containers, but for places that are taken: by options, or by a container that is named before. */
+async function volumesOfOthers(
+  root: string,
+  references: readonly string[],
+  taken: readonly string[],
+): Promise<Volume[]> {
+  const found = new Map<string, Volume>()
+  for (const text of references) {
+    const [, name = text, mode] = /^(.*?)(?::(ro|rw))?$/s.exec(text) ?? []
+    const { record } = await findContainer(root, name)
+    for (const volume of record.options.volumes ?? []) {
+      const { containerPath, readOnly } = volume
+      if (taken.includes(containerPath) || found.has(containerPath)) continue
+      found.set(containerPath, { ...volume, readOnly: readOnly || mode === 'ro' })
+    }
+  }
+  return [...found.values()]
+}
+
+function pathsOf(mounts: readonly { readonly containerPath: string }[]): string[] {
+  return mounts.map(({ containerPath }) => containerPath)
 }
 
 /** Removes the volumes that were made for one container only. */

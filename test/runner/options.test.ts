@@ -55,6 +55,8 @@ const BAD_OPTIONS: readonly ContainerOptions[] = [
   { stopSignal: 'FOO' },
   { memorySwap: 1e9 },
   { memory: 2e9, memorySwap: 1e9 },
+  { cpus: 1, cpuQuota: 50_000 },
+  { cpus: 1, cpuPeriod: 50_000 },
   { memory: 1e9, memoryReservation: 2e9 },
 ]
 
@@ -66,6 +68,7 @@ const GOOD_OPTIONS: readonly ContainerOptions[] = [
   { volumes: [parseVolume('/a:/x'), parseVolume('/a:/x/y')] },
   { stopSignal: 'RTMIN+3' },
   { memory: 1e9, memorySwap: -1 },
+  { cpuPeriod: 50_000, cpuQuota: 50_000 },
   { memory: 1e9, memorySwap: 1e9, memoryReservation: 1e9 },
 ]
 

@@ -22,6 +22,10 @@ export const SURROUNDINGS: Cases = {
     ],
     ['of CPUs', 'run --rm --network none --cpus 0.5 I cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us'],
     [
+      'of CPU time in a period',
+      `run --rm --network none --cpu-period 50000 --cpu-quota 25000 I sh -c 'cd /sys/fs/cgroup/cpu; cat cpu.cfs_quota_us cpu.cfs_period_us'`,
+    ],
+    [
       'of CPU shares',
       'run --rm --network none --cpu-shares 300 I cat /sys/fs/cgroup/cpu/cpu.shares',
     ],
@@ -79,6 +83,10 @@ export const SURROUNDINGS: Cases = {
       'of memory',
       `run --rm --network none --tmpfs /mem:size=1m I sh -c 'df -k /mem | tail -1 | tr -s " " | cut -d" " -f1-2'`,
     ],
+    [
+      'of another container',
+      `~create --name N --network none -v F:/mnt -v /data I\nrun --rm --network none --volumes-from N:ro -v F/text:/data I sh -c 'cat /mnt/text /data; touch /mnt/N 2>/dev/null || echo refused'`,
+    ],
     ['one in another', 'run --rm --network none -v F:/mnt/a -v F:/mnt/a/b I cat /mnt/a/text'],
     ['at one place twice', '~run --rm --network none -v F:/mnt -v /tmp:/mnt I true'],
     ['that are relative', '~run --rm --network none -v F:mnt I true'],
@@ -124,6 +132,10 @@ export const SURROUNDINGS: Cases = {
     [
       'share another’s processes',
       `~run -d --name N --network none I sleep 123\nrun --rm --network none --pid container:N I sh -c 'ps | grep -c "[s]leep 123"'`,
+    ],
+    [
+      'see the cgroups of the host, or their own',
+      `run --rm --network none --cgroupns host I grep -c ':pids:/$' /proc/self/cgroup\nrun --rm --network none --cgroupns private I grep -c ':pids:/$' /proc/self/cgroup`,
     ],
     [
       'share another’s memory',
