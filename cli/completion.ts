@@ -10,31 +10,41 @@ export interface Completion {
   /** Subcommands, or options. */
   readonly words: readonly string[]
   /** Whose names are its arguments. */
-  readonly names: Kind | undefined
+  readonly names: readonly Kind[]
 }
 
-type Kind = 'container' | 'network' | 'volume'
+type Kind = 'container' | 'image' | 'network' | 'volume'
 
 /** How each kind of thing lists its names. */
 const LISTS: Readonly<Record<Kind, string>> = {
   container: "dray ps -a --format '{{.Names}}'",
+  // Those of Docker Hub as people type them, too.
+  image: `dray images -f dangling=false --format '{{.Name}}' | sed -nE 'p; s,^docker[.]io/(library/)?,,p'`,
   network: 'dray network ls -q',
   volume: 'dray volume ls -q',
 }
+
+const KINDS = Object.keys(LISTS) as readonly Kind[]
 
 /** What may be typed after a command, and after each of its own. The table is all that is read. */
 export function completionsOf(command: Command, path = ''): Completion[] {
   const own = command.options.flatMap(({ long, short }) => long ?? short ?? [])
   const below = command.commands.filter((each) => each.name() !== 'ended')
   const words = below.length > 0 ? below.map((each) => each.name()) : [...own, '--help']
-  const argument = command.registeredArguments[0]?.name() ?? ''
-  const names = Object.hasOwn(LISTS, argument) ? (argument as Kind) : undefined
   return [
-    { path, words, names },
+    { path, words, names: kindsOf(command) },
     ...below.flatMap((each) =>
       completionsOf(each, path === '' ? each.name() : `${path} ${each.name()}`),
     ),
   ]
+}
+
+/** What a command's arguments name, if the first one does name something. */
+function kindsOf({ registeredArguments }: Command): Kind[] {
+  const names = registeredArguments.map((argument) => argument.name())
+  if (names[0] === 'thing') return [...KINDS]
+  const kinds = KINDS.filter((kind) => names.includes(kind))
+  return kinds.some((kind) => kind === names[0]) ? kinds : []
 }
 
 /** A script that teaches a shell what may be typed. Pure. */
@@ -59,10 +69,13 @@ _dray() {
     [[ $at == . ]] && next=".$word" || next="$at $word"
     [[ -n \${_dray_words[$next]} ]] && at=$next
   done
-  word=\${COMP_WORDS[COMP_CWORD]}
+  # For readline a word ends at a colon, for dray it doesn't.
+  word=\${COMP_LINE:0:COMP_POINT}
+  word=\${word##*[[:space:]]}
   words=\${_dray_words[$at]}
-  [[ $word != -* && -n \${_dray_names[$at]} ]] && words=$(_dray_list "\${_dray_names[$at]}")
+  [[ $word != -* && -n \${_dray_names[$at]} ]] && words=$(_dray_list \${_dray_names[$at]})
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+  [[ $word == *:* && $COMP_WORDBREAKS == *:* ]] && COMPREPLY=("\${COMPREPLY[@]#"\${word%"\${word##*:}"}"}")
 }
 complete -o default -F _dray dray
 `
@@ -88,9 +101,9 @@ _dray() {
     [[ -n \${_dray_words[$next]} ]] && at=$next
   done
   if [[ \${words[CURRENT]} != -* && -n \${_dray_names[$at]} ]]; then
-    compadd -- \${(f)"$(_dray_list "\${_dray_names[$at]}")"}
+    compadd -- \${(f)"$(_dray_list \${=_dray_names[$at]})"} && return
   else
-    compadd -- \${=_dray_words[$at]}
+    compadd -- \${=_dray_words[$at]} && return
   fi
   _files
 }
@@ -103,7 +116,9 @@ function fish(all: readonly Completion[]): string {
     const when = `complete -c dray -n 'test (__dray_at) = ".${path}"'`
     const verbs = words.filter((word) => !word.startsWith('-'))
     const offered =
-      verbs.length > 0 ? verbs.join(' ') : names && `(${LISTS[names].replaceAll("'", '"')})`
+      verbs.length > 0
+        ? verbs.join(' ')
+        : names.map((kind) => `(${LISTS[kind].replaceAll("'", '"')})`).join(' ') || undefined
     return [
       ...(offered === undefined ? [] : [`${when} -f -a '${offered}'`]),
       ...words.filter((word) => word.startsWith('--')).map((word) => `${when} -l ${word.slice(2)}`),
@@ -124,12 +139,14 @@ ${lines.join('\n')}
 `
 }
 
-function namesOf(all: readonly Completion[]): (readonly [path: string, kind: Kind])[] {
-  return all.flatMap(({ path, names }) => (names === undefined ? [] : [[path, names] as const]))
+function namesOf(all: readonly Completion[]): (readonly [path: string, kinds: string])[] {
+  return all.flatMap(({ path, names }) =>
+    names.length === 0 ? [] : [[path, names.join(' ')] as const],
+  )
 }
 
 /** Understood by bash and zsh. */
 function listFunction(): string {
   const cases = Object.entries(LISTS).map(([kind, list]) => `    ${kind}) ${list} ;;`)
-  return `_dray_list() {\n  case $1 in\n${cases.join('\n')}\n  esac 2>/dev/null\n}`
+  return `_dray_list() {\n  local kind\n  for kind; do case $kind in\n${cases.join('\n')}\n  esac; done 2>/dev/null\n}`
 }
