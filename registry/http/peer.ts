@@ -44,12 +44,14 @@ function behindProxies(direct: Peer, headers: IncomingHttpHeaders, isTrusted: Ad
   const hops = headers.forwarded === undefined ? hopsOfX(headers) : hopsOf(headers.forwarded)
   let peer = direct
   for (const { address, scheme, host } of hops.reverse()) {
-    if (!isTrusted(peer.address) || address === undefined) break
+    if (!isTrusted(peer.address)) break
     peer = {
-      address,
+      address: address ?? peer.address,
       scheme: scheme === 'https' || scheme === 'http' ? scheme : peer.scheme,
       host: host ?? peer.host,
     }
+    // A proxy may keep the client's address to itself, and say how it was called all the same.
+    if (address === undefined) break
   }
   return peer
 }
@@ -77,9 +79,9 @@ function hopsOf(header: string): Hop[] {
 function hopsOfX(headers: IncomingHttpHeaders): Hop[] {
   const scheme = listOf(headers['x-forwarded-proto']).at(-1)?.toLowerCase()
   const host = listOf(headers['x-forwarded-host']).at(-1)
-  return listOf(headers['x-forwarded-for']).map((node) => ({
-    ...{ address: parseNode(node), scheme, host },
-  }))
+  const addresses = headers['x-forwarded-for']
+  if (addresses === undefined) return [{ scheme, host }]
+  return listOf(addresses).map((node) => ({ address: parseNode(node), scheme, host }))
 }
 
 function listOf(header: string | string[] | undefined): string[] {

@@ -67,7 +67,16 @@ describe('the peer of a request', () => {
       { forwarded: 'for=6.6.6.6;host=evil, for=1.2.3.4;proto=https;host=good, for=10.9.9.9' },
       { address: '1.2.3.4', scheme: 'https', host: 'good' },
     ],
-    [{ forwarded: 'for=_hidden;proto=https' }, { address: '10.0.0.1' }],
+    [{ forwarded: 'for=_hidden;proto=https' }, { address: '10.0.0.1', scheme: 'https' }],
+    [
+      { forwarded: 'for=6.6.6.6;host=evil, for=_hidden;proto=https' },
+      { address: '10.0.0.1', scheme: 'https' },
+    ],
+    [
+      { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'registry.example' },
+      { address: '10.0.0.1', scheme: 'https', host: 'registry.example' },
+    ],
+    [{ 'x-forwarded-proto': '' }, { address: '10.0.0.1' }],
     [{ forwarded: 'for="1.2.3.4' }, { address: '10.0.0.1' }],
     [{ forwarded: 'for=1.2.3.4', 'x-forwarded-for': '6.6.6.6' }, { address: '1.2.3.4' }],
   ]
