@@ -94,7 +94,7 @@ export async function failure(response: HttpResponse, what: string): Promise<Dra
   const retryAfterMs = parseRetryAfter(response.headers['retry-after'])
   return new DrayError(
     'REGISTRY_FAILED',
-    `${what}: the registry answered ${status}${said}${advice(response)}`,
+    `${what}: the registry answered ${status}${said}${advice(response, said)}`,
     {
       detail: { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
       retryable: status === 408 || status === 429 || status >= 500,
@@ -129,7 +129,7 @@ function isWebPage({ headers }: HttpResponse): boolean {
   return /^text\/html\b/i.test(headers['content-type'] ?? '')
 }
 
-function advice(response: HttpResponse): string {
+function advice(response: HttpResponse, said: string): string {
   const { status, url } = response
   if (status === 401)
     return ': it asks for credentials (dray login), or there is no such repository'
@@ -142,7 +142,7 @@ function advice(response: HttpResponse): string {
     return ' with a web page: it may want TLS, that is no --plain-http'
   if (status === 413)
     return ': a proxy before the registry takes no body of that size (client_max_body_size of nginx)'
-  if (status === 502 || status === 503 || status === 504)
+  if (said === '' && (status === 502 || status === 503 || status === 504))
     return ': it does not work just now, or a proxy before it does not reach it; try again later'
   if (status === 429) return ': too many requests, try again later'
   return ''

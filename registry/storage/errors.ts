@@ -1,5 +1,5 @@
 import type { Digest } from '#oci/digest.ts'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, isErrno } from '#oci/error.ts'
 
 /** The blob isn't in the store. */
 export function blobUnknown(digest: Digest): DrayError {
@@ -35,8 +35,14 @@ export function recordConflict(key: string): DrayError {
 
 /** The store itself failed: the disk, the network, the bucket. `what` completes "failed to ...". */
 export function storageFailed(what: string, cause: unknown): DrayError {
-  return new DrayError('STORAGE_FAILED', `the storage failed to ${what}`, {
+  const why = isDiskFull(cause) ? ': its disk is full' : ''
+  return new DrayError('STORAGE_FAILED', `the storage failed to ${what}${why}`, {
     cause,
     retryable: true,
   })
+}
+
+/** Whether there is no room, or none for this user. */
+export function isDiskFull(error: unknown): boolean {
+  return isErrno(error, 'ENOSPC', 'EDQUOT')
 }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { globSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import {
@@ -19,9 +19,9 @@ import {
   tagImage,
 } from '#puller/index.ts'
 import type { LayerFormName } from '#puller/store/layers.ts'
-import { afterTest } from '../support/after.ts'
 import { startOpenRegistry } from '../support/open-registry.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
+import { smallDisk } from '../support/small-disk.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { seed, setOf } from './copy/images.ts'
 
@@ -29,15 +29,6 @@ const MiB = 1024 * 1024
 const IMAGE = smallImage([1, 2, 3].map((size) => tarOf({ noise: randomBytes(size * MiB) })))
 const WHOLE = IMAGE.layers.reduce((sum, { size }) => sum + size, IMAGE.config.size)
 const platform = parsePlatform('linux/amd64')
-
-/** A file system of its own size. */
-function smallDisk(t: TestContext, size: string): { dir: string; grow(size: string): void } {
-  const dir = join(tempDir(t), 'disk')
-  mkdirSync(dir)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', dir])
-  afterTest(t, () => void execFileSync('umount', [dir]))
-  return { dir, grow: (to) => execFileSync('mount', ['-o', `remount,size=${to}`, dir]) }
-}
 
 describe('a pull onto a disk that becomes full', () => {
   // The first has no room for the blobs, the others none for what they unpack to.

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ByteSource, UploadKey } from '../blob-driver.ts'
 import { blocksOf, watchSource } from '../blocks.ts'
-import { storageFailed } from '../errors.ts'
+import { isDiskFull, storageFailed } from '../errors.ts'
 import { type RunningHash, type RunningHashes, startHash } from '../running-hashes.ts'
 import { claimUpload, releaseClaim } from './claims.ts'
 import type { FilesLayout } from './layout.ts'
@@ -48,7 +48,7 @@ export async function appendToFile(append: Append): Promise<number> {
 async function writeSource(
   handle: FileHandle,
   progress: Progress,
-  { source, signal }: Append,
+  { offset, source, signal }: Append,
 ): Promise<void> {
   const watched = watchSource(source)
   for await (const block of blocksOf(watched.bytes, BLOCK)) {
@@ -59,6 +59,11 @@ async function writeSource(
       await written
     } catch (error) {
       progress.running = undefined
+      // What nobody was told of is given up: a client that never comes back would fill the disk for all others.
+      if (isDiskFull(error)) {
+        await handle.truncate(offset)
+        progress.size = offset
+      }
       throw storageFailed('write to an upload', error)
     }
     progress.size += block.length
