@@ -154,6 +154,36 @@ describe('a pull with mirrors', () => {
     assert.equal(origin.requests.length, 0)
   })
 
+  it('shows each place its own credentials alone, where a mirror lacks what the registry has', async (t) => {
+    const mirror = await guarded(t, 'mirror', { hasBlobs: false })
+    const origin = await guarded(t, 'origin')
+    const credentials = async (registry: string) => {
+      const username = registry === mirror.host ? 'mirror' : 'origin'
+      return { kind: 'password', username, password: 'p' } as const
+    }
+    await pull(t, [hostOf(mirror), hostOf(origin)], { credentials })
+    assert.ok(blobsOf(origin) > 0)
+    for (const [place, user] of [
+      [mirror, 'mirror'],
+      [origin, 'origin'],
+    ] as const) {
+      const shown = new Set(place.requests.map(({ headers }) => headers.authorization))
+      const own = `Basic ${Buffer.from(`${user}:p`).toString('base64')}`
+      assert.deepEqual(shown, new Set([undefined, own]))
+    }
+  })
+
+  it('shows no place the credentials of another one when it has none of its own', async (t) => {
+    const [mirror, origin] = [await guarded(t, 'origin'), await guarded(t, 'origin')]
+    const credentials = async (registry: string) =>
+      registry === origin.host
+        ? ({ kind: 'password', username: 'origin', password: 'p' } as const)
+        : undefined
+    await pull(t, [hostOf(mirror), hostOf(origin)], { credentials })
+    assert.ok(mirror.requests.length > 0)
+    assert.ok(mirror.requests.every(({ headers }) => headers.authorization === undefined))
+  })
+
   it('takes headers along to no other host', async (t) => {
     const storage = await honest(t)
     const mirror = await faulty(t, ({ request, response }) =>
@@ -195,13 +225,18 @@ async function serve(t: TestContext, status: number): Promise<TestServer> {
 }
 
 /** A registry that wants a user's name. */
-async function guarded(t: TestContext, user: string): Promise<TestServer> {
+async function guarded(
+  t: TestContext,
+  user: string,
+  { hasBlobs = true } = {},
+): Promise<TestServer> {
   const backend: FaultRegistry = await honest(t)
   const server = await startServer(async (request, response) => {
     const sent = Buffer.from(request.headers.authorization?.slice(6) ?? '', 'base64').toString()
     if (sent !== `${user}:p`) {
       return response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end()
     }
+    if (!hasBlobs && request.url?.includes('/blobs/')) return response.writeHead(404).end()
     const answer = await fetch(`http://${backend.host}${request.url}`, {
       method: request.method ?? 'GET',
       headers: request.headers.range === undefined ? {} : { range: request.headers.range },

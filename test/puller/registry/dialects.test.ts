@@ -175,6 +175,41 @@ describe('the token dialects of registries', () => {
     })
   }
 
+  for (const [what, said] of [
+    ['a clock that is ahead', { issued_at: '2199-01-01T00:00:00Z', expires_in: 300 }],
+    ['a clock that is behind', { issued_at: '1970-01-01T00:00:00Z', expires_in: 60 }],
+    ['a token that is over at once', { issued_at: new Date().toISOString(), expires_in: 0 }],
+    ['a time before now', { expires_in: -300 }],
+    ['no time at all', { issued_at: 'soon', expires_in: 'long' }],
+  ] as const) {
+    it(`use a token as long as the registry takes it, whatever its server says: ${what}`, async (t) => {
+      let [given, valid] = [0, 0]
+      const server = await startServer((request, response) => {
+        if (request.url?.startsWith('/token')) {
+          valid = ++given
+          return response.end(JSON.stringify({ token: `t${given}`, ...said }))
+        }
+        if (request.headers.authorization === `Bearer t${valid}`) return response.end(MANIFEST)
+        const challenge = `Bearer realm="http://${server.host}/token"`
+        return response.writeHead(401, { 'www-authenticate': challenge }).end()
+      })
+      t.after(() => server.close())
+      const repository = parseRepositoryName('team/app')
+      const client = await openRepository({ registry: server.host, repository, access: 'pull' })
+      // This machine's clock may be wrong as well, and jump.
+      const now = Date.now()
+      t.mock.timers.enable({ apis: ['Date'], now })
+      for (const at of [now, now + 86_400_000, 0]) {
+        t.mock.timers.setTime(at)
+        await client.getManifest('1')
+      }
+      assert.equal(given, 1)
+      valid = -1
+      await client.getManifest('1')
+      assert.equal(given, 2)
+    })
+  }
+
   it('get another token when one has run out, whether or not it was said when', async (t) => {
     let valid = 0
     const server = await startServer((request, response) => {
