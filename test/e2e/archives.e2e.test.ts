@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { formatPlatform, hostPlatform } from '#oci/platform.ts'
 import { runClient } from '../support/clients.ts'
 import { containerStore } from '../support/container-store.ts'
-import { startDockerd } from '../support/daemons.ts'
+import { startContainerd, startDockerd } from '../support/daemons.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -94,6 +94,34 @@ describe('archives of images', { timeout: 900_000 }, () => {
     assert.equal(await ok('inspect', '-f', '{{.ConfigDigest}}', 'team/back:3'), config)
     assert.equal(await ok('run', '--rm', '--network', 'none', 'team/back:3', 'echo', 'hi'), 'hi')
     await ok('rmi', 'team/back:3')
+    await docker('tag', 'busybox:1', 'team/two:2')
+    await docker('save', '-o', theirs, 'team/copied:2', 'team/two:2')
+    assert.equal(
+      await ok('load', '-i', theirs),
+      'Loaded image: docker.io/team/copied:2\nLoaded image: docker.io/team/two:2',
+    )
+    assert.equal(await ok('inspect', '-f', '{{.ConfigDigest}}', 'team/two:2'), config)
+    await ok('rmi', 'team/copied:2', 'team/two:2')
+  })
+
+  it('go to containerd and come back as the same image', async (t) => {
+    const daemon = await startContainerd(join(dir, 'c'))
+    t.after(() => daemon.stop())
+    const ctr = (...args: readonly string[]) =>
+      runClient(dir, 'ctr', '--address', daemon.socket, 'images', ...args)
+    const digest = await ok('inspect', '-f', '{{.ManifestDigest}}', 'busybox:1')
+    for (const format of ['docker-archive', 'oci-archive'] as const) {
+      const [mine, theirs] = [join(dir, `ctr-${format}`), join(dir, `from-ctr-${format}`)]
+      await ok('save', '--format', format, '-o', mine, 'busybox:1')
+      await ctr('import', '--no-unpack', mine)
+      assert.match(await ctr('ls'), new RegExp(`${NAME} .* ${digest}`))
+      await ctr('export', theirs, NAME)
+      await ctr('rm', '--sync', NAME)
+      await ok('rmi', 'busybox:1')
+      assert.equal(await ok('load', '-i', theirs), `Loaded image: ${NAME}`)
+      assert.equal(await ok('inspect', '-f', '{{.ManifestDigest}}', 'busybox:1'), digest)
+    }
+    assert.equal(await ok('run', '--rm', '--network', 'none', 'busybox:1', 'echo', 'hi'), 'hi')
   })
 
   for (const format of ['docker-archive', 'oci-archive'] as const) {
