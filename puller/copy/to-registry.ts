@@ -4,7 +4,7 @@ import type { RepositoryName } from '#oci/reference.ts'
 import { blobReporter, type OnProgress } from '../progress.ts'
 import type { RepositoryClient } from '../registry/client.ts'
 import type { HostLimits } from '../registry/remote-host.ts'
-import { withRetries } from '../transfer/retry.ts'
+import { TRIES_OF_TRANSFER, withRetries } from '../transfer/retry.ts'
 import { settleAll } from '../transfer/settle.ts'
 import { createThrottle, throttled } from '../transfer/throttle.ts'
 import { createVerifiedReader } from '../transfer/verified-reader.ts'
@@ -64,7 +64,10 @@ export async function sendToRegistry(
     ),
   )
   const put = (name: string, { bytes, manifest }: ImageTree) =>
-    withRetries(() => client.putManifest(name, bytes, manifest.mediaType, signal), { signal })
+    withRetries(() => client.putManifest(name, bytes, manifest.mediaType, signal), {
+      tries: TRIES_OF_TRANSFER,
+      signal,
+    })
   for (const tree of manifestsOf([image, ...referrers])) {
     const { isListed } = await put(tree === image ? selector : tree.descriptor.digest, tree)
     if (tree.manifest.subject !== undefined && !isListed)
@@ -102,7 +105,7 @@ async function sendBlob(
   report('waiting', 0)
   const sent = await withRetries(
     async () => ((await client.hasBlob(digest, signal)) ? 0 : await upload.send(signal)),
-    { signal, madeProgress },
+    { tries: TRIES_OF_TRANSFER, signal, madeProgress },
   )
   report(sent === 0 ? 'exists' : 'done', size)
   return sent

@@ -6,7 +6,7 @@ import type { DirectReader, OnBytes } from '../registry/direct.ts'
 import type { Connections } from './connections.ts'
 import { type BlobSink, createRangeWriter } from './range-writer.ts'
 import { type ByteRange, gapsIn } from './ranges.ts'
-import { type RetryOptions, withRetries } from './retry.ts'
+import { type RetryOptions, TRIES_OF_TRANSFER, withRetries } from './retry.ts'
 import { settleAll } from './settle.ts'
 
 const MiB = 1024 * 1024
@@ -159,7 +159,7 @@ async function fetchPart(transfer: Transfer, range: ByteRange, part: Part): Prom
         throw error
       }
     },
-    { ...retry, signal, madeProgress: () => fresh >= PROGRESS },
+    { tries: TRIES_OF_TRANSFER, ...retry, signal, madeProgress: () => fresh >= PROGRESS },
   )
 }
 

@@ -11,6 +11,9 @@ export interface RetryOptions {
   readonly madeProgress?: () => boolean
 }
 
+/** Tries for the bytes of an image: six seconds on average, so that a registry may be started anew meanwhile. */
+export const TRIES_OF_TRANSFER = 7
+
 const MAX_DELAY_MS = 30_000
 
 /**

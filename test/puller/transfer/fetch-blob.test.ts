@@ -149,6 +149,16 @@ describe('fetchBlob', () => {
     assert.ok(blobRequests().some(({ headers }) => /^bytes=[0-9]+400-/.test(headers.range ?? '')))
   })
 
+  it('waits for a registry that is started anew', async (t) => {
+    const { done, bytes } = await fetchInto(t, {
+      present: [{ start: 0, end: BLOB.size - 500 }],
+      answer: (request, response, count) =>
+        count < 6 ? request.socket.destroy() : serveHonestly(request, response),
+    })
+    await done
+    assert.deepEqual(bytes().subarray(-500), CONTENT.subarray(-500))
+  })
+
   it('survives errors that pass', async (t) => {
     const { done, bytes } = await fetchInto(t, {
       answer(request, response, count) {
