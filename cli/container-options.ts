@@ -20,23 +20,24 @@ export async function containerOptions(
   flags: ContainerFlags,
 ): Promise<ContainerOptions> {
   const parse = await import('#runner/parse.ts')
-  if (flags.rm && flags.restart !== undefined && flags.restart !== 'no') {
+  if (flags.rm && flags.restart && flags.restart !== 'no') {
     throw new DrayError('USAGE', '--rm and --restart exclude each other')
   }
   checkPublished(flags)
   checkIdFile(flags.cidfile)
   return {
     image,
-    name: flags.name,
+    // What a script leaves empty is not given, as docker and podman have it.
+    name: flags.name || undefined,
     command,
     entrypoint: flags.entrypoint === undefined ? undefined : [flags.entrypoint],
     env: [...(await readLines(flags.envFile)), ...flags.env],
     labels: keyValues('label', [...(await readLines(flags.labelFile)), ...flags.label]),
-    workdir: flags.workdir,
+    workdir: flags.workdir || undefined,
     user: flags.user,
     groups: flags.groupAdd,
     init: flags.init,
-    hostname: flags.hostname,
+    hostname: flags.hostname || undefined,
     ...parse.parseNetworks(
       flags.network.length > 0 ? flags.network : [parse.defaultNetwork(process.env.PATH)],
       { ip: flags.ip, ip6: flags.ip6, mac: flags.macAddress, aliases: flags.networkAlias },
@@ -90,8 +91,8 @@ export async function containerOptions(
     cgroupns: flags.cgroupns,
     userns: parse.parseUserNamespace(flags.userns, flags.uidmap, flags.gidmap),
     autoRemove: flags.rm,
-    restart: optional(flags.restart, parse.parseRestartPolicy),
-    stopSignal: flags.stopSignal,
+    restart: optional(flags.restart || undefined, parse.parseRestartPolicy),
+    stopSignal: flags.stopSignal || undefined,
     stopTimeout: flags.stopTimeout,
     health: parse.parseHealthFlags(flags),
     log: parse.parseLogOptions(flags.logDriver, flags.logOpt),

@@ -99,13 +99,13 @@ export async function forEachName(
   }
 }
 
-/** What a removal returns; undefined when `code` says that there was nothing to remove, and with --force that is no error. */
+/** What some work on a thing returns; undefined when `code` says that there is none, such as in a removal by --force. */
 export async function unlessGone<T>(
   code: ErrorCode | undefined,
-  remove: () => Promise<T>,
+  work: () => Promise<T>,
 ): Promise<T | undefined> {
   try {
-    return await remove()
+    return await work()
   } catch (error) {
     if (code !== undefined && isDrayError(error, code)) return undefined
     throw error

@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import { listContainers } from './containers/find.ts'
-import { isRunning, readState } from './containers/state.ts'
+import { type Container, isRunning, readState } from './containers/state.ts'
 import { listVolumes, volumesInUse } from './volumes/store.ts'
 
 const BLOCK_SIZE = 512 // of stat(2)
@@ -26,6 +26,11 @@ export async function measureContainers(root: string): Promise<DiskUsage> {
       isActive: isRunning(readState(container)),
     })),
   )
+}
+
+/** What a container wrote beside its volumes, in bytes on the disk. */
+export async function sizeWritten({ paths }: Pick<Container, 'paths'>): Promise<number> {
+  return await treeSize(paths.upper, new Set())
 }
 
 /** What is in volumes. Those that a container has are in use. */

@@ -32,8 +32,9 @@ export function parseMemorySwap(text: string): number {
   return text === '-1' ? -1 : parseBytes(text)
 }
 
-/** Parses a number of CPUs such as `2` or `0.5`: at least 0.01. @throws USAGE */
-export function parseCpus(text: string): number {
+/** Parses a number of CPUs such as `2` or `0.5`: at least 0.01, or 0 for no limit. @throws USAGE */
+export function parseCpus(text: string): number | undefined {
+  if (/^0(?:\.0+)?$/.test(text)) return undefined
   const cpus = /^(?:\d{1,5}(?:\.\d{1,9})?|\.\d{1,9})$/.test(text) ? Number(text) : 0
   if (cpus >= 0.01) return cpus
   throw usage(`invalid number of CPUs ${JSON.stringify(text)}: write 0.01 or more, such as 1.5`)

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { runnerContext } from '../containers.ts'
+import { openContainer, runnerContext, unlessGone } from '../containers.ts'
 import { confirm } from '../output/confirm.ts'
 import { print, say } from '../output/print.ts'
 import { passing } from '../prune.ts'
@@ -75,6 +75,16 @@ export function containerCommand(): Command {
       [['dray container prune -f', 'and what they wrote']],
     ).action(prune),
   )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('exists')
+          .description('Tell by the exit code whether there is a container: 0, or else 1')
+          .argument('<container>', 'name or id'),
+      ),
+      [['dray container exists web || dray run -d --name web web:1', 'unless it is there']],
+    ).action(exists),
+  )
   for (const [name, verb] of Object.entries(SAME)) command.addCommand(verb().name(name))
   command.commands.find((each) => each.name() === 'ls')?.aliases(['list', 'ps'])
   return command
@@ -83,6 +93,11 @@ export function containerCommand(): Command {
 interface PruneOptions extends StoreOptions {
   readonly force?: true
   readonly filter: readonly string[]
+}
+
+async function exists(reference: string, options: StoreOptions): Promise<void> {
+  const find = async () => openContainer(runnerContext(options).root, reference)
+  if ((await unlessGone('CONTAINER_UNKNOWN', find)) === undefined) process.exitCode = 1
 }
 
 async function prune(options: PruneOptions): Promise<void> {

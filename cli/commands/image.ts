@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { unlessGone } from '../containers.ts'
 import { confirm } from '../output/confirm.ts'
 import { passing, printReclaimed, pruneStore } from '../prune.ts'
 import { openLocalStore } from '../store.ts'
@@ -42,6 +43,16 @@ export function imageCommand(): Command {
       ],
     ).action(prune),
   )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('exists')
+          .description('Tell by the exit code whether there is an image: 0, or else 1')
+          .argument('<image>', 'name, digest or id'),
+      ),
+      [['dray image exists app:1.2 || dray pull app:1.2', 'unless it is there']],
+    ).action(exists),
+  )
   command.addCommand(imageInspectCommand())
   for (const [name, verb] of Object.entries(SAME)) command.addCommand(verb().name(name))
   return command
@@ -58,6 +69,13 @@ const SAME: Readonly<Record<string, () => Command>> = {
   save: saveCommand,
   load: loadCommand,
   import: importCommand,
+}
+
+async function exists(name: string, options: StoreOptions): Promise<void> {
+  const { describeImage } = await import('#puller/index.ts')
+  const store = await openLocalStore(options)
+  const found = await unlessGone('IMAGE_UNKNOWN', () => describeImage(store, name))
+  if (found === undefined) process.exitCode = 1
 }
 
 async function prune(options: PruneOptions): Promise<void> {

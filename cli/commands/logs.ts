@@ -8,7 +8,7 @@ interface LogsOptions extends StoreOptions {
   readonly follow?: true
   readonly since?: string
   readonly until?: string
-  readonly tail?: number
+  readonly tail?: number | 'all'
   readonly timestamps?: true
 }
 
@@ -38,7 +38,7 @@ async function logs(reference: string, options: LogsOptions): Promise<void> {
   const lines = containerLogs(root, await openContainer(root, reference), {
     since: since === undefined ? undefined : parseMoment(since),
     until: until === undefined ? undefined : parseMoment(until),
-    tail,
+    tail: tail === 'all' ? undefined : tail,
     follow,
   })
   let isNewLine = true
@@ -56,8 +56,9 @@ function textOf(line: LogLine, options: LogsOptions, isNewLine: boolean): Buffer
   return Buffer.concat([Buffer.from(head), line.text, Buffer.from(line.isPartial ? '' : '\n')])
 }
 
-function tail(text: string): number | undefined {
-  if (text === 'all' || /^-\d{1,9}$/.test(text)) return undefined // as docker has it
+/** Commander takes nothing for an empty text. */
+function tail(text: string): number | 'all' {
+  if (text === 'all' || /^-\d{1,9}$/.test(text)) return 'all' // as docker has it
   if (/^\d{1,9}$/.test(text)) return Number(text)
   throw new InvalidArgumentError("write a number of lines, or 'all'")
 }

@@ -62,6 +62,7 @@ export function networkCommand(): Command {
           .alias('list')
           .description('List networks')
           .option('-q, --quiet', 'print names only')
+          .option('--no-trunc', 'print ids whole')
           .option('-f, --filter <key=value>', 'name, id, label (repeatable)', collect, [])
           .option('--format <format>', 'table, json, or a Go template'),
       ),
@@ -140,6 +141,7 @@ function byFamily(
 
 interface ListOptions extends StoreOptions {
   readonly quiet?: true
+  readonly trunc: boolean
   readonly filter: readonly string[]
   readonly format?: string
 }
@@ -151,7 +153,8 @@ async function list(options: ListOptions): Promise<void> {
     id: (value) => (network) => network.id.startsWith(value),
     label: byLabel(({ labels }) => labels),
   })
-  printRows(networks.map(facts), {
+  const rows = networks.map(facts).map((row) => (options.trunc ? row : { ...row, ID: row.Id }))
+  printRows(rows, {
     format: options.quiet ? '{{.Name}}' : options.format,
     columns: [
       ['NETWORK ID', 'ID'],

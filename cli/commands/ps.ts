@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { errorMessage } from '#oci/error.ts'
 import { runnerContext } from '../containers.ts'
 import { containerRow } from '../output/container-row.ts'
+import { formatSize } from '../output/format.ts'
 import { say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -10,6 +11,7 @@ interface PsOptions extends StoreOptions {
   readonly all?: true
   readonly quiet?: true
   readonly trunc: boolean
+  readonly size?: true
   readonly latest?: true
   readonly last?: number
   readonly filter: readonly string[]
@@ -32,6 +34,7 @@ export function psCommand(): Command {
     .option('-a, --all', 'also those that do not')
     .option('-q, --quiet', 'print ids only')
     .option('--no-trunc', 'print ids and commands whole')
+    .option('-s, --size', 'also what they wrote beside their volumes, on the disk')
     .option('-l, --latest', 'only the latest one, running or not')
     .option('-n, --last <number>', 'only the latest ones, running or not', number)
     .option(
@@ -62,7 +65,11 @@ async function ps(options: PsOptions): Promise<void> {
   })
   const rows = seen.map((each) => containerRow(each, { whole: !options.trunc, now: Date.now() }))
   const format = options.quiet ? '{{.ID}}' : options.format
-  printRows(rows, { format, columns: COLUMNS })
+  if (!options.size) return printRows(rows, { format, columns: COLUMNS })
+  const { sizeWritten } = await import('#runner/disk-usage.ts')
+  const sizes = await Promise.all(seen.map(({ container }) => sizeWritten(container)))
+  const sized = rows.map((row, at) => ({ ...row, Size: formatSize(sizes[at] ?? 0) }))
+  printRows(sized, { format, columns: [...COLUMNS, ['SIZE', 'Size']] })
 }
 
 function number(text: string): number {

@@ -309,6 +309,9 @@ describe('all containers', () => {
     for (const name of ['one', 'two']) await ok('run', '-d', '--name', name, ...words)
     const seen = async (...flags: readonly string[]) =>
       (await ok('container', 'ls', ...flags, '--format', '{{.Names}}')).split('\n').sort()
+    await ok('exec', 'one', 'sh', '-c', 'head -c 1m /dev/zero >/file; sync')
+    const sizes = await ok('ps', '-s', '--format', '{{.Names}} {{.Size}}')
+    assert.match(sizes, /^two [\d.]+k?B\none 1\.\d+MB$/)
     await ok('container', 'restart', '-a', '-s', 'KILL')
     assert.deepEqual(await seen(), ['one', 'two'])
     await ok('container', 'kill', '-a')

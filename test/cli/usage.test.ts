@@ -141,7 +141,7 @@ const CASES: readonly Case[] = [
   { args: ['run'], code: 125, says: /missing required argument 'image'/ },
   { args: ['run', '--memory', 'lots', 'x'], code: 125, says: /invalid size "lots"/ },
   { args: ['run', '--memory', '1k', 'x'], code: 125, says: /at least 6m/ },
-  { args: ['run', '--cpus', '0', 'x'], code: 125, says: /invalid number of CPUs/ },
+  { args: ['run', '--cpus', '0.001', 'x'], code: 125, says: /invalid number of CPUs/ },
   { args: ['run', '--cpu-period', '1', 'x'], code: 125, says: /from 1000 to 1000000/ },
   { args: ['run', '--cpu-quota', '10', 'x'], code: 125, says: /1000 or more, or -1/ },
   { args: ['run', '--cgroupns', 'x', 'y'], code: 125, says: /host, private/ },

@@ -22,6 +22,7 @@ const READ: readonly (readonly [Parser, string, number | undefined])[] = [
   [parseCpuShares, '2', 2],
   [parseCpuShares, '0', undefined],
   [parseCpus, '2', 2],
+  [parseCpus, '0', undefined],
   [parseCpus, '.5', 0.5],
   [parseCpus, '0.01', 0.01],
   [parsePidsLimit, '20', 20],
@@ -36,7 +37,7 @@ const REFUSED: readonly (readonly [Parser, readonly string[]])[] = [
   ],
   [parseBytes, ['Infinity', 'NaN', '9007199254740993', '9999999999999999g', '1.2.3', '1\n', '٣m']],
   [parseMemory, ['6291455', '5m', '', '-1']],
-  [parseCpus, ['', '0', '0.001', '-1', '1e1', 'two', '1.', '1/2', 'NaN', '1000000']],
+  [parseCpus, ['', '0.001', '-1', '1e1', 'two', '1.', '1/2', 'NaN', '1000000']],
   [parseCpuShares, ['', '1', '-4', '262145', 'x', '1.5']],
   [parsePidsLimit, ['', '-2', '1.5', 'many', '9999999999', '-0']],
 ]

@@ -22,6 +22,10 @@ export const COMMAND: Cases = {
       `run --rm=1 --read-only --read-only=false -it=F -eA=1 --network=none I sh -c 'echo $A $@; touch /x' sh --rm=maybe --`,
     ],
     [
+      'has flags that a script left empty before it',
+      `run --rm --net none --name '' -w '' -h '' -u '' --restart '' --stop-signal '' --pid '' --cpus 0 I sh -c 'pwd; id -u'`,
+    ],
+    [
       'keeps empty words and spaces',
       `run --rm --network none I sh -c 'echo "<$1><$2>"' sh '' 'a  b'`,
     ],

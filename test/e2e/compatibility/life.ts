@@ -51,7 +51,7 @@ export const LIFE: Cases = {
     ],
     [
       'has verbs by another name',
-      `~container create --name N --network none I\ncontainer ls -a --filter name=N --format '{{.Names}}'\n~container rm N`,
+      `~container create --name N --network none I\ncontainer ls -a --filter name=N --format '{{.Names}}'\ncontainer exists N\nimage exists I\n~container rm N\ncontainer exists N`,
     ],
     [
       'is removed within a time',
@@ -101,6 +101,10 @@ export const LIFE: Cases = {
     ['have what was said', `!run --name N --network none I sh -c 'echo a; echo b'\nlogs N`],
     ['have errors apart', `!run --name N --network none I sh -c 'echo a; echo b >&2'\nlogs N`],
     ['have the last lines', `!run --name N --network none I seq 10\nlogs --tail 3 N`],
+    [
+      'have all lines when none are counted',
+      `!run --name N --network none I seq 3\nlogs --tail -1 N`,
+    ],
     ['have no lines', `!run --name N --network none I seq 10\nlogs --tail 0 N`],
     [
       'have all lines when there are fewer',
