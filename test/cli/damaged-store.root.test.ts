@@ -242,7 +242,9 @@ describe('a disk of a store', () => {
         mustSay(verb, await store.run(VERBS[verb] ?? []), /no (room|space).*prune/)
       for (const verb of ['diff', 'history', 'inspect', 'images', 'ps', 'df'])
         assert.equal((await store.run(VERBS[verb] ?? [])).code, 0, verb)
+      mustSay('tag', await store.run(['tag', 'busybox:1', 'x:1']), /no (room|space).*prune/)
       assert.deepEqual(traces(store.root), before)
+      assert.deepEqual(globSync('content/index.json.*', { cwd: store.root }), [])
     } finally {
       rmSync(filler, { force: true })
     }
