@@ -99,6 +99,11 @@ export async function forEachName(
   }
 }
 
+/** Tells by the exit code whether a thing is found, or `code` is thrown. */
+export async function tellExistence(code: ErrorCode, find: () => Promise<unknown>): Promise<void> {
+  if ((await unlessGone(code, find)) === undefined) process.exitCode = 1
+}
+
 /** What some work on a thing returns; undefined when `code` says that there is none, such as in a removal by --force. */
 export async function unlessGone<T>(
   code: ErrorCode | undefined,

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { openContainer, runnerContext, unlessGone } from '../containers.ts'
+import { openContainer, runnerContext, tellExistence } from '../containers.ts'
 import { confirm } from '../output/confirm.ts'
 import { print, say } from '../output/print.ts'
 import { passing } from '../prune.ts'
@@ -96,8 +96,9 @@ interface PruneOptions extends StoreOptions {
 }
 
 async function exists(reference: string, options: StoreOptions): Promise<void> {
-  const find = async () => openContainer(runnerContext(options).root, reference)
-  if ((await unlessGone('CONTAINER_UNKNOWN', find)) === undefined) process.exitCode = 1
+  await tellExistence('CONTAINER_UNKNOWN', async () =>
+    openContainer(runnerContext(options).root, reference),
+  )
 }
 
 async function prune(options: PruneOptions): Promise<void> {

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { unlessGone } from '../containers.ts'
+import { tellExistence } from '../containers.ts'
 import { confirm } from '../output/confirm.ts'
 import { passing, printReclaimed, pruneStore } from '../prune.ts'
 import { openLocalStore } from '../store.ts'
@@ -74,8 +74,7 @@ const SAME: Readonly<Record<string, () => Command>> = {
 async function exists(name: string, options: StoreOptions): Promise<void> {
   const { describeImage } = await import('#puller/index.ts')
   const store = await openLocalStore(options)
-  const found = await unlessGone('IMAGE_UNKNOWN', () => describeImage(store, name))
-  if (found === undefined) process.exitCode = 1
+  await tellExistence('IMAGE_UNKNOWN', () => describeImage(store, name))
 }
 
 async function prune(options: PruneOptions): Promise<void> {

@@ -57,6 +57,7 @@ export const COMMANDS: Commands = {
   system: async () => (await import('./system.ts')).systemCommand(),
   completion: async () => (await import('./completion.ts')).completionCommand(),
   info: async () => (await import('./info.ts')).infoCommand(),
+  version: async () => (await import('./version.ts')).versionCommand(),
   ended: async () => (await import('./ended.ts')).endedCommand(),
 }
 

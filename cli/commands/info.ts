@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, hostname, machine, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Command } from 'commander'
 import type { LayerFormChoice, Store } from '#puller/index.ts'
@@ -7,6 +8,7 @@ import type { HostInfo, RuntimeInfo } from '#runner/index.ts'
 import { inflaterOf } from '../inflater.ts'
 import { formatTable } from '../output/format.ts'
 import { print } from '../output/print.ts'
+import { fillTemplate } from '../output/template.ts'
 import { rootDir } from '../root-dir.ts'
 import { whyNoNamespaces } from '../rootless/enter.ts'
 import { layerOptions } from '../store.ts'
@@ -19,15 +21,16 @@ import {
 } from './options.ts'
 
 interface InfoOptions extends StoreOptions {
-  readonly format: 'text' | 'json'
+  readonly format: string
 }
 
 export function infoCommand(): Command {
   const command = new Command('info')
     .description('Show versions, the local store, and what this host can and cannot do')
-    .option('--format <format>', 'text or json', 'text')
+    .option('-f, --format <format>', 'text, json, or a Go template', 'text')
   return withExamples(withLayerStoreOption(withStoreOptions(command)), [
     ['dray info', 'what is missing for dray run, and how to get it'],
+    ["dray info --format '{{.Driver}} {{.CgroupVersion}} {{.host.runtime}}'", 'some facts of all'],
   ]).action(info)
 }
 
@@ -44,7 +47,27 @@ async function info(options: InfoOptions): Promise<void> {
     store,
     host,
   }
-  print(options.format === 'json' ? JSON.stringify(facts, undefined, 2) : text(facts))
+  const { format } = options
+  if (format === 'text') return print(text(facts))
+  const all = { ...facts, ...dockerFacts(facts) }
+  print(format === 'json' ? JSON.stringify(all, undefined, 2) : fillTemplate(format, all))
+}
+
+/** What scripts ask docker for, in its words. */
+function dockerFacts({ store, host }: { readonly store: StoreFacts; readonly host: HostInfo }) {
+  return {
+    ServerVersion: version(),
+    OSType: 'linux',
+    Architecture: machine(),
+    KernelVersion: host.kernel,
+    Name: hostname(),
+    NCPU: availableParallelism(),
+    MemTotal: totalmem(),
+    Driver: 'overlay',
+    DockerRootDir: store.root,
+    CgroupVersion: host.cgroups.mode === 'v2' ? '2' : '1',
+    DefaultRuntime: host.runtime ?? '',
+  }
 }
 
 interface StoreFacts {

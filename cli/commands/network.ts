@@ -2,11 +2,11 @@ import { Command, Option } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import { byLabel, filterBy } from '#runner/filters.ts'
 import type { NetworkRecord } from '#runner/network/model.ts'
-import { forEachName, runnerContext, unlessGone } from '../containers.ts'
+import { forEachName, runnerContext, tellExistence, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
-import { printRows } from '../output/rows.ts'
+import { labelIn, printRows } from '../output/rows.ts'
 import { networkConnectCommand, networkDisconnectCommand } from './network-guests.ts'
 import { networkReloadCommand } from './network-reload.ts'
 import {
@@ -104,6 +104,16 @@ export function networkCommand(): Command {
       [['dray network prune', 'all but those that a container is to be on']],
     ).action(prune),
   )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('exists')
+          .description('Tell by the exit code whether there is a network: 0, or else 1')
+          .argument('<network>', 'name'),
+      ),
+      [['dray network exists app || dray network create app', 'unless it is there']],
+    ).action(exists),
+  )
   command.addCommand(networkConnectCommand())
   command.addCommand(networkDisconnectCommand())
   command.addCommand(networkReloadCommand())
@@ -153,7 +163,11 @@ async function list(options: ListOptions): Promise<void> {
     id: (value) => (network) => network.id.startsWith(value),
     label: byLabel(({ labels }) => labels),
   })
-  const rows = networks.map(facts).map((row) => (options.trunc ? row : { ...row, ID: row.Id }))
+  const rows = networks.map(facts).map((row) => ({
+    ...row,
+    ...(!options.trunc && { ID: row.Id }),
+    Label: labelIn(row.Labels),
+  }))
   printRows(rows, {
     format: options.quiet ? '{{.Name}}' : options.format,
     columns: [
@@ -176,6 +190,11 @@ async function inspect(
     const network = await findNetwork(root, name)
     return { ...facts(network), Containers: describeGuests(root, network) }
   })
+}
+
+async function exists(name: string, options: StoreOptions): Promise<void> {
+  const { findNetwork } = await import('#runner/network/store.ts')
+  await tellExistence('NETWORK_UNKNOWN', () => findNetwork(runnerContext(options).root, name))
 }
 
 async function remove(

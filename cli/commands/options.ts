@@ -73,7 +73,8 @@ export function withExamples(
   return command.addHelpText('after', () => {
     const group = command.parent?.name() ?? 'dray'
     const called = group === 'dray' ? name : `${group} ${command.name()}`
-    const lines = examples.map(([line]) => line.replaceAll(`dray ${name} `, `dray ${called} `))
+    const asTyped = new RegExp(`\\bdray ${name}(?= |$)`, 'g')
+    const lines = examples.map(([line]) => line.replaceAll(asTyped, `dray ${called}`))
     const width = Math.max(...lines.map((line) => line.length))
     return [
       '\nExamples:',

@@ -13,6 +13,7 @@ import { passing, printReclaimed, printRemoved, pruneStore } from '../prune.ts'
 import { registryAccess } from '../registry-access.ts'
 import { programFor } from '../self.ts'
 import { openLocalStore } from '../store.ts'
+import { infoCommand } from './info.ts'
 import {
   type AccessOptions,
   type StoreOptions,
@@ -106,6 +107,7 @@ export function systemCommand(): Command {
       [['dray system unit > /etc/systemd/system/dray.service', 'then: systemctl enable dray']],
     ).action(unit),
   )
+  command.addCommand(infoCommand())
   return command
 }
 

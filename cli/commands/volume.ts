@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander'
 import { byLabel, filterBy, isDangling } from '#runner/filters.ts'
-import { forEachName, runnerContext, unlessGone } from '../containers.ts'
+import { forEachName, runnerContext, tellExistence, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
 import { print, say } from '../output/print.ts'
-import { printRows } from '../output/rows.ts'
+import { labelIn, printRows } from '../output/rows.ts'
 import {
   collect,
   type StoreOptions,
@@ -77,6 +77,16 @@ export function volumeCommand(): Command {
       [['dray volume prune --all', 'all that nobody uses']],
     ).action(prune),
   )
+  command.addCommand(
+    withExamples(
+      withStoreOptions(
+        new Command('exists')
+          .description('Tell by the exit code whether there is a volume: 0, or else 1')
+          .argument('<volume>', 'name'),
+      ),
+      [['dray volume exists db || dray volume create db', 'unless it is there']],
+    ).action(exists),
+  )
   return command
 }
 
@@ -108,7 +118,8 @@ async function list(options: ListOptions): Promise<void> {
       return (volume) => used.has(volume.name) !== wanted
     },
   })
-  printRows(volumes.map(facts), {
+  const rows = volumes.map((each) => ({ ...facts(each), Label: labelIn(each.labels) }))
+  printRows(rows, {
     format: options.quiet ? '{{.Name}}' : options.format,
     columns: [
       ['VOLUME NAME', 'Name'],
@@ -124,6 +135,11 @@ async function inspect(
   const { findVolume } = await import('#runner/volumes/store.ts')
   const { root } = runnerContext(options)
   await inspectEach(names, options.format, async (name) => facts(await findVolume(root, name)))
+}
+
+async function exists(name: string, options: StoreOptions): Promise<void> {
+  const { findVolume } = await import('#runner/volumes/store.ts')
+  await tellExistence('VOLUME_UNKNOWN', () => findVolume(runnerContext(options).root, name))
 }
 
 async function remove(

@@ -5,7 +5,7 @@ import { labelsOf, type Seen } from '#runner/containers/filter.ts'
 import type { ContainerState } from '#runner/containers/state.ts'
 import { commandLine } from '#runner/spec.ts'
 import { formatAge, formatSince, shorten } from './format.ts'
-import type { Row } from './rows.ts'
+import { labelIn, type Row } from './rows.ts'
 
 const SHORT_ID = 12
 const SHORT_COMMAND = 20
@@ -28,6 +28,7 @@ export function containerRow(
     State: state.status,
     Ports: publishedPorts(container.paths).map(formatPort).join(', '),
     Names: record.name,
+    Label: labelIn(labelsOf(container)),
     Labels: Object.entries(labelsOf(container))
       .map(([key, value]) => `${key}=${value}`)
       .join(','),

@@ -5,6 +5,11 @@ import { fillTemplate } from './template.ts'
 /** A line of a listing: facts by their names in templates. */
 export type Row = Readonly<Record<string, unknown>>
 
+/** `{{.Label "x"}}` of a template. */
+export function labelIn(labels: Readonly<Record<string, string>>): (name: unknown) => string {
+  return (name) => labels[String(name)] ?? ''
+}
+
 /**
  * Prints a listing as a table, as JSON (one object a line), by a Go template a line, or as a table of a template's columns
  * (`table {{.A}}\t{{.B}}`).
@@ -27,17 +32,22 @@ export function printRows(
   } else if (format.startsWith('table ')) {
     const template = unescaped(format.slice('table '.length))
     const headings = Object.fromEntries(columns.map(([heading, name]) => [name, heading]))
-    const names = Object.keys(rows[0] ?? {})
+    // Without a line, nothing says which names there are.
+    const asked = [...template.matchAll(/\.(\w+)/g)].map(([, name = '']) => name)
+    const names = rows[0] === undefined ? asked : Object.keys(rows[0])
     const first = Object.fromEntries(
-      [...names, ...Object.keys(headings)].map((name) => [
-        name,
-        headings[name] ?? name.toUpperCase(),
-      ]),
+      [...names, ...Object.keys(headings)].map((name) => [name, headingOf(name, headings[name])]),
     )
     print(formatTable([first, ...rows].map((row) => fillTemplate(template, row).split('\t'))))
   } else {
     for (const row of rows) print(fillTemplate(unescaped(format), row))
   }
+}
+
+/** That of a label is the last word of its name, as docker has it. */
+function headingOf(name: string, heading = name.toUpperCase()): unknown {
+  if (name !== 'Label') return heading
+  return (label: unknown) => (String(label).split('.').at(-1) ?? '').replaceAll(/[-_]/g, ' ')
 }
 
 /** A shell hands `\t` on as it is written. */

@@ -22,6 +22,8 @@ export type Expression =
       readonly names: readonly string[]
     }
   | { readonly kind: 'member'; readonly of: Expression; readonly names: readonly string[] }
+  /** A fact that has to be asked for by more words, such as `.Label "x"`. */
+  | { readonly kind: 'method'; readonly of: Expression; readonly args: readonly Expression[] }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Expression[] }
 
 const TOKEN =
@@ -146,13 +148,20 @@ function parseCommand(tokens: string[], piped: Expression | undefined): Expressi
   const [first] = tokens
   if (first !== undefined && /^[A-Za-z]/.test(first) && !/^(?:true|false|nil)$/.test(first)) {
     tokens.shift()
-    const args: Expression[] = []
-    while (tokens[0] !== undefined && !['|', ')'].includes(tokens[0]))
-      args.push(parseOperand(tokens))
+    const args = parseOperands(tokens)
     return { kind: 'call', name: first, args: piped === undefined ? args : [...args, piped] }
   }
   if (piped !== undefined) throw usage('a value is handed by | to what is no function')
-  return parseOperand(tokens)
+  const operand = parseOperand(tokens)
+  const args = operand.kind === 'path' ? parseOperands(tokens) : []
+  return args.length === 0 ? operand : { kind: 'method', of: operand, args }
+}
+
+function parseOperands(tokens: string[]): Expression[] {
+  const operands: Expression[] = []
+  while (tokens[0] !== undefined && !['|', ')'].includes(tokens[0]))
+    operands.push(parseOperand(tokens))
+  return operands
 }
 
 function parseOperand(tokens: string[]): Expression {

@@ -67,6 +67,11 @@ function evaluate(expression: Expression, scope: Scope): unknown {
         (value, name) => member(value, name),
         evaluate(expression.of, scope),
       )
+    case 'method': {
+      const method = evaluate(expression.of, scope)
+      if (typeof method !== 'function') throw usage('the template gives words to what takes none')
+      return method(...expression.args.map((arg) => evaluate(arg, scope)))
+    }
     case 'call': {
       const call = FUNCTIONS[expression.name]
       if (call === undefined)
@@ -153,6 +158,7 @@ function entriesOf(value: unknown): (readonly [unknown, unknown])[] {
 /** As Go prints values: lists as `[a b]`, maps as `map[k:v]`. */
 function asText(value: unknown): string {
   if (value === undefined || value === null) return '<no value>'
+  if (typeof value === 'function') throw usage('the template leaves out a name: {{.Label "name"}}')
   if (Array.isArray(value)) return `[${value.map(asText).join(' ')}]`
   if (typeof value !== 'object') return String(value)
   return `map[${entriesOf(value)

@@ -13,6 +13,7 @@ const DATA = {
     { Source: '/b', RW: false },
   ],
   None: [],
+  Label: (name: string) => `label ${name}`,
 }
 
 const GOOD: readonly (readonly [template: string, text: string])[] = [
@@ -37,6 +38,8 @@ const GOOD: readonly (readonly [template: string, text: string])[] = [
   ['{{join .Args "-"}} {{len .Args}} {{printf "%-5s|%q" .Name "x"}}', 'a-b 2 web  |"x"'],
   ['a {{- /* a comment */ -}} b', 'ab'],
   ['{{"{{"}}', '{{'],
+  ['{{.Label "a.b"}}; {{.Label "x" | upper}}', 'label a.b; LABEL X'],
+  ['{{if eq (.Label "x") "label x"}}same{{end}}', 'same'],
 ]
 
 const BAD = [
@@ -47,6 +50,8 @@ const BAD = [
   '{{nosuch .Name}}',
   '{{.Name | .Count}}',
   '{{}}',
+  '{{.Name "x"}}',
+  '{{.Label}}',
 ]
 
 describe('a template', () => {

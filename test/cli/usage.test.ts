@@ -169,6 +169,8 @@ const CASES: readonly Case[] = [
   { args: ['update', '-c', 'x', 'y'], code: 1, says: /invalid CPU shares "x"/ },
   { args: ['exec', '-t', 'x', 'sh'], code: 125, says: /no terminal here/ },
   { args: ['run', '127.0.0.1:1/x'], code: 125, says: /no registry answers/ },
+  { args: ['version', '-f', '{{.Nothing}}'], code: 1, says: /Client, Server/ },
+  { args: ['info', '-f', '{{.Nothing}}'], code: 1, says: /which isn't there: version, node/ },
   { args: ['serve', '--listen', 'nonsense'], code: 1, says: /listen/ },
 ]
 
@@ -194,6 +196,16 @@ describe('dray', () => {
       assert.equal(help.code, 0)
       assert.match(help.stdout, new RegExp(`^Usage: dray ${command}`))
     }
+  })
+
+  it('prints single facts of its version', async () => {
+    const { stdout } = await drayHere(['version', '--format', 'json'])
+    const { Client, Server } = JSON.parse(stdout)
+    assert.deepEqual(Client, Server)
+    const asked = await drayHere(['version', '-f', '{{.Server.Version}} {{.Client.Os}}'])
+    assert.equal(asked.stdout, `${Client.Version} linux\n`)
+    const { stdout: text } = await drayHere(['version'])
+    assert.match(text, new RegExp(`^Version: +${RegExp.escape(Client.Version)}\\n`))
   })
 
   it('says no default that is nothing, and others in the same words for all commands', async () => {
@@ -248,6 +260,10 @@ describe('dray', () => {
     assert.match(facts.node, /^v(?:2[4-9]|[3-9][0-9])\./)
     assert.ok(Array.isArray(facts.host.missing.run))
     assert.equal(existsSync(root), false)
+    assert.equal(facts.DockerRootDir, root)
+    const template = '{{.host.kernel}} {{.KernelVersion}} {{.OSType}}'
+    const some = await drayHere(['system', 'info', '--root', root, '--format', template])
+    assert.equal(some.stdout, `${facts.host.kernel} ${facts.host.kernel} linux\n`)
     const text = (await dray(['info', '--root', root])).stdout
     assert.match(text, /^dray run +/m)
     assert.match(text, /^layer verity +(?:possible|no): ./m)
