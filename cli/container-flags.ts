@@ -6,12 +6,14 @@ import { collect, seconds } from './commands/options.ts'
 /** How a container is to be run, as typed. */
 export interface ContainerFlags extends HealthFlags {
   readonly name?: string
+  readonly replace?: true
   readonly interactive?: true
   readonly tty?: true
   readonly env: readonly string[]
   readonly envFile: readonly string[]
   readonly label: readonly string[]
   readonly labelFile: readonly string[]
+  readonly annotation: readonly string[]
   readonly workdir?: string
   readonly user?: string
   readonly groupAdd: readonly string[]
@@ -44,6 +46,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly publishBy?: string
   readonly expose: readonly string[]
   readonly hostname?: string
+  readonly domainname?: string
   readonly dns: readonly string[]
   readonly dnsSearch: readonly string[]
   readonly dnsOption: readonly string[]
@@ -79,12 +82,14 @@ export interface ContainerFlags extends HealthFlags {
 /** The flags that `create` and `run` have in common, in the order of the help. */
 export const FLAGS: readonly Option[] = [
   one('--name <name>', 'name of the container (default: one that is made up)'),
+  one('--replace', 'remove the one that has the name, running or not'),
   one('-i, --interactive', 'hand standard input to the container'),
   one('-t, --tty', 'give it a terminal'),
   many('-e, --env <K[=V]>', 'environment variable; K alone takes the value from here'),
   many('--env-file <file>', 'environment variables, one a line'),
   many('-l, --label <K=V>', 'label'),
   many('--label-file <file>', 'labels, one a line'),
+  many('--annotation <K=V>', 'annotation, for the OCI runtime and its hooks'),
   one('-w, --workdir <dir>', 'working directory'),
   one('-u, --user <user[:group]>', 'names of the image, or numbers'),
   many('--group-add <group>', 'one more group of the user'),
@@ -121,6 +126,10 @@ export const FLAGS: readonly Option[] = [
   many('--tmpfs <dir[:options]>', 'an empty file system in memory'),
   one('--shm-size <size>', 'size of /dev/shm (default: 64m)'),
   one('--read-only', 'refuse writes to the root file system'),
+  refused(
+    '--storage-opt <option>',
+    'What containers write has no limit of its own: --read-only and --tmpfs /dir:size=1g give it one, or a quota of the file system under the store',
+  ),
   many(
     '--device <host[:inside][:rwm]>',
     'a device of the host, or one of a vendor by its name in /etc/cdi, such as nvidia.com/gpu=0',
@@ -154,6 +163,7 @@ export const FLAGS: readonly Option[] = [
   ),
   many('--expose <port[-port][/udp]>', 'a port that -P publishes, too'),
   one('-h, --hostname <name>', 'host name inside'),
+  one('--domainname <name>', 'domain of the host name'),
   many('--dns <address>', 'name server'),
   many('--dns-search <domain>', 'where names without a dot are looked up'),
   many('--dns-option <option>', 'option of the resolver'),

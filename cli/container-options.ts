@@ -23,6 +23,9 @@ export async function containerOptions(
   if (flags.rm && flags.restart && flags.restart !== 'no') {
     throw new DrayError('USAGE', '--rm and --restart exclude each other')
   }
+  if (flags.replace && !flags.name) {
+    throw new DrayError('USAGE', '--replace needs --name: whose name is it to take?')
+  }
   checkPublished(flags)
   checkIdFile(flags.cidfile)
   return {
@@ -33,11 +36,13 @@ export async function containerOptions(
     entrypoint: flags.entrypoint === undefined ? undefined : [flags.entrypoint],
     env: [...(await readLines(flags.envFile)), ...flags.env],
     labels: keyValues('label', [...(await readLines(flags.labelFile)), ...flags.label]),
+    annotations: keyValues('annotation', flags.annotation),
     workdir: flags.workdir || undefined,
     user: flags.user,
     groups: flags.groupAdd,
     init: flags.init,
     hostname: flags.hostname || undefined,
+    domainname: flags.domainname || undefined,
     ...parse.parseNetworks(
       flags.network.length > 0 ? flags.network : [parse.defaultNetwork(process.env.PATH)],
       { ip: flags.ip, ip6: flags.ip6, mac: flags.macAddress, aliases: flags.networkAlias },

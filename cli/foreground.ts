@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream'
 import { DrayError } from '#oci/error.ts'
 import type { Container } from '#runner/containers/state.ts'
 import type { AttachStreams } from '#runner/verbs/attach.ts'
@@ -7,6 +8,8 @@ import { say } from './output/print.ts'
 interface ForegroundOptions {
   readonly interactive?: boolean
   readonly detachKeys?: string
+  /** The streams to be connected to; none for all of them. */
+  readonly streams?: readonly string[]
 }
 
 /**
@@ -35,16 +38,22 @@ export async function lookOn(
   const hasTerminal = container.record.options.tty === true
   const { isTerminal, detachKeys } = await checkForeground(options, hasTerminal)
   const { stdin, stdout, stderr } = process
+  const { streams = [] } = options
+  const isAttached = (name: string) => streams.length === 0 || streams.includes(name)
   const { exitCode, isDetached } = await work({
-    input: options.interactive ? stdin : undefined,
-    output: stdout,
-    errors: stderr,
+    input: options.interactive && isAttached('stdin') ? stdin : undefined,
+    output: isAttached('stdout') ? stdout : nowhere(),
+    errors: isAttached('stderr') ? stderr : nowhere(),
     terminal: isTerminal ? { input: stdin, output: stdout } : undefined,
     detachKeys,
   })
   if (isDetached) return
   if (exitCode === undefined) say('dray: nobody saw how the container ended')
   process.exitCode = exitCode ?? UNKNOWN_EXIT
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() })
 }
 
 /** What a shell gives for a number out of range: an exit that nobody saw is no success. */

@@ -17,6 +17,11 @@ export async function registryAccess(
   if (creds !== undefined && identityToken !== undefined) {
     throw new DrayError('USAGE', '--creds and --identity-token say the same in two ways: give one')
   }
+  if (options.tlsVerify === false && !plainHttp) {
+    const message =
+      'certificates are always verified: name the directory with that of the registry by --cert-dir, or say --plain-http where there is no TLS'
+    throw new DrayError('USAGE', message)
+  }
   // Not by the puller's public face, which brings what most commands that ask a registry have no use for.
   const { authFiles, credentialFinder } = await import('#puller/credentials/find.ts')
   const { hostFinder, hostSettings } = await import('#puller/mirrors/find-hosts.ts')

@@ -22,7 +22,7 @@ export interface Surroundings {
 
 type EtcOptions = Pick<
   ContainerOptions,
-  'network' | 'extraHosts' | 'dns' | 'dnsSearch' | 'dnsOptions'
+  'network' | 'domainname' | 'extraHosts' | 'dns' | 'dnsSearch' | 'dnsOptions'
 >
 
 /**
@@ -73,7 +73,7 @@ function filesOf(dir: string): Record<string, string> {
 /** hosts(5). Pure. */
 export function hostsText(
   hostname: string,
-  { extraHosts = [] }: EtcOptions,
+  { extraHosts = [], domainname }: EtcOptions,
   { addresses = [], hostNames = [hostname], gateway = '127.0.0.1' }: Surroundings,
   host: string,
 ): string {
@@ -83,7 +83,8 @@ export function hostsText(
     return `${address === 'host-gateway' ? gateway : address}\t${entry.slice(0, colon)}\n`
   })
   const own = addresses.length === 0 ? ['127.0.1.1'] : addresses
-  const lines = own.map((address) => `${address}\t${hostNames.join(' ')}\n`)
+  const names = domainname === undefined ? [] : [`${hostname}.${domainname}`]
+  const lines = own.map((address) => `${address}\t${[...names, ...hostNames].join(' ')}\n`)
   return [host === '' ? LOCAL_HOSTS : `${host.trimEnd()}\n`, ...extra, ...lines].join('')
 }
 

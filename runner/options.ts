@@ -90,6 +90,8 @@ export interface ContainerOptions {
   readonly init?: boolean | undefined
   /** Default: the first 12 digits of the container's id. */
   readonly hostname?: string | undefined
+  /** What follows the host name in its full name, and the domain name of setdomainname(2). */
+  readonly domainname?: string | undefined
   /**
    * Default `none`: a loopback device and nothing else. `host`: the network of the host, all of it. `container:ID`: another
    * container's. Anything else is the name of a network, `bridge` for the default one.
@@ -172,6 +174,8 @@ export interface ContainerOptions {
   /** Whether ids mean others than the host's: which ones, or how many are to be found. Default: the host's. */
   readonly userns?: IdMap | WantedIds | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
+  /** For the OCI runtime, its hooks and whoever reads the spec. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined
   /** Whether the container is removed when it ends. */
   readonly autoRemove?: boolean | undefined
   /** What {@link parseSignal} takes. Default: the image's, then SIGTERM. */
@@ -234,7 +238,15 @@ export function parseRestartPolicy(text: string): RestartPolicy {
 
 /** Checks what the parsers of single values can't see. @throws USAGE */
 export function checkOptions(options: ContainerOptions): void {
-  const { workdir, hostname, volumes = [], namedVolumes = [], tmpfs = [], env = [] } = options
+  const {
+    workdir,
+    hostname,
+    domainname,
+    volumes = [],
+    namedVolumes = [],
+    tmpfs = [],
+    env = [],
+  } = options
   checkAbsolute(workdir)
   if (hostname !== undefined && !isHostname(hostname)) {
     throw usage(
@@ -243,6 +255,14 @@ export function checkOptions(options: ContainerOptions): void {
   }
   if (hostname !== undefined && options.uts !== undefined) {
     throw usage('--hostname excludes --uts host, which has the host name of the host')
+  }
+  if (domainname !== undefined && !isHostname(domainname)) {
+    throw usage(
+      `invalid domain name ${JSON.stringify(domainname)}: letters, digits, - and ., at most 64`,
+    )
+  }
+  if (domainname !== undefined && options.uts !== undefined) {
+    throw usage('--domainname excludes --uts host, which has the domain name of the host')
   }
   const targets = [...volumes, ...namedVolumes, ...tmpfs].map((mount) => mount.containerPath)
   const twice = targets.find((target, index) => targets.indexOf(target) !== index)

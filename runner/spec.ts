@@ -91,7 +91,7 @@ export function wantedUser(config: ExecutionConfig, options: ContainerOptions): 
 
 /**
  * The runtime spec of a container (runtime-spec, config.md). Pure. Of the image's labels nothing is copied to
- * annotations: runtimes act on some.
+ * annotations: runtimes act on some. Those are the options' alone.
  *
  * @throws USAGE when there is no command; IMAGE_CONFIG_INVALID for a NUL byte in the image's words
  */
@@ -106,6 +106,7 @@ export function buildSpec(
     root: { path: facts.rootPath, readonly: options.readOnly ?? false },
     ...(options.uts === undefined && { hostname: hostnameOf(facts.id, options) }),
     mounts: buildMounts(options, facts),
+    ...(options.annotations !== undefined && { annotations: options.annotations }),
     ...(facts.hooks !== undefined && { hooks: facts.hooks }),
     linux: buildLinux(options, facts),
   }

@@ -1,12 +1,12 @@
 import { Command } from 'commander'
 import { openContainer, runnerContext } from '../containers.ts'
 import { lookOn } from '../foreground.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { sigProxyOption, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface AttachOptions extends StoreOptions {
   readonly detachKeys?: string
   readonly stdin: boolean
-  readonly sigProxy: string
+  readonly sigProxy: boolean
 }
 
 export function attachCommand(): Command {
@@ -15,7 +15,7 @@ export function attachCommand(): Command {
     .argument('<container>', 'name or id')
     .option('--detach-keys <keys>', 'keys that end looking on (default: ctrl-p,ctrl-q)')
     .option('--no-stdin', 'leave standard input alone')
-    .option('--sig-proxy <true|false>', 'hand signals on to the container', 'true')
+    .addOption(sigProxyOption())
   return withExamples(withStoreOptions(command), [
     ['dray attach shell', 'Ctrl-P Ctrl-Q leaves it running'],
     ['dray attach --no-stdin web', 'only look'],
@@ -30,6 +30,6 @@ async function attach(reference: string, options: AttachOptions): Promise<void> 
   requireRunning(container)
   const interactive = options.stdin && container.record.options.interactive === true
   await lookOn(container, { ...options, interactive }, (streams) =>
-    attachInForeground(container, context, streams, { passSignals: options.sigProxy !== 'false' }),
+    attachInForeground(container, context, streams, { passSignals: options.sigProxy }),
   )
 }

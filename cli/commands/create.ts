@@ -4,6 +4,7 @@ import type { ContainerFlags } from '../container-flags.ts'
 import { containerOptions, withContainerFlags } from '../container-options.ts'
 import { runnerContext } from '../containers.ts'
 import { print } from '../output/print.ts'
+import { replaceNamed } from '../replace.ts'
 import { type ImageOptions, withRootfs } from '../rootfs.ts'
 import { withExamples, withImageOptions } from './options.ts'
 
@@ -28,9 +29,11 @@ async function create(
 ): Promise<void> {
   const { createContainer } = await import('#runner/verbs/create.ts')
   const settings = await containerOptions(image, command, options)
-  const { id } = await withRootfs(image, options, (rootfs) =>
-    createContainer(rootfs, settings, runnerContext(options)),
-  )
+  const context = runnerContext(options)
+  const { id } = await withRootfs(image, options, async (rootfs) => {
+    if (options.replace) await replaceNamed(context.root, settings)
+    return await createContainer(rootfs, settings, context)
+  })
   await writeIdFile(options.cidfile, id)
   print(id)
 }

@@ -13,6 +13,7 @@ interface ExecOptions extends StoreOptions {
   readonly envFile: readonly string[]
   readonly workdir?: string
   readonly user?: string
+  readonly detachKeys?: string
 }
 
 export function execCommand(): Command {
@@ -34,6 +35,7 @@ export function execCommand(): Command {
     .option('--env-file <file>', 'environment variables, one a line (repeatable)', collect, [])
     .option('-w, --workdir <dir>', 'working directory')
     .option('-u, --user <user[:group]>', 'names of the image, or numbers')
+    .option('--detach-keys <keys>', 'nothing: the terminal is its own, and no key leaves it')
   return withExamples(withStoreOptions(command), [
     ['dray exec -it web sh', 'a shell beside what runs'],
     ['dray exec -u postgres db psql -c "select 1"', 'one command, as another user'],
@@ -49,6 +51,8 @@ async function exec(
   if (options.tty && !options.detach && ![stdin, stdout, stderr].some((stream) => stream.isTTY)) {
     throw new DrayError('USAGE', 'there is no terminal here to hand on: leave out -t')
   }
+  const { parseDetachKeys } = await import('#runner/monitor/detach-keys.ts')
+  parseDetachKeys(options.detachKeys ?? '')
   const { execInContainer } = await import('#runner/verbs/exec.ts')
   const context = runnerContext(options)
   const container = await openContainer(context.root, reference)

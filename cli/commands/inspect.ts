@@ -8,6 +8,7 @@ import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 interface InspectOptions extends StoreOptions {
   readonly format?: string
   readonly type?: 'container' | 'image'
+  readonly size?: true
 }
 
 export function inspectCommand(): Command {
@@ -15,6 +16,7 @@ export function inspectCommand(): Command {
     .description('Show all that is known of containers and images')
     .argument('<thing...>', 'names or ids of containers, or else names, digests or ids of images')
     .option('-f, --format <template>', 'a Go template over each; default: a JSON list')
+    .option('-s, --size', 'also what containers wrote beside their volumes, in bytes: SizeRw')
     .addOption(new Option('--type <type>', 'look for these only').choices(['container', 'image']))
   return withExamples(withStoreOptions(command), [
     ['dray inspect web', 'everything, as JSON'],
@@ -42,7 +44,10 @@ async function inspect(names: readonly string[], options: InspectOptions): Promi
     if (options.type === 'image') return await describeImageOf(name, options)
     try {
       const { describeContainer } = await import('#runner/verbs/inspect.ts')
-      return describeContainer(await openContainer(root, name))
+      const container = await openContainer(root, name)
+      if (!options.size) return describeContainer(container)
+      const { sizeWritten } = await import('#runner/disk-usage.ts')
+      return { ...describeContainer(container), SizeRw: await sizeWritten(container) }
     } catch (error) {
       if (options.type === 'container' || !isDrayError(error, 'CONTAINER_UNKNOWN')) throw error
       return await describeOther(name, options)

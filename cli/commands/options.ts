@@ -13,6 +13,7 @@ export interface StoreOptions {
 
 export interface AccessOptions {
   readonly plainHttp?: true
+  readonly tlsVerify?: boolean
   readonly certDir?: string
   readonly tokenServer: readonly string[]
   readonly authfile?: string
@@ -52,6 +53,11 @@ export function withStoreOptions(command: Command): Command {
     '--root <dir>',
     'directory of the local store (default: /var/lib/dray, or $XDG_DATA_HOME/dray)',
   )
+}
+
+/** Of what looks on at a container. */
+export function sigProxyOption(): Option {
+  return new Option('--sig-proxy', 'hand signals on to the container').default(true)
 }
 
 /** Collects what is given more than once. */
@@ -146,6 +152,7 @@ export function withProgressOptions(command: Command): Command {
 export function withAccessOptions(command: Command): Command {
   return command
     .option('--plain-http', 'speak HTTP without TLS (registries on this machine need no such flag)')
+    .addOption(new Option('--tls-verify', 'always so').default(true).hideHelp()) // podman's
     .option(
       '--authfile <file>',
       "file of credentials (default: podman's auth.json, then docker's config.json)",

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { ContainerOptions } from '#runner/options.ts'
@@ -9,12 +9,15 @@ import { runnerContext } from '../containers.ts'
 import { checkForeground, lookOn } from '../foreground.ts'
 import { unmountUnusedLayers } from '../layers.ts'
 import { print } from '../output/print.ts'
+import { replaceNamed } from '../replace.ts'
 import { type ImageOptions, withRootfs } from '../rootfs.ts'
-import { withExamples, withImageOptions } from './options.ts'
+import { sigProxyOption, withExamples, withImageOptions } from './options.ts'
 
 interface RunOptions extends ContainerFlags, ImageOptions {
   readonly detach?: true
   readonly detachKeys?: string
+  readonly attach: readonly string[]
+  readonly sigProxy: boolean
 }
 
 export function runCommand(): Command {
@@ -28,6 +31,13 @@ export function runCommand(): Command {
     .passThroughOptions()
     .option('-d, --detach', 'in the background; print its id')
     .option('--detach-keys <keys>', 'keys that leave it running (default: ctrl-p,ctrl-q)')
+    .option(
+      '-a, --attach <stream>',
+      'stdin, stdout or stderr: be connected to these alone (repeatable)',
+      stream,
+      [],
+    )
+    .addOption(sigProxyOption())
   return withExamples(withImageOptions(withContainerFlags(command)), [
     ['dray run --rm -it debian:12', 'a shell, of which nothing is left afterwards'],
     ['dray run -d --name web -v /srv/www:/www:ro web:1', 'a service; see dray logs web'],
@@ -40,13 +50,18 @@ async function run(image: string, command: readonly string[], options: RunOption
   if (options.detach && options.detachKeys !== undefined) {
     throw new DrayError('USAGE', '--detach-keys is for containers in the foreground')
   }
+  if (options.detach && options.attach.length > 0) {
+    throw new DrayError('USAGE', '-d and -a exclude each other: leave out one')
+  }
   if (!options.detach) await checkForeground(options, options.tty === true)
   const { checkOfRecord } = await import('#runner/health/check.ts')
-  await withRootfs(image, options, (rootfs) => {
-    if (options.detach) return runInBackground(rootfs, settings, options)
+  await withRootfs(image, options, async (rootfs) => {
+    if (options.replace) await replaceNamed(runnerContext(options).root, settings)
+    if (options.detach) return await runInBackground(rootfs, settings, options)
     const isChecked = checkOfRecord({ rootfs, options: settings }) !== undefined
-    const runIt = options.rm && !isChecked ? runAndRemove : runAndLookOn
-    return runIt(rootfs, settings, options)
+    const isPlain = options.attach.length === 0 && options.sigProxy
+    const runIt = options.rm && isPlain && !isChecked ? runAndRemove : runAndLookOn
+    await runIt(rootfs, settings, options)
   })
 }
 
@@ -60,7 +75,9 @@ async function runAndLookOn(
   const context = runnerContext(options)
   const container = await createContainer(rootfs, settings, context, { isToStart: true })
   await writeIdFile(options.cidfile, container.id)
-  await lookOn(container, options, (streams) => startInForeground(container, context, streams))
+  await lookOn(container, { ...options, streams: options.attach }, (streams) =>
+    startInForeground(container, context, streams, { passSignals: options.sigProxy }),
+  )
 }
 
 async function runInBackground(
@@ -77,7 +94,7 @@ async function runInBackground(
   print(container.id)
 }
 
-/** Without a monitor, which only checks of its health would need: this process sees the container end, and removes it. */
+/** Without a monitor, which its streams one by one and checks of its health would need: this process sees the container end, and removes it. */
 async function runAndRemove(
   rootfs: Rootfs,
   settings: ContainerOptions,
@@ -94,4 +111,10 @@ async function runAndRemove(
   } finally {
     await unmountUnusedLayers(context.root)
   }
+}
+
+function stream(text: string, before: readonly string[]): readonly string[] {
+  const name = text.toLowerCase()
+  if (['stdin', 'stdout', 'stderr'].includes(name)) return [...before, name]
+  throw new InvalidArgumentError('write stdin, stdout or stderr')
 }

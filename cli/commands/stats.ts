@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import type { Container } from '#runner/containers/state.ts'
+import { type Container, isRunning } from '#runner/containers/state.ts'
 import type { Usage } from '#runner/verbs/stats.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { formatSize } from '../output/format.ts'
@@ -11,12 +11,26 @@ import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 interface StatsOptions extends StoreOptions {
   readonly all?: true
   readonly stream: boolean
+  readonly trunc: boolean
   readonly format?: string
 }
 
 const EVERY_MS = 1000
 /** Long enough to tell a share of a CPU from. */
 const FIRST_MS = 200
+
+/** Of a container that doesn't run. */
+const NOTHING: Usage = {
+  atMs: 0,
+  cpuNs: 0,
+  memory: 0,
+  memoryLimit: 0,
+  blockRead: 0,
+  blockWritten: 0,
+  networkIn: 0,
+  networkOut: 0,
+  pids: 0,
+}
 
 const COLUMNS = [
   ['CONTAINER ID', 'ID'],
@@ -33,7 +47,9 @@ export function statsCommand(): Command {
   const command = new Command('stats')
     .description('Show what containers use, once a second')
     .argument('[container...]', 'names or ids; default: all that run')
+    .option('-a, --all', 'also those that do not run')
     .option('--no-stream', 'only once')
+    .option('--no-trunc', 'print ids whole')
     .option('--format <format>', "table, json, or a Go template: '{{.Name}} {{.MemUsage}}'")
   return withExamples(withStoreOptions(command), [
     ['dray stats --no-stream', 'all that run, once'],
@@ -43,13 +59,16 @@ export function statsCommand(): Command {
 
 async function stats(references: readonly string[], options: StatsOptions): Promise<void> {
   const { root } = runnerContext(options)
-  let before = await read(root, references)
+  let before = await read(root, references, options)
   await delay(FIRST_MS)
   for (;;) {
-    const after = await read(root, references)
+    const after = await read(root, references, options)
     const { cpuPercent } = await import('#runner/verbs/stats.ts')
     const rows = [...after].map(([id, { container, usage }]) =>
-      rowOf(container, usage, cpuPercent(before.get(id)?.usage ?? usage, usage)),
+      rowOf(container, usage, {
+        cpu: cpuPercent(before.get(id)?.usage ?? usage, usage),
+        whole: !options.trunc,
+      }),
     )
     if (options.stream && process.stdout.isTTY) print('\x1b[H\x1b[2J')
     printRows(rows, { format: options.format, columns: COLUMNS })
@@ -62,26 +81,37 @@ async function stats(references: readonly string[], options: StatsOptions): Prom
 async function read(
   root: string,
   references: readonly string[],
+  { all }: StatsOptions,
 ): Promise<Map<string, { container: Container; usage: Usage }>> {
   const { containerUsage } = await import('#runner/verbs/stats.ts')
   const { listSeen } = await import('#runner/verbs/list.ts')
-  const containers =
-    references.length > 0
-      ? await Promise.all(references.map((reference) => openContainer(root, reference)))
-      : (await listSeen(root)).map(({ container }) => container)
+  if (references.length > 0) {
+    const named = await Promise.all(references.map((reference) => openContainer(root, reference)))
+    return new Map(
+      named.map((container) => [container.id, { container, usage: containerUsage(container) }]),
+    )
+  }
   return new Map(
-    containers.map((container) => [container.id, { container, usage: containerUsage(container) }]),
+    (await listSeen(root, { all })).map(({ container, state }) => [
+      container.id,
+      { container, usage: isRunning(state) ? containerUsage(container) : NOTHING },
+    ]),
   )
 }
 
-function rowOf({ id, record }: Container, usage: Usage, cpu: number): Row {
+function rowOf(
+  { id, record }: Container,
+  usage: Usage,
+  { cpu, whole }: { readonly cpu: number; readonly whole: boolean },
+): Row {
+  const shown = whole ? id : id.slice(0, 12)
   return {
-    ID: id.slice(0, 12),
-    Container: id.slice(0, 12),
+    ID: shown,
+    Container: shown,
     Name: record.name,
     CPUPerc: `${cpu.toFixed(2)}%`,
     MemUsage: `${formatSize(usage.memory)} / ${formatSize(usage.memoryLimit)}`,
-    MemPerc: `${((usage.memory / usage.memoryLimit) * 100).toFixed(2)}%`,
+    MemPerc: `${((usage.memory / (usage.memoryLimit || 1)) * 100).toFixed(2)}%`,
     NetIO: `${formatSize(usage.networkIn)} / ${formatSize(usage.networkOut)}`,
     BlockIO: `${formatSize(usage.blockRead)} / ${formatSize(usage.blockWritten)}`,
     PIDs: usage.pids,

@@ -26,7 +26,11 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
       resources: buildResources(limitsHeld(options, facts.controllers), facts.limitsSwap, devices),
     }),
     ...(made.length > 0 && { devices: made.map(({ node }) => node) }),
-    sysctl: { ...(hasOwnNetwork(options) && networkSysctls(facts)), ...options.sysctls },
+    sysctl: {
+      ...(hasOwnNetwork(options) && networkSysctls(facts)),
+      ...domainSysctl(options, facts),
+      ...options.sysctls,
+    },
     maskedPaths: isOpen ? [] : maskedPaths(facts.thermalPaths),
     readonlyPaths: isOpen ? [] : READ_ONLY_PATHS,
     ...(seccomp !== undefined && { seccomp }),
@@ -41,6 +45,12 @@ function networkSysctls({ idMap, userNamespace }: SpecFacts): Record<string, str
     'net.ipv4.ip_unprivileged_port_start': '0',
     'net.ipv4.ping_group_range': `0 ${lastGroup}`,
   }
+}
+
+/** What setdomainname(2) does. In a user namespace nobody may write it; the full host name has it there too. */
+function domainSysctl({ domainname }: ContainerOptions, facts: SpecFacts): Record<string, string> {
+  const mayWrite = facts.idMap === undefined && facts.userNamespace === undefined
+  return domainname !== undefined && mayWrite ? { 'kernel.domainname': domainname } : {}
 }
 
 function hasOwnNetwork({ network = 'none' }: ContainerOptions): boolean {

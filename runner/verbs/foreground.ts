@@ -17,8 +17,8 @@ export interface ForegroundEnd {
 }
 
 /**
- * Starts a container and looks on until it ends. Signals of this process go to the container's first process; one that
- * would be lost there kills it, as it would have ended the program outside of a container.
+ * Starts a container and looks on until it ends. Signals of this process, unless `passSignals` is false, go to the container's first
+ * process; one that would be lost there kills it, as it would have ended the program outside of a container.
  *
  * @throws what starting throws
  */
@@ -26,8 +26,9 @@ export async function startInForeground(
   container: Container,
   context: RunnerContext,
   streams: AttachStreams,
+  { passSignals = true } = {},
 ): Promise<ForegroundEnd> {
-  const signals = new SignalCatcher()
+  const signals = passSignals ? new SignalCatcher() : undefined
   try {
     let attachment: Attachment | undefined
     const started = await startContainer(container, context, {
@@ -38,7 +39,7 @@ export async function startInForeground(
     if (!started) attachment = attachContainer(container, streams)
     return await lookOn(container, context, signals, attachment)
   } finally {
-    signals.release()
+    signals?.release()
   }
 }
 

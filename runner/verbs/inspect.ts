@@ -56,6 +56,7 @@ export function describeContainer(
     Mounts: (options.volumes ?? []).map(describeMount),
     Config: {
       Hostname: hostnameOf(id, options),
+      Domainname: options.domainname ?? '',
       User: options.user ?? config.User ?? '',
       Env: mergeEnvironment(config.Env ?? [], options.env ?? []),
       Cmd: options.command?.length ? options.command : (config.Cmd ?? []),
@@ -148,6 +149,7 @@ function describeHostConfig(options: ContainerOptions) {
     CapDrop: options.capDrop ?? [],
     Privileged: options.privileged ?? false,
     Sysctls: options.sysctls ?? {},
+    Annotations: options.annotations ?? {},
     Ulimits: (options.ulimits ?? []).map(({ name, soft, hard }) => ({
       Name: name.toLowerCase(),
       Soft: soft,

@@ -38,6 +38,8 @@ const BAD_OPTIONS: readonly ContainerOptions[] = [
   { workdir: 'relative' },
   { workdir: '' },
   { hostname: '' },
+  { domainname: 'a b' },
+  { uts: 'host', domainname: 'a' },
   { hostname: '-a' },
   { hostname: 'a_b' },
   { hostname: 'a b' },

@@ -132,6 +132,16 @@ describe('the spec', () => {
     assert.equal(JSON.stringify(spec).includes('run.oci'), false)
   })
 
+  it('has annotations and a domain name when asked to', () => {
+    const spec = build({ annotations: { a: 'b' }, domainname: 'example.org' })
+    assert.deepEqual(spec.annotations, { a: 'b' })
+    assert.equal(spec.linux.sysctl?.['kernel.domainname'], 'example.org')
+    const userNamespace = { highestGroup: 1000 }
+    const inside = build({ domainname: 'example.org' }, { userNamespace })
+    assert.equal(inside.linux.sysctl?.['kernel.domainname'], undefined)
+    assert.equal(build().annotations, undefined)
+  })
+
   it('limits processes always, memory, swap and processors when asked to', () => {
     assert.deepEqual(build().linux.resources, {
       devices: [{ allow: false, access: 'rwm' }],

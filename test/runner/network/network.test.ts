@@ -269,6 +269,8 @@ describe('the files of names', () => {
     assert.match(text, /^1\.2\.3\.4\ta$/m)
     assert.match(text, /^10\.0\.0\.1\tup$/m)
     assert.match(text, /^10\.0\.0\.2\tbox$/m)
+    const full = hostsText('box', { domainname: 'a.b' }, { hostNames: ['box', 'web'] }, '')
+    assert.match(full, /^127\.0\.1\.1\tbox\.a\.b box web$/m)
   })
 
   it('name the servers of the options, of the network, or of the host as far as they can be reached', () => {

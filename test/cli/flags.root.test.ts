@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { containerStore } from '../support/container-store.ts'
+
+const store = containerStore()
+const { ok } = store
+
+const ALONE = ['--network', 'none'] as const
+
+describe('a container that takes a name from another', () => {
+  const script = 'cat /proc/sys/kernel/domainname; hostname -f; echo x >/file; echo bad >&2'
+
+  it('replaces it, unless it could not be made itself', async () => {
+    const old = await ok('run', '-d', ...ALONE, '--name', 'one', 'busybox:1', 'sleep', '1000')
+    const bad = ['--replace', '--name', 'one', '--hostname', 'a b', 'busybox:1']
+    assert.match((await store.dray('run', '-d', ...bad)).stderr, /invalid hostname/)
+    assert.equal(await store.inspect('one', '{{.Id}} {{.State.Running}}'), `${old} true`)
+    const names = ['--hostname', 'box', '--domainname', 'example.org', '--annotation', 'org.x=a=b']
+    const words = ['--name', 'one', ...names, 'busybox:1', 'sh', '-c', script]
+    await ok('run', '--replace', ...ALONE, ...words)
+    assert.notEqual(await store.inspect('one', '{{.Id}}'), old)
+    const { annotations } = JSON.parse(
+      readFileSync(await store.inspect('one', '{{.OCIConfigPath}}'), 'utf8'),
+    )
+    assert.deepEqual(annotations, { 'org.x': 'a=b' })
+    assert.equal(await ok('logs', 'one'), 'example.org\nbox.example.org')
+  })
+
+  it('has a size when it is asked for', async () => {
+    const size = await ok('inspect', '-s', '-f', '{{.SizeRw}}', 'one')
+    assert.ok(Number(size) > 0, size)
+    assert.equal(JSON.parse(await ok('inspect', 'one'))[0].SizeRw, undefined)
+  })
+})
+
+describe('a container in the foreground', () => {
+  it('is connected to the streams that were named', async () => {
+    const script = 'echo out; echo err >&2'
+    const words = ['--name', 'two', '-a', 'stderr', 'busybox:1', 'sh', '-c', script]
+    const outcome = await store.dray('run', ...ALONE, ...words)
+    assert.deepEqual(outcome, { code: 0, stdout: '', stderr: 'err\n' })
+  })
+
+  it('gets no signals with --sig-proxy=false', async () => {
+    const words = ['--name', 'three', 'busybox:1', 'sh', '-c', 'echo up; sleep 1000']
+    const child = store.start('run', '--rm', '--sig-proxy=false', ...ALONE, ...words)
+    await once(child.stdout ?? child, 'data')
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+    assert.equal(await store.inspect('three', '{{.State.Running}}'), 'true')
+  })
+})
+
+describe('what several containers', () => {
+  it('said is told apart by their names', async () => {
+    const { stdout, stderr } = await store.dray('logs', '--names', '--tail', '1', 'one', 'two')
+    assert.equal(stdout, '')
+    assert.equal(stderr, 'one bad\ntwo err\n')
+    const both = await store.dray('logs', '-f', 'one', 'two')
+    assert.deepEqual(both.stdout.split('\n').toSorted(), [
+      '',
+      'box.example.org',
+      'example.org',
+      'out',
+    ])
+    assert.match((await store.dray('logs', 'one', 'nosuch')).stderr, /no container is called/)
+  })
+
+  it('use is shown for those that do not run, too', async () => {
+    const words = [
+      'stats',
+      '--no-stream',
+      '--no-trunc',
+      '--format',
+      '{{.ID}} {{.PIDs}} {{.MemPerc}}',
+    ]
+    const running = await ok(...words)
+    assert.match(running, /^[0-9a-f]{64} [1-9]\d* [\d.]+%$/)
+    const all = (await ok(...words, '-a')).split('\n')
+    assert.equal(all.length, 3)
+    assert.ok(all.includes(`${await store.inspect('one', '{{.Id}}')} 0 0.00%`))
+    await ok('rm', '-f', 'one', 'two', 'three')
+  })
+})
