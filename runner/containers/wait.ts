@@ -14,7 +14,27 @@ const LOOK_EVERY_MS = 100
 export async function waitForEnd(
   root: string,
   container: Container,
-  options: { readonly signal?: AbortSignal | undefined; readonly withinMs?: number } = {},
+  options: WaitOptions = {},
+): Promise<ContainerState | undefined> {
+  return await waitForState(root, container, hasEnded, options)
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly withinMs?: number
+}
+
+/** Whether a container doesn't run, nor is about to. */
+export function hasEnded(state: ContainerState): boolean {
+  return !isRunning(state) && state.status !== 'starting'
+}
+
+/** {@link waitForEnd} for any state. */
+export async function waitForState(
+  root: string,
+  container: Container,
+  isWanted: (state: ContainerState) => boolean,
+  options: WaitOptions = {},
 ): Promise<ContainerState | undefined> {
   const deadline = performance.now() + (options.withinMs ?? Number.POSITIVE_INFINITY)
   const changes = watchPath(container.paths.dir)
@@ -24,7 +44,7 @@ export async function waitForEnd(
       const news = changes.next(Math.max(0, Math.min(left, LOOK_EVERY_MS)), options.signal)
       const now = await openContainer(realContainersDir(root) ?? '', container.id)
       const state = now === undefined ? undefined : readState(now)
-      if (state === undefined || !(isRunning(state) || state.status === 'starting')) return state
+      if (state === undefined || isWanted(state)) return state
       options.signal?.throwIfAborted()
       if (left <= 0) return state
       await news

@@ -53,6 +53,19 @@ describe('a container in the foreground', () => {
   })
 })
 
+describe('waiting', () => {
+  it('is for any state', async () => {
+    assert.equal(await ok('wait', '--condition', 'running', 'three'), '-1')
+    assert.equal(
+      await ok('wait', '--condition', 'stopped,paused', '-i', '1s', 'one', 'two'),
+      '0\n0',
+    )
+    await ok('create', '--name', 'four', 'busybox:1')
+    assert.equal(await ok('wait', '--condition', 'exited', '--condition', 'created', 'four'), '-1')
+    await ok('rm', 'four')
+  })
+})
+
 describe('what several containers', () => {
   it('said is told apart by their names', async () => {
     const { stdout, stderr } = await store.dray('logs', '--names', '--tail', '1', 'one', 'two')

@@ -180,6 +180,11 @@ const CASES: readonly Case[] = [
     code: 1,
     says: /always verified.*--cert-dir/,
   },
+  {
+    args: ['wait', '--condition', 'done', 'x'],
+    code: 1,
+    says: /ever "done": write created, running/,
+  },
   { args: ['version', '-f', '{{.Nothing}}'], code: 1, says: /Client, Server/ },
   { args: ['info', '-f', '{{.Nothing}}'], code: 1, says: /which isn't there: version, node/ },
   { args: ['serve', '--listen', 'nonsense'], code: 1, says: /listen/ },
