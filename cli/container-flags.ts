@@ -54,6 +54,12 @@ export interface ContainerFlags extends HealthFlags {
   readonly memory?: string
   readonly memorySwap?: string
   readonly memoryReservation?: string
+  readonly memorySwappiness?: number
+  readonly oomKillDisable?: true
+  readonly deviceReadBps: readonly string[]
+  readonly deviceWriteBps: readonly string[]
+  readonly deviceReadIops: readonly string[]
+  readonly deviceWriteIops: readonly string[]
   readonly cpus?: string
   readonly cpuPeriod?: number
   readonly cpuQuota?: number
@@ -172,6 +178,16 @@ export const FLAGS: readonly Option[] = [
   one('-m, --memory <size>', 'memory limit, such as 512m'),
   one('--memory-swap <size>', 'limit of memory and swap together; -1 for none'),
   one('--memory-reservation <size>', 'memory to keep when the host runs short'),
+  one(
+    '--memory-swappiness <number>',
+    'how willingly its memory is swapped out, 0 to 100 (cgroup v1)',
+    swappiness,
+  ),
+  one('--oom-kill-disable', 'wait for memory at the limit of --memory (cgroup v1)'),
+  many('--device-read-bps <device:rate>', 'bytes a second, such as /dev/sda:10mb'),
+  many('--device-write-bps <device:rate>', 'the same for writes'),
+  many('--device-read-iops <device:rate>', 'reads a second, such as /dev/sda:1000'),
+  many('--device-write-iops <device:rate>', 'the same for writes'),
   one('--cpus <number>', 'CPU limit, such as 1.5'),
   one('--cpu-period <microseconds>', 'what --cpu-quota counts in (default: 100000)', cpuPeriod),
   one(
@@ -236,6 +252,13 @@ function many(flags: string, description: string): Option {
 function oomScore(text: string): number {
   if (/^-?\d{1,4}$/.test(text) && Math.abs(Number(text)) <= 1000) return Number(text)
   throw new InvalidArgumentError('write a number from -1000 to 1000')
+}
+
+/** -1 is the host's, as docker has it. */
+function swappiness(text: string): number {
+  if (text === '-1') return -1
+  if (/^\d{1,3}$/.test(text) && Number(text) <= 100) return Number(text)
+  throw new InvalidArgumentError('write a number from 0 to 100')
 }
 
 /** What the kernel takes. */

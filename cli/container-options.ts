@@ -28,6 +28,12 @@ export async function containerOptions(
   }
   checkPublished(flags)
   checkIdFile(flags.cidfile)
+  const rates = [
+    ...flags.deviceReadBps.map((text) => parse.parseDeviceRate('throttleReadBpsDevice', text)),
+    ...flags.deviceWriteBps.map((text) => parse.parseDeviceRate('throttleWriteBpsDevice', text)),
+    ...flags.deviceReadIops.map((text) => parse.parseDeviceRate('throttleReadIOPSDevice', text)),
+    ...flags.deviceWriteIops.map((text) => parse.parseDeviceRate('throttleWriteIOPSDevice', text)),
+  ]
   return {
     image,
     // What a script leaves empty is not given, as docker and podman have it.
@@ -64,6 +70,9 @@ export async function containerOptions(
     memory: optional(flags.memory, parse.parseMemory),
     memorySwap: optional(flags.memorySwap, parse.parseMemorySwap),
     memoryReservation: optional(flags.memoryReservation, parse.parseBytes),
+    memorySwappiness: flags.memorySwappiness === -1 ? undefined : flags.memorySwappiness,
+    oomKillDisable: flags.oomKillDisable,
+    deviceRates: rates.length > 0 ? rates : undefined,
     cpus: optional(flags.cpus, parse.parseCpus),
     cpuPeriod: flags.cpuPeriod,
     cpuQuota: flags.cpuQuota,

@@ -103,6 +103,8 @@ export interface Resources {
         readonly limit?: number | undefined
         readonly swap?: number | undefined
         readonly reservation?: number | undefined
+        readonly swappiness?: number | undefined
+        readonly disableOOMKiller?: boolean | undefined
       }
     | undefined
   /** `quota` out of `period`, both in microseconds. */
@@ -116,6 +118,22 @@ export interface Resources {
       }
     | undefined
   readonly pids?: { readonly limit: number } | undefined
+  readonly blockIO?: BlockIo | undefined
+}
+
+/** Bytes or operations in a second, by device. */
+export type BlockIo = Readonly<Partial<Record<BlockIoRate, readonly DeviceLimit[]>>>
+
+export type BlockIoRate =
+  | 'throttleReadBpsDevice'
+  | 'throttleWriteBpsDevice'
+  | 'throttleReadIOPSDevice'
+  | 'throttleWriteIOPSDevice'
+
+export interface DeviceLimit {
+  readonly major: number
+  readonly minor: number
+  readonly rate: number
 }
 
 /** A device made in /dev. */

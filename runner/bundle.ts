@@ -22,8 +22,9 @@ import {
   wantedUser,
   wantedWorkdir,
 } from './spec.ts'
+import { blockIoOf } from './spec/block-io.ts'
 import { allDevices, findDevices } from './spec/devices.ts'
-import { specText } from './spec/limits.ts'
+import { limitsHeld, specText } from './spec/limits.ts'
 import { unmount } from './sys.ts'
 import { type IdMap, ownerOutside } from './userns/id-map.ts'
 import { checkMapped, idMapOf } from './userns/resolve.ts'
@@ -85,6 +86,7 @@ async function prepare(
       ? allDevices()
       : [...findDevices(options.devices ?? []), ...(added?.devicesFor(user) ?? [])],
     hooks: added?.hooks,
+    blockIo: blockIoOf(limitsHeld(options, host.controllers)),
     volumes: placed,
     rootPath: paths.merged,
   }

@@ -1,7 +1,7 @@
 import { normalize } from 'node:path/posix'
 import { DrayError } from '#oci/error.ts'
 import type { Healthcheck } from '#oci/image-config.ts'
-import type { DeviceRule, Seccomp } from '#oci/runtime-spec.ts'
+import type { BlockIoRate, DeviceRule, Seccomp } from '#oci/runtime-spec.ts'
 import type { CgroupManager } from './cgroup-path.ts'
 import { parseSignal } from './signals.ts'
 import { checkUserNamespace } from './userns/check.ts'
@@ -52,6 +52,14 @@ export interface Device {
   readonly containerPath: string
   /** Of `r`, `w` and `m` (mknod). */
   readonly access: string
+}
+
+/** How much a container may read or write of a block device in a second. */
+export interface DeviceRate {
+  readonly kind: BlockIoRate
+  readonly hostPath: string
+  /** Bytes or operations. */
+  readonly rate: number
 }
 
 /** A limit of setrlimit(2); -1 for none. */
@@ -130,6 +138,11 @@ export interface ContainerOptions {
   /** Bytes of memory and swap together; -1 for no limit. */
   readonly memorySwap?: number | undefined
   readonly memoryReservation?: number | undefined
+  /** How willingly its memory is swapped out, 0 to 100; cgroup v1 alone has it. */
+  readonly memorySwappiness?: number | undefined
+  /** Whether it waits for memory where it would be killed; cgroup v1 alone has it. */
+  readonly oomKillDisable?: boolean | undefined
+  readonly deviceRates?: readonly DeviceRate[] | undefined
   readonly cpuShares?: number | undefined
   /** Such as `0-2,4`. */
   readonly cpusetCpus?: string | undefined

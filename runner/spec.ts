@@ -1,6 +1,6 @@
 import { DrayError } from '#oci/error.ts'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
-import type { Hooks, Namespace, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
+import type { BlockIo, Hooks, Namespace, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
 import { buildEnvironment } from './environment.ts'
 import { buildMounts, INIT_PATH } from './mounts.ts'
 import { type ContainerOptions, normalPath, type PlacedVolume } from './options.ts'
@@ -52,6 +52,8 @@ export interface SpecFacts {
   readonly hooks?: Hooks | undefined
   /** The host's devices, where they are given to the container. */
   readonly devices?: readonly HostDevice[] | undefined
+  /** The rates of devices, where something holds the container to them. */
+  readonly blockIo?: BlockIo | undefined
   /** The first process of `init`, on the host. */
   readonly initPath?: string | undefined
   /** Where another container's /dev/shm is, on the host. */

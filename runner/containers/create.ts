@@ -33,15 +33,16 @@ export interface NewContainer {
  */
 export async function newContainer(
   rootfs: Rootfs,
-  wanted: ContainerOptions,
+  asked: ContainerOptions,
   context: RunnerContext,
   kept: { readonly keeper: ContainerRecord['keeper']; readonly durable?: boolean },
 ): Promise<NewContainer> {
   const { keeper } = kept
-  checkOptions(wanted)
+  checkOptions(asked)
   requireRoot()
-  checkCgroupManager(wanted)
+  checkCgroupManager(asked)
   const cgroups = await readCgroups()
+  const wanted = cgroups.mode === 'v2' ? withoutV1Limits(asked, context) : asked
   warnOfLimits(wanted, cgroups, context)
   const runtime = chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
   const runtimeRoot = join(resolve(context.stateDir ?? DEFAULT_STATE_DIR), runtime.name)
@@ -80,6 +81,20 @@ export async function newContainer(
     claim.release()
     throw error
   }
+}
+
+/** Options without what cgroup v2 has nothing for, which is said. */
+export function withoutV1Limits(
+  options: ContainerOptions,
+  { onWarning }: Pick<RunnerContext, 'onWarning'>,
+): ContainerOptions {
+  const { memorySwappiness, oomKillDisable, ...others } = options
+  const given = [
+    ...(memorySwappiness === undefined ? [] : ['--memory-swappiness']),
+    ...(oomKillDisable ? ['--oom-kill-disable'] : []),
+  ]
+  for (const flag of given) onWarning?.(`${flag} is left out: cgroup v2 has nothing like it`)
+  return others
 }
 
 function warnOfLimits(

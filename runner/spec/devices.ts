@@ -105,11 +105,13 @@ function nodesUnder(hostPath: string, containerPath: string): Omit<HostDevice, '
 }
 
 /** The layout of glibc's major(3) and minor(3), as far as Node's numbers go. */
+export function deviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
+  return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) }
+}
+
 function nodeOf(path: string, stats: Stats): DeviceNode | undefined {
   const type = stats.isBlockDevice() ? 'b' : stats.isCharacterDevice() ? 'c' : undefined
   if (type === undefined) return undefined
   const { rdev, mode, uid, gid } = stats
-  const major = (rdev >>> 8) & 0xfff
-  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00)
-  return { path, type, major, minor, fileMode: mode & 0o777, uid, gid }
+  return { path, type, ...deviceNumbers(rdev), fileMode: mode & 0o777, uid, gid }
 }

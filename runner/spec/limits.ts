@@ -60,6 +60,9 @@ const CONTROLLER_OF = {
   memory: 'memory',
   memorySwap: 'memory',
   memoryReservation: 'memory',
+  memorySwappiness: 'memory',
+  oomKillDisable: 'memory',
+  deviceRates: 'io',
   cpus: 'cpu',
   cpuPeriod: 'cpu',
   cpuQuota: 'cpu',
@@ -78,7 +81,12 @@ export function controllersWithout(
     ([name]) => options[name as keyof typeof CONTROLLER_OF] !== undefined,
   )
   const missing = wanted.map(([, controller]) => controller)
-  return [...new Set(missing)].filter((name) => !controllers.includes(name))
+  return [...new Set(missing)].filter((name) => !hasController(controllers, name))
+}
+
+/** cgroup v1 has another name for that of devices. */
+function hasController(controllers: readonly string[], name: string): boolean {
+  return controllers.includes(name) || (name === 'io' && controllers.includes('blkio'))
 }
 
 /** Options without the limits to which nothing holds a container here. */
@@ -86,7 +94,7 @@ export function limitsHeld(
   options: ContainerOptions,
   controllers: readonly string[] = Object.values(CONTROLLER_OF),
 ): ContainerOptions {
-  const lost = Object.entries(CONTROLLER_OF).filter(([, name]) => !controllers.includes(name))
+  const lost = Object.entries(CONTROLLER_OF).filter(([, name]) => !hasController(controllers, name))
   return { ...options, ...Object.fromEntries(lost.map(([name]) => [name, undefined])) }
 }
 
@@ -110,14 +118,16 @@ export function buildResources(
 }
 
 function memoryOf(options: ContainerOptions, limitsSwap: boolean): Resources['memory'] {
-  const { memory, memorySwap, memoryReservation } = options
-  if (memory === undefined && memoryReservation === undefined) return undefined
+  const { memory, memorySwap, memoryReservation, memorySwappiness, oomKillDisable } = options
   const swap = memorySwap === undefined || memorySwap === 0 ? memory : memorySwap
-  return {
+  const limits = {
     ...(memory !== undefined && { limit: memory }),
     ...(limitsSwap && swap !== undefined && { swap }),
     ...(memoryReservation !== undefined && { reservation: memoryReservation }),
+    ...(memorySwappiness !== undefined && { swappiness: memorySwappiness }),
+    ...(oomKillDisable && { disableOOMKiller: true }),
   }
+  return Object.keys(limits).length === 0 ? undefined : limits
 }
 
 function cpuOf(options: ContainerOptions): Resources['cpu'] {

@@ -23,7 +23,10 @@ export function buildLinux(options: ContainerOptions, facts: SpecFacts): Linux {
     }),
     ...(facts.hasCgroup !== false && {
       cgroupsPath: cgroupsPathOf(facts.id, options),
-      resources: buildResources(limitsHeld(options, facts.controllers), facts.limitsSwap, devices),
+      resources: {
+        ...buildResources(limitsHeld(options, facts.controllers), facts.limitsSwap, devices),
+        ...(facts.blockIo !== undefined && { blockIO: facts.blockIo }),
+      },
     }),
     ...(made.length > 0 && { devices: made.map(({ node }) => node) }),
     sysctl: {

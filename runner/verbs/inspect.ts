@@ -1,4 +1,4 @@
-import type { IdMapping } from '#oci/runtime-spec.ts'
+import type { BlockIoRate, IdMapping } from '#oci/runtime-spec.ts'
 import { imagePorts } from '../containers/image.ts'
 import { labelsOf } from '../containers/filter.ts'
 import { type Container, type ContainerState, isRunning, readState } from '../containers/state.ts'
@@ -166,6 +166,12 @@ function describeHostConfig(options: ContainerOptions) {
     Memory: memory,
     MemorySwap: options.memorySwap || memory, // nothing beyond goes to swap
     MemoryReservation: options.memoryReservation ?? 0,
+    MemorySwappiness: options.memorySwappiness ?? -1,
+    OomKillDisable: options.oomKillDisable ?? false,
+    BlkioDeviceReadBps: ratesOf(options, 'throttleReadBpsDevice'),
+    BlkioDeviceWriteBps: ratesOf(options, 'throttleWriteBpsDevice'),
+    BlkioDeviceReadIOps: ratesOf(options, 'throttleReadIOPSDevice'),
+    BlkioDeviceWriteIOps: ratesOf(options, 'throttleWriteIOPSDevice'),
     CpuShares: options.cpuShares ?? 0,
     CpuPeriod: options.cpuPeriod ?? 0,
     CpuQuota: options.cpuQuota ?? 0,
@@ -174,6 +180,12 @@ function describeHostConfig(options: ContainerOptions) {
     NanoCpus: Math.round(cpus * 1e9),
     PidsLimit: pidsLimit,
   }
+}
+
+function ratesOf({ deviceRates = [] }: ContainerOptions, wanted: BlockIoRate) {
+  return deviceRates
+    .filter(({ kind }) => kind === wanted)
+    .map(({ hostPath, rate }) => ({ Path: hostPath, Rate: rate }))
 }
 
 /** `INSIDE:HOST:SIZE`, as podman has it. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { containerStore } from '../support/container-store.ts'
 
@@ -50,6 +50,35 @@ describe('a container in the foreground', () => {
     child.kill('SIGTERM')
     await once(child, 'exit')
     assert.equal(await store.inspect('three', '{{.State.Running}}'), 'true')
+  })
+})
+
+describe('a container with limits', () => {
+  const device = readdirSync('/sys/block').find((name) => existsSync(`/dev/${name}`))
+  const skip = device === undefined ? 'there is no block device here' : false
+
+  it('reads devices as fast as it may', { skip }, async () => {
+    const flags = ['--device-read-bps', `/dev/${device}:1mb`, '--memory', '64m']
+    const v1 = ['--memory-swappiness', '7', '--oom-kill-disable']
+    const words = ['--name', 'slow', ...flags, ...v1, 'busybox:1', 'sleep', '1000']
+    await ok('run', '-d', ...ALONE, ...words)
+    const id = await store.inspect('slow', '{{.Id}}')
+    const pid = await store.inspect('slow', '{{.State.Pid}}')
+    const number = readFileSync(`/sys/block/${device}/dev`, 'utf8').trim()
+    const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    const ofV1 = (controller: string) =>
+      new RegExp(`:${controller}:(.*${id}.*)$`, 'm').exec(groups)?.[1]
+    const read = (path: string) => readFileSync(`/sys/fs/cgroup/${path}`, 'utf8')
+    if (ofV1('blkio') === undefined) {
+      const path = /^0::(.*)$/m.exec(groups)?.[1]
+      assert.match(read(`${path}/io.max`), new RegExp(`^${number} rbps=1048576 `, 'm'))
+    } else {
+      const rates = read(`blkio${ofV1('blkio')}/blkio.throttle.read_bps_device`)
+      assert.equal(rates.trim(), `${number} 1048576`)
+      assert.equal(read(`memory${ofV1('memory')}/memory.swappiness`), '7\n')
+      assert.match(read(`memory${ofV1('memory')}/memory.oom_control`), /^oom_kill_disable 1$/m)
+    }
+    await ok('rm', '-f', 'slow')
   })
 })
 

@@ -185,6 +185,13 @@ const CASES: readonly Case[] = [
     code: 1,
     says: /ever "done": write created, running/,
   },
+  { args: ['run', '--memory-swappiness', '101', 'x'], code: 125, says: /from 0 to 100/ },
+  {
+    args: ['run', '--device-read-bps', '/dev/sda', 'x'],
+    code: 125,
+    says: /such as \/dev\/sda:10mb/,
+  },
+  { args: ['run', '--device-write-iops', '/dev/sda:1m', 'x'], code: 125, says: /\/dev\/sda:1000/ },
   { args: ['version', '-f', '{{.Nothing}}'], code: 1, says: /Client, Server/ },
   { args: ['info', '-f', '{{.Nothing}}'], code: 1, says: /which isn't there: version, node/ },
   { args: ['serve', '--listen', 'nonsense'], code: 1, says: /listen/ },

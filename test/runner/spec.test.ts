@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
 import type { RuntimeSpec } from '#oci/runtime-spec.ts'
 import { type ContainerOptions, parseVolume } from '#runner/index.ts'
+import { withoutV1Limits } from '#runner/containers/create.ts'
 import { buildSpec, commandLine, type SpecFacts, wantedUser, wantedWorkdir } from '#runner/spec.ts'
 
 const FACTS: SpecFacts = {
@@ -154,6 +155,22 @@ describe('the spec', () => {
     assert.deepEqual(pids, { limit: -1 })
     const withoutSwap = build({ memory: 64 }, { limitsSwap: false })
     assert.deepEqual(withoutSwap.linux.resources?.memory, { limit: 64 })
+  })
+
+  it('has limits of cgroup v1 and rates of devices when asked to', () => {
+    const { memory } = build({ memorySwappiness: 0, oomKillDisable: true }).linux.resources ?? {}
+    assert.deepEqual(memory, { swappiness: 0, disableOOMKiller: true })
+    const blockIo = { throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1 }] }
+    assert.deepEqual(build({}, { blockIo }).linux.resources?.blockIO, blockIo)
+  })
+
+  it('leaves out, and says so, what cgroup v2 has nothing for', () => {
+    const said: string[] = []
+    const onWarning = (message: string) => said.push(message)
+    const asked = { memory: 1e9, memorySwappiness: 10, oomKillDisable: true }
+    assert.deepEqual(withoutV1Limits(asked, { onWarning }), { memory: 1e9 })
+    assert.match(said.join(), /^--memory-swappiness is left out.*,--oom-kill-disable is left out/)
+    withoutV1Limits({ memory: 1e9 }, { onWarning: () => assert.fail() })
   })
 
   it('limits open files, never above what this process may have', () => {
