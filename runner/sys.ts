@@ -80,6 +80,8 @@ const AF_UNIX = 1
 const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000
 
 const O_CLOEXEC = 0o2000000
+/** One takes microseconds, and renames on a busy host are milliseconds apart. */
+const OPENAT2_TRIES = 1000
 /** open(2): names a file without opening what it holds. */
 export const O_PATH = 0o10000000
 
@@ -286,7 +288,12 @@ export function openat2(dir: number, path: string, flags: number, resolve: numbe
   const how = Buffer.alloc(24) // struct open_how: flags, mode, resolve
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0)
   how.writeBigUInt64LE(BigInt(resolve), 16)
-  return checked(sys, 'openat2', sys.openat2(SYS.openat2, dir, path, how, how.length))
+  for (let tries = 1; ; tries++) {
+    const fd = sys.openat2(SYS.openat2, dir, path, how, how.length)
+    // Anybody on the host renamed or mounted something while a `..` was followed.
+    if (fd < 0 && sys.errno() === 'EAGAIN' && tries < OPENAT2_TRIES) continue
+    return checked(sys, 'openat2', fd)
+  }
 }
 
 /**
