@@ -3,7 +3,7 @@ import { DrayError, type ErrorCode, errorMessage, isDrayError } from '#oci/error
 import type { Container } from '#runner/containers/state.ts'
 import type { RunnerContext } from '#runner/context.ts'
 import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
-import { print, say } from './output/print.ts'
+import { complain, print } from './output/print.ts'
 import { asSystemError } from './output/system-error.ts'
 import { rootDir } from './root-dir.ts'
 import { namespacePaths } from './rootless/namespace.ts'
@@ -23,7 +23,7 @@ export function runnerContext(options: {
     holdLayers: (lowerDirs) => holdLayersOf(root, lowerDirs),
     whenEnded: [...programFor('ended'), 'ended', '--root', root],
     checkHealth: [...programFor('healthcheck'), 'healthcheck', 'watch', '--root', root],
-    onWarning: (message) => say(`dray: ${message}`),
+    onWarning: complain,
   }
 }
 
@@ -89,19 +89,15 @@ export async function forEachName(
       const line = await job
       if (line !== undefined) print(line)
     } catch (error) {
-      if (!isDrayError(error) && asSystemError(error) === undefined) {
+      const known = isDrayError(error) ? error : asSystemError(error)
+      if (known === undefined) {
         await all
         throw error
       }
-      say(`dray: ${errorMessage(asSystemError(error) ?? error)}`)
+      complain(errorMessage(known))
       process.exitCode = 1
     }
   }
-}
-
-/** Tells by the exit code whether a thing is found, or `code` is thrown. */
-export async function tellExistence(code: ErrorCode, find: () => Promise<unknown>): Promise<void> {
-  if ((await unlessGone(code, find)) === undefined) process.exitCode = 1
 }
 
 /** What some work on a thing returns; undefined when `code` says that there is none, such as in a removal by --force. */

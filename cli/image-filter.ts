@@ -45,13 +45,14 @@ function momentOf(image: string, created: string): number {
   throw new DrayError('USAGE', `${image} does not say when it was made: name another image`)
 }
 
-/** The digests of images that pass filters of `prune`. @throws USAGE */
-export function prunableImages(
+/** Tells by its digest whether one of some images passes filters of `prune`. @throws USAGE */
+export function passesIn(
   images: readonly ImageSummary[],
   filters: readonly string[],
-): ReadonlySet<Digest> {
+): (digest: Digest) => boolean {
   const tests = pruneTests<ImageSummary>({ labelsOf: ({ labels }) => labels, createdOf: createdAt })
-  return new Set(filterBy(images, filters, tests).map(({ digest }) => digest))
+  const passing = new Set(filterBy(images, filters, tests).map(({ digest }) => digest))
+  return (digest) => passing.has(digest)
 }
 
 /** Milliseconds since 1970; NaN, which is neither less nor more than anything, where the image doesn't say. */

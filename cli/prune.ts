@@ -1,8 +1,7 @@
-import type { Digest } from '#oci/digest.ts'
 import type { Store } from '#puller/index.ts'
 import type { StoreOptions } from './commands/options.ts'
 import { measureAll, sizeOfAll } from './disk-usage.ts'
-import { prunableImages } from './image-filter.ts'
+import { passesIn } from './image-filter.ts'
 import { containersOfStore } from './image-users.ts'
 import { formatSize } from './output/format.ts'
 import { print } from './output/print.ts'
@@ -41,9 +40,9 @@ export async function pruneStore(
     '#puller/index.ts'
   )
   const { users, dirsInUse } = containersOfStore(options)
-  const passing = prunableImages(await listImages(store), options.filter)
-  const mayGo = options.filter.length === 0 ? undefined : (digest: Digest) => passing.has(digest)
-  const removed = await pruneImages(store, { all: options.all, mayGo, users })
+  const { all, filter } = options
+  const mayGo = filter.length === 0 ? undefined : passesIn(await listImages(store), filter)
+  const removed = await pruneImages(store, { all, mayGo, users })
   printRemoved(
     'Images',
     removed.flatMap(({ untagged, deleted }) => [

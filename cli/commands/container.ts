@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import { openContainer, runnerContext, tellExistence } from '../containers.ts'
+import { openContainer, runnerContext } from '../containers.ts'
 import { confirm } from '../output/confirm.ts'
-import { print, say } from '../output/print.ts'
+import { complain, print } from '../output/print.ts'
 import { passing } from '../prune.ts'
 import { attachCommand } from './attach.ts'
 import { commitCommand } from './commit.ts'
@@ -9,6 +9,7 @@ import { cpCommand } from './cp.ts'
 import { createCommand } from './create.ts'
 import { diffCommand } from './diff.ts'
 import { execCommand } from './exec.ts'
+import { existsCommand } from './exists.ts'
 import { exportCommand } from './export.ts'
 import { inspectCommand } from './inspect.ts'
 import { killCommand } from './kill.ts'
@@ -76,14 +77,13 @@ export function containerCommand(): Command {
     ).action(prune),
   )
   command.addCommand(
-    withExamples(
-      withStoreOptions(
-        new Command('exists')
-          .description('Tell by the exit code whether there is a container: 0, or else 1')
-          .argument('<container>', 'name or id'),
-      ),
-      [['dray container exists web || dray run -d --name web web:1', 'unless it is there']],
-    ).action(exists),
+    existsCommand({
+      kind: 'container',
+      called: 'name or id',
+      example: 'dray container exists web || dray run -d --name web web:1',
+      unknown: 'CONTAINER_UNKNOWN',
+      find: (name, options) => openContainer(runnerContext(options).root, name),
+    }),
   )
   for (const [name, verb] of Object.entries(SAME)) command.addCommand(verb().name(name))
   command.commands.find((each) => each.name() === 'ls')?.aliases(['list', 'ps'])
@@ -95,17 +95,10 @@ interface PruneOptions extends StoreOptions {
   readonly filter: readonly string[]
 }
 
-async function exists(reference: string, options: StoreOptions): Promise<void> {
-  await tellExistence('CONTAINER_UNKNOWN', async () =>
-    openContainer(runnerContext(options).root, reference),
-  )
-}
-
 async function prune(options: PruneOptions): Promise<void> {
   const what = `This removes all containers that do not run${passing(options)}.`
   if (!(await confirm(what, options.force))) return
   const { pruneContainers } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
-  const onTrouble = (message: string) => say(`dray: ${message}`)
-  for (const id of await pruneContainers(root, onTrouble, { filters: options.filter })) print(id)
+  for (const id of await pruneContainers(root, complain, { filters: options.filter })) print(id)
 }

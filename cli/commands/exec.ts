@@ -51,8 +51,10 @@ async function exec(
   if (options.tty && !options.detach && ![stdin, stdout, stderr].some((stream) => stream.isTTY)) {
     throw new DrayError('USAGE', 'there is no terminal here to hand on: leave out -t')
   }
-  const { parseDetachKeys } = await import('#runner/monitor/detach-keys.ts')
-  parseDetachKeys(options.detachKeys ?? '')
+  if (options.detachKeys !== undefined) {
+    const { parseDetachKeys } = await import('#runner/monitor/detach-keys.ts')
+    parseDetachKeys(options.detachKeys)
+  }
   const { execInContainer } = await import('#runner/verbs/exec.ts')
   const context = runnerContext(options)
   const container = await openContainer(context.root, reference)

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
-import { tellExistence } from '../containers.ts'
 import { confirm } from '../output/confirm.ts'
 import { passing, printReclaimed, pruneStore } from '../prune.ts'
 import { openLocalStore } from '../store.ts'
+import { existsCommand } from './exists.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { importCommand } from './import.ts'
@@ -44,14 +44,16 @@ export function imageCommand(): Command {
     ).action(prune),
   )
   command.addCommand(
-    withExamples(
-      withStoreOptions(
-        new Command('exists')
-          .description('Tell by the exit code whether there is an image: 0, or else 1')
-          .argument('<image>', 'name, digest or id'),
-      ),
-      [['dray image exists app:1.2 || dray pull app:1.2', 'unless it is there']],
-    ).action(exists),
+    existsCommand({
+      kind: 'image',
+      called: 'name, digest or id',
+      example: 'dray image exists app:1.2 || dray pull app:1.2',
+      unknown: 'IMAGE_UNKNOWN',
+      find: async (name, options) => {
+        const { describeImage } = await import('#puller/index.ts')
+        return await describeImage(await openLocalStore(options), name)
+      },
+    }),
   )
   command.addCommand(imageInspectCommand())
   for (const [name, verb] of Object.entries(SAME)) command.addCommand(verb().name(name))
@@ -69,12 +71,6 @@ const SAME: Readonly<Record<string, () => Command>> = {
   save: saveCommand,
   load: loadCommand,
   import: importCommand,
-}
-
-async function exists(name: string, options: StoreOptions): Promise<void> {
-  const { describeImage } = await import('#puller/index.ts')
-  const store = await openLocalStore(options)
-  await tellExistence('IMAGE_UNKNOWN', () => describeImage(store, name))
 }
 
 async function prune(options: PruneOptions): Promise<void> {

@@ -2,11 +2,12 @@ import { Command, Option } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import { byLabel, filterBy } from '#runner/filters.ts'
 import type { NetworkRecord } from '#runner/network/model.ts'
-import { forEachName, runnerContext, tellExistence, unlessGone } from '../containers.ts'
+import { forEachName, runnerContext, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
-import { print, say } from '../output/print.ts'
+import { complain, print } from '../output/print.ts'
 import { labelIn, printRows } from '../output/rows.ts'
+import { existsCommand } from './exists.ts'
 import { networkConnectCommand, networkDisconnectCommand } from './network-guests.ts'
 import { networkReloadCommand } from './network-reload.ts'
 import {
@@ -105,14 +106,16 @@ export function networkCommand(): Command {
     ).action(prune),
   )
   command.addCommand(
-    withExamples(
-      withStoreOptions(
-        new Command('exists')
-          .description('Tell by the exit code whether there is a network: 0, or else 1')
-          .argument('<network>', 'name'),
-      ),
-      [['dray network exists app || dray network create app', 'unless it is there']],
-    ).action(exists),
+    existsCommand({
+      kind: 'network',
+      called: 'name',
+      example: 'dray network exists app || dray network create app',
+      unknown: 'NETWORK_UNKNOWN',
+      find: async (name, options) => {
+        const { findNetwork } = await import('#runner/network/store.ts')
+        return await findNetwork(runnerContext(options).root, name)
+      },
+    }),
   )
   command.addCommand(networkConnectCommand())
   command.addCommand(networkDisconnectCommand())
@@ -192,11 +195,6 @@ async function inspect(
   })
 }
 
-async function exists(name: string, options: StoreOptions): Promise<void> {
-  const { findNetwork } = await import('#runner/network/store.ts')
-  await tellExistence('NETWORK_UNKNOWN', () => findNetwork(runnerContext(options).root, name))
-}
-
 async function remove(
   names: readonly string[],
   options: StoreOptions & { readonly force?: true },
@@ -217,8 +215,7 @@ async function prune(
 ): Promise<void> {
   const { pruneNetworks } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
-  const onTrouble = (message: string) => say(`dray: ${message}`)
-  for (const name of await pruneNetworks(root, onTrouble, { filters: options.filter })) print(name)
+  for (const name of await pruneNetworks(root, complain, { filters: options.filter })) print(name)
 }
 
 function facts(network: NetworkRecord) {

@@ -26,17 +26,19 @@ export function rmCommand(): Command {
 
 async function rm(references: readonly string[], options: RmOptions): Promise<void> {
   const { removeContainer } = await import('#runner/verbs/remove.ts')
-  const { stopContainer } = await import('#runner/verbs/stop.ts')
   const { findContainer } = await import('#runner/containers/find.ts')
   const { root } = runnerContext(options)
   const wanted: string[] = []
   const { all, time, force } = options
   for (const reference of await namedOrAll(root, references, { all, whichAll: 'that there are' })) {
-    if (options.force && (await isMissing(findContainer(root, reference)))) continue
+    if (force && (await isMissing(findContainer(root, reference)))) continue
     wanted.push(reference)
   }
   await forEachContainer(root, wanted, async (container) => {
-    if (force && time !== undefined) await stopContainer(root, container, { timeoutSeconds: time })
+    if (force && time !== undefined) {
+      const { stopContainer } = await import('#runner/verbs/stop.ts')
+      await stopContainer(root, container, { timeoutSeconds: time })
+    }
     await removeContainer(root, container, options)
   })
 }

@@ -7,7 +7,7 @@ import { interruptible } from '../interrupt.ts'
 import { unmountUnusedLayers } from '../layers.ts'
 import { confirm } from '../output/confirm.ts'
 import { formatSize } from '../output/format.ts'
-import { print, say } from '../output/print.ts'
+import { complain, print, say } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
 import { passing, printReclaimed, printRemoved, pruneStore } from '../prune.ts'
 import { registryAccess } from '../registry-access.ts'
@@ -170,11 +170,10 @@ async function prune(options: PruneOptions): Promise<void> {
   const store = await openLocalStore(options)
   const { pruneContainers, pruneNetworks, pruneVolumes } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
-  const onTrouble = (message: string) => say(`dray: ${message}`)
   await printReclaimed(store, options, async () => {
-    printRemoved('Containers', await pruneContainers(root, onTrouble, { filters }))
-    printRemoved('Networks', await pruneNetworks(root, onTrouble, { filters }))
-    if (options.volumes) printRemoved('Volumes', await pruneVolumes(root, onTrouble, { filters }))
+    printRemoved('Containers', await pruneContainers(root, complain, { filters }))
+    printRemoved('Networks', await pruneNetworks(root, complain, { filters }))
+    if (options.volumes) printRemoved('Volumes', await pruneVolumes(root, complain, { filters }))
     await pruneStore(store, options)
   })
 }

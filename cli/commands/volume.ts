@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander'
 import { byLabel, filterBy, isDangling } from '#runner/filters.ts'
-import { forEachName, runnerContext, tellExistence, unlessGone } from '../containers.ts'
+import { forEachName, runnerContext, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
-import { print, say } from '../output/print.ts'
+import { complain, print } from '../output/print.ts'
 import { labelIn, printRows } from '../output/rows.ts'
+import { existsCommand } from './exists.ts'
 import {
   collect,
   type StoreOptions,
@@ -78,14 +79,16 @@ export function volumeCommand(): Command {
     ).action(prune),
   )
   command.addCommand(
-    withExamples(
-      withStoreOptions(
-        new Command('exists')
-          .description('Tell by the exit code whether there is a volume: 0, or else 1')
-          .argument('<volume>', 'name'),
-      ),
-      [['dray volume exists db || dray volume create db', 'unless it is there']],
-    ).action(exists),
+    existsCommand({
+      kind: 'volume',
+      called: 'name',
+      example: 'dray volume exists db || dray volume create db',
+      unknown: 'VOLUME_UNKNOWN',
+      find: async (name, options) => {
+        const { findVolume } = await import('#runner/volumes/store.ts')
+        return await findVolume(runnerContext(options).root, name)
+      },
+    }),
   )
   return command
 }
@@ -137,11 +140,6 @@ async function inspect(
   await inspectEach(names, options.format, async (name) => facts(await findVolume(root, name)))
 }
 
-async function exists(name: string, options: StoreOptions): Promise<void> {
-  const { findVolume } = await import('#runner/volumes/store.ts')
-  await tellExistence('VOLUME_UNKNOWN', () => findVolume(runnerContext(options).root, name))
-}
-
 async function remove(
   names: readonly string[],
   options: StoreOptions & { readonly force?: true },
@@ -162,8 +160,7 @@ async function prune(
   const { pruneVolumes } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
   const { all, filter: filters } = options
-  const onTrouble = (message: string) => say(`dray: ${message}`)
-  const removed = await pruneVolumes(root, onTrouble, { all, filters })
+  const removed = await pruneVolumes(root, complain, { all, filters })
   for (const name of removed) print(name)
 }
 

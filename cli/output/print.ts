@@ -8,6 +8,11 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
+/** Says what is wrong, or may be. */
+export function complain(message: string): void {
+  say(`dray: ${message}`)
+}
+
 /** Writes bytes, and waits until they are on their way. */
 export function writeTo(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve) => {

@@ -21,10 +21,8 @@ export async function keepResolved(lease: Lease, image: ResolvedImage): Promise<
  * Whether all of a kept image is there, unpacked, and its blobs are known to unpack to that: then what would bring the rest needn't
  * even be loaded.
  */
-export async function isReady(
-  { layout, ...store }: Store,
-  { manifest, config }: ResolvedImage,
-): Promise<boolean> {
+export async function isReady(store: Store, { manifest, config }: ResolvedImage): Promise<boolean> {
+  const { layout } = store
   const diffIds = config?.rootfs.diff_ids ?? []
   const isProven = ({ digest }: Descriptor, at: number) => {
     const diffId = diffIds[at]
