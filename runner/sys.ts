@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { DrayError } from '#oci/error.ts'
+import { checked, type Native, native, type SyscallDetail } from './native.ts'
 
 /**
  * The system calls that running a container needs and Node lacks. The library that makes them is loaded at the first
@@ -8,37 +8,6 @@ import { DrayError } from '#oci/error.ts'
  *
  * Every function throws SYSCALL_FAILED with `detail: {call, errno}`, `errno` being the name (`EBUSY`), unless it says otherwise.
  */
-
-/** What `detail` of a SYSCALL_FAILED holds. */
-export interface SyscallDetail {
-  readonly call: string
-  readonly errno: string
-}
-
-type Argument = string | number | bigint | Buffer | null
-type Call = (...args: readonly Argument[]) => number
-
-interface Native {
-  readonly mount: Call
-  readonly umount2: Call
-  readonly flock: Call
-  readonly fsopen: Call
-  readonly fsconfig: Call
-  readonly fsmount: Call
-  readonly moveMount: Call
-  readonly openTree: Call
-  readonly mountSetattr: Call
-  readonly openat2: Call
-  readonly closeRange: Call
-  readonly unshare: Call
-  readonly setns: Call
-  readonly fchdir: Call
-  readonly chroot: Call
-  readonly socket: Call
-  readonly connect: Call
-  readonly shutdown: Call
-  errno(): string
-}
 
 /** Numbers of system calls since Linux 5.0: the same on every architecture (asm-generic/unistd.h). */
 const SYS = {
@@ -171,9 +140,13 @@ export function bindFrom(pid: number, source: string, target: string): void {
 
 /** The thread's root and working directory are its own from then on: who shares them can't go to other mounts. */
 function withinMountsOf<T>(sys: Native, pid: number, work: () => T): T {
-  const [own, root, here, there] = [
-    ...['/proc/thread-self/ns/mnt', '/', '.', `/proc/${pid}/ns/mnt`],
-  ].map((path) => openSync(path, 'r')) as [number, number, number, number]
+  const places = ['/proc/thread-self/ns/mnt', '/', '.', `/proc/${pid}/ns/mnt`] as const
+  const [own, root, here, there] = places.map((path) => openSync(path, 'r')) as [
+    number,
+    number,
+    number,
+    number,
+  ]
   try {
     checked(sys, 'unshare', sys.unshare(CLONE_FS))
     checked(sys, 'setns', sys.setns(there, CLONE_NEWNS))
@@ -336,21 +309,6 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOSYS: 'the kernel lacks it: Linux 5.6 or newer is needed',
-  EPERM: 'run as root, and outside of containers that forbid it',
-}
-
-function checked(sys: Native, call: string, result: number, explain = () => ''): number {
-  if (result >= 0) return result
-  const errno = sys.errno()
-  const detail: SyscallDetail = { call, errno }
-  const why = [explain(), ADVICE[errno]].filter(Boolean).join('; ')
-  throw new DrayError('SYSCALL_FAILED', `${call}: ${errno}${why === '' ? '' : ` (${why})`}`, {
-    detail,
-  })
-}
-
 /** What the kernel says about a file system's options, one message a read, in the form `e overlay: text`. */
 function readLog(fd: number): string {
   const lines: string[] = []
@@ -363,47 +321,4 @@ function readLog(fd: number): string {
     // ENODATA: no more messages.
   }
   return lines.join('; ')
-}
-
-let loaded: Native | undefined
-
-function native(): Native {
-  loaded ??= load()
-  return loaded
-}
-
-function load(): Native {
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
-  const libc = koffi.load(null)
-  const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
-  // EAGAIN and ENOTSUP have synonyms of the same number.
-  for (const name of ['EAGAIN', 'ENOTSUP']) names.set(koffi.os.errno[name] ?? -1, name)
-  const syscall = (args: string) => libc.func(`long syscall(long number, ${args})`) as Call
-  return {
-    mount: libc.func(
-      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
-    ),
-    umount2: libc.func('int umount2(const char *target, int flags)'),
-    flock: libc.func('int flock(int fd, int operation)'),
-    fsopen: syscall('const char *type, long flags'),
-    fsconfig: syscall('long fd, long command, const char *key, const char *value, long aux'),
-    fsmount: syscall('long fd, long flags, long attributes'),
-    moveMount: syscall(
-      'long fromFd, const char *fromPath, long toFd, const char *toPath, long flags',
-    ),
-    openTree: syscall('long dir, const char *path, long flags'),
-    mountSetattr: syscall(
-      'long dir, const char *path, long flags, const uint8_t *attributes, size_t size',
-    ),
-    openat2: syscall('long dir, const char *path, const uint8_t *how, size_t size'),
-    unshare: libc.func('int unshare(int flags)'),
-    setns: libc.func('int setns(int fd, int type)'),
-    fchdir: libc.func('int fchdir(int fd)'),
-    chroot: libc.func('int chroot(const char *path)'),
-    socket: libc.func('int socket(int domain, int type, int protocol)'),
-    connect: libc.func('int connect(int fd, const uint8_t *address, unsigned int length)'),
-    shutdown: libc.func('int shutdown(int fd, int how)'),
-    closeRange: syscall('long first, long last, long flags'),
-    errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
-  }
 }

@@ -136,7 +136,8 @@ export function rulesOf(connection: Connection): string {
   const has6 = networks.some(({ subnet6 }) => subnet6 !== undefined)
   const link = mainLink(connection)
   return [
-    ...[baseRules('ip'), has6 ? baseRules('ip6') : ''],
+    baseRules('ip'),
+    has6 ? baseRules('ip6') : '',
     ...networks.map(rulesToAdd),
     link === undefined ? '' : portRules('add', kernelPorts(connection), link),
   ].join('')

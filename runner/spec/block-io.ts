@@ -9,15 +9,19 @@ import { deviceNumbers } from './devices.ts'
 export function parseDeviceRate(kind: DeviceRate['kind'], text: string): DeviceRate {
   const [, path, rate = ''] = /^(\/[^:]+):([^:]+)$/.exec(text) ?? []
   const isInBytes = kind.includes('Bps')
-  const number = isInBytes || /^\d{1,10}$/.test(rate) ? parseRate(rate, isInBytes) : 0
+  const number = isInBytes ? parseByteRate(rate) : parseCount(rate)
   if (path !== undefined && number > 0) return { kind, hostPath: normalPath(path), rate: number }
   const example = isInBytes ? '10mb' : '1000'
   const message = `invalid rate ${JSON.stringify(text)}: write /dev/DEVICE:RATE, such as /dev/sda:${example}`
   throw new DrayError('USAGE', message)
 }
 
-function parseRate(text: string, isInBytes: boolean): number {
-  return isInBytes && text !== '' ? parseBytes(text) : Number(text)
+function parseByteRate(text: string): number {
+  return text === '' ? 0 : parseBytes(text)
+}
+
+function parseCount(text: string): number {
+  return /^\d{1,10}$/.test(text) ? Number(text) : 0
 }
 
 /** The rates of a container, by the numbers that devices have now. @throws USAGE when there is no such device */

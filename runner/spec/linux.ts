@@ -64,7 +64,11 @@ function hasOwnNetwork({ network = 'none' }: ContainerOptions): boolean {
 function namespacesOf(options: ContainerOptions, facts: SpecFacts): Namespace[] {
   const { pid, ipc, uts, network, cgroupns: cgroup } = options
   const shared: Partial<Record<Namespace['type'], string | undefined>> = {
-    ...{ pid, ipc, uts, network, cgroup },
+    pid,
+    ipc,
+    uts,
+    network,
+    cgroup,
   }
   const types = ['pid', 'mount', 'uts', 'ipc', 'cgroup', 'network'] as const
   return [...types, ...(facts.idMap === undefined ? [] : ['user' as const])]
