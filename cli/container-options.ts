@@ -122,7 +122,7 @@ function checkPublished({ network: [mode = ''], publish, publishAll }: Container
   }
   if (mode === 'host' || mode === 'none') {
     say(
-      `dray: -p leads nowhere with --network ${mode}${mode === 'host' ? ', whose ports are the host’s own' : ''}`,
+      `dray: -p leads nowhere with --network ${mode}${mode === 'host' ? ", whose ports are the host's own" : ''}`,
     )
   }
 }

@@ -90,11 +90,18 @@ function namesFor([, , ...words]: readonly string[], commands: Commands): readon
 /** The own words of an option or argument, without a default that is nothing. */
 function describe(described: Option | Argument, isSwitchedOff = false): string {
   const { description, defaultValue: value } = described
+  const variable = 'envVar' in described ? described.envVar : undefined
   const choices =
     described.argChoices === undefined ? [] : [`choices: ${described.argChoices.join(', ')}`]
   const isNothing =
-    value === undefined || value === false || (Array.isArray(value) && value.length === 0)
-  const facts = [...choices, ...(isNothing || isSwitchedOff ? [] : [`default: ${value}`])]
+    value === undefined ||
+    value === false ||
+    (typeof value === 'object' && Object.keys(value).length === 0)
+  const facts = [
+    ...choices,
+    ...(isNothing || isSwitchedOff ? [] : [`default: ${value}`]),
+    ...(variable === undefined ? [] : [`environment: ${variable}`]),
+  ]
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`
 }
 

@@ -8,7 +8,9 @@ interface ReloadOptions extends StoreOptions {
 
 export function networkReloadCommand(): Command {
   const command = new Command('reload')
-    .description('Put back the packet rules of containers that run, after a flush of the host’s')
+    .description(
+      'Put back the packet rules of containers that run, after all rules of the host were flushed',
+    )
     .argument('[container...]', 'names or ids')
     .option('-a, --all', 'all that run')
   return withExamples(withStoreOptions(command), [

@@ -51,7 +51,7 @@ export interface TransferOptions extends StoreOptions, CredentialOptions, Progre
 export function withStoreOptions(command: Command): Command {
   return command.option(
     '--root <dir>',
-    'directory of the local store (default: /var/lib/dray, or $XDG_DATA_HOME/dray)',
+    'directory of the local store (default: /var/lib/dray, without root ~/.local/share/dray; environment: DRAY_ROOT)',
   )
 }
 
@@ -118,8 +118,8 @@ export function seconds(text: string): number {
   throw new InvalidArgumentError('write a number of seconds')
 }
 
-export function withTransferOptions(command: Command): Command {
-  return withProgressOptions(withCredentialOptions(withStoreOptions(command)))
+export function withTransferOptions(command: Command, quiet?: string): Command {
+  return withProgressOptions(withCredentialOptions(withStoreOptions(command)), quiet)
 }
 
 /** @param connections what `--max-connections` counts */
@@ -127,25 +127,29 @@ export function withLimitOptions(command: Command, connections: string): Command
   return command
     .option(
       '--max-connections <n>',
-      `${connections}; HOST=N for one host, in each direction; can be repeated`,
+      `${connections}; HOST=N for one host, in each direction (repeatable)`,
       limitOf(count),
     )
     .option(
       '--limit-rate <bytes>',
-      'bytes per second, at the most, such as 20m; HOST=20m for one host; can be repeated',
+      'bytes per second, at the most, such as 20m; HOST=20m for one host (repeatable)',
       limitOf(rate),
     )
     .option('--low-priority', 'take only the CPU and disk time that nobody else wants')
 }
 
-export function withProgressOptions(command: Command): Command {
+/** @param quiet what `--quiet` does */
+export function withProgressOptions(
+  command: Command,
+  quiet = 'print nothing but the digest',
+): Command {
   return command
     .addOption(
       new Option('--progress <mode>', 'how progress is shown, on standard error')
         .choices([...PROGRESS_MODES])
         .default('auto'),
     )
-    .option('-q, --quiet', 'print nothing but the digest')
+    .option('-q, --quiet', quiet)
 }
 
 /** How registries are reached. */
@@ -160,11 +164,11 @@ export function withAccessOptions(command: Command): Command {
     .option(
       '--cert-dir <dir>',
       'certificates of registries, as <dir>/<host:port>/{*.crt,*.cert,*.key}' +
-        ' (default: certs.d of /etc/docker and /etc/containers)',
+        ' (default: in certs.d of /etc/containers, /etc/docker and others)',
     )
     .option(
       '--token-server <host[:port]>',
-      "trust a token server on another site than the registry's; can be repeated",
+      "trust a token server on another site than the registry's (repeatable)",
       collect,
       [],
     )
@@ -186,7 +190,8 @@ export function creds(text: string): Credential {
 
 /** Where an image comes from: {@link withTransferOptions}, the platform and when to pull. */
 export function withImageOptions(command: Command): Command {
-  return withLayerStoreOption(withPlatformOption(withTransferOptions(command))).addOption(
+  const transferring = withTransferOptions(command, 'show no progress of a pull')
+  return withLayerStoreOption(withPlatformOption(transferring)).addOption(
     new Option('--pull <when>', 'when to ask the registry')
       .choices(['missing', 'always', 'never'])
       .default('missing'),

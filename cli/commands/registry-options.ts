@@ -12,7 +12,10 @@ export function addRegistryOptions(command: Command): Command {
   for (const named of NAMED_SETTINGS) {
     for (const option of optionsOf(named)) command.addOption(option)
   }
-  return command.option('--config <file>', 'config file, in JSON; flags and DRAY_* overrule it')
+  return command.option(
+    '--config <file>',
+    'config file, in JSON (environment: DRAY_CONFIG); flags, and DRAY_* of single keys, overrule it',
+  )
 }
 
 /** What the flags say, in the form of a config file. */
@@ -43,7 +46,7 @@ function optionsOf(named: NamedSetting): Option[] {
     options[setting.default === true ? 0 : 1]?.hideHelp()
     return options
   }
-  const repeated = collect === undefined ? '' : '; can be repeated'
+  const repeated = collect === undefined ? '' : ' (repeatable)'
   const option = new Option(`--${flag} <${argument}>`, summary + repeated + defaultOf(named))
   return [
     option.argParser((text: string, values: unknown) => {

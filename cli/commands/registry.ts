@@ -2,7 +2,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander'
 import { parseRepositoryName } from '#oci/reference.ts'
 import type { Action } from '#registry/index.ts'
 import { checkCommand } from './registry-check.ts'
-import { withExamples } from './options.ts'
+import { collect, withExamples } from './options.ts'
 
 interface CanOptions {
   readonly config?: string
@@ -32,9 +32,19 @@ function canCommand(): Command {
     )
     .addArgument(new Argument('<action>', 'what they would do').choices(ACTIONS))
     .argument('<repository>', 'name of the repository')
-    .option('--config <file>', 'config file of the registry (default: that of DRAY_CONFIG)')
-    .option('--group <name>', 'a group of the user, besides those of the config file', collect, [])
-    .option('--claim <name=value>', 'a claim of the token of the user', collectClaim, {})
+    .option('--config <file>', 'config file of the registry (environment: DRAY_CONFIG)')
+    .option(
+      '--group <name>',
+      'a group of the user, besides those of the config file (repeatable)',
+      collect,
+      [],
+    )
+    .option(
+      '--claim <name=value>',
+      'a claim of the token of the user (repeatable)',
+      collectClaim,
+      {},
+    )
   return withExamples(command, [
     ['dray registry can alice push team/app', 'by the rules of DRAY_CONFIG'],
   ]).action(can)
@@ -55,10 +65,6 @@ async function can(
   })
   process.stdout.write(`${isAllowed ? 'yes' : 'no'}: ${why}\n`)
   process.exitCode = isAllowed ? 0 : 1
-}
-
-function collect(value: string, before: readonly string[]): string[] {
-  return [...before, value]
 }
 
 function collectClaim(text: string, before: Readonly<Record<string, string>>) {

@@ -232,9 +232,21 @@ describe('dray', () => {
   })
 
   it('says no default that is nothing, and others in the same words for all commands', async () => {
-    for (const verb of [['network', 'create'], ['image', 'ls'], ['login'], ['completion']]) {
-      const { stdout } = await drayHere([...verb, '--help'])
-      assert.doesNotMatch(stdout, /default: \[\]|(?:default|choices): "/, verb.join(' '))
+    for (const verb of ['network create', 'image ls', 'login', 'completion', 'registry can']) {
+      const { stdout } = await drayHere([...verb.split(' '), '--help'])
+      assert.doesNotMatch(stdout, /default: \[|(?:default|choices): "/, verb)
+    }
+  })
+
+  it('says which variables of the environment stand for options', async () => {
+    const { stdout } = await drayHere(['create', '--help'])
+    for (const [option, variable] of [
+      ['root', 'DRAY_ROOT'],
+      ['layer-store', 'DRAY_LAYER_STORE'],
+      ['layer-verity', 'DRAY_LAYER_VERITY'],
+      ['cgroup-manager', 'DRAY_CGROUP_MANAGER'],
+    ]) {
+      assert.match(stdout, new RegExp(`^ {2}--${option} .*; environment: ${variable}\\)`, 'm'))
     }
   })
 
