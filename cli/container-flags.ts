@@ -109,7 +109,7 @@ export const FLAGS: readonly Option[] = [
   one('--stop-signal <signal>', 'what asks it to stop (default: that of the image, else TERM)'),
   one('--stop-timeout <seconds>', 'how long it may take to stop (default: 10)', seconds),
   one('--log-driver <driver>', 'k8s-file, journald or none (default: k8s-file)'),
-  many('--log-opt <key=value>', 'max-size=16m, tag=TEXT'),
+  many('--log-opt <key=value>', 'max-size=16m, max-file=NUMBER (conmon 2.2), tag=TEXT'),
   one(
     '--health-cmd <command>',
     'line of the shell that ends with 0 when the container is well, or ["a", "program"]',

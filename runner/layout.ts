@@ -11,7 +11,7 @@ import { join } from 'node:path'
  *       config.json               runtime spec
  *       pid                       of the container's first process, in the host's numbers
  *       runtime.log               what the OCI runtime says, JSON lines
- *       output.log                what the container says, in the lines of Kubernetes
+ *       output.log output.log.1   what the container says, in the lines of Kubernetes, and what it said before
  *       exit oom                  the exit code, and that memory ran out, as the monitor writes them
  *       health.json               what the last health checks said; health.watch: the process that makes them
  *       network.json              its namespace, address and ports, while it is on a network

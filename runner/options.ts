@@ -216,6 +216,8 @@ export interface LogOptions {
   readonly driver: 'k8s-file' | 'journald' | 'none'
   /** Bytes, for a file: one that is full begins anew. */
   readonly maxSize?: number | undefined
+  /** How many files are kept, the one that is written to among them; default 1. */
+  readonly maxFiles?: number | undefined
   readonly tag?: string | undefined
 }
 

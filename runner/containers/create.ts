@@ -9,6 +9,7 @@ import type { RunnerContext } from '../context.ts'
 import { withValues } from '../environment.ts'
 import { recordEvent } from '../events/record.ts'
 import { containersDir, DEFAULT_STATE_DIR } from '../layout.ts'
+import { checkLog } from '../monitor/conmon.ts'
 import { type ContainerOptions, checkOptions } from '../options.ts'
 import { readBootId } from '../processes.ts'
 import { type Claim, type ContainerRecord, claimNew, writeRecord } from '../record.ts'
@@ -41,6 +42,7 @@ export async function newContainer(
   checkOptions(asked)
   requireRoot()
   checkCgroupManager(asked)
+  if (keeper === 'monitor') await checkLog(asked.log, context.hostEnv.PATH)
   const cgroups = await readCgroups()
   const wanted = cgroups.mode === 'v2' ? withoutV1Limits(asked, context) : asked
   warnOfLimits(wanted, cgroups, context)

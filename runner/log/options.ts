@@ -22,24 +22,26 @@ export function parseLogOptions(
     throw usage(`no such log driver ${driver}: write ${Object.keys(DRIVERS).join(', ')}`)
   }
   const values = Object.fromEntries(settings.map(splitSetting))
-  checkFiles(values['max-file'])
   const maxSize =
     values['max-size'] === undefined ? DEFAULT_LOG.maxSize : parseBytes(values['max-size'])
-  return { driver: known, maxSize, tag: values.tag }
+  const maxFiles = parseFiles(values['max-file'])
+  return { driver: known, maxSize, maxFiles, tag: values.tag }
 }
 
 function splitSetting(setting: string): [string, string] {
   const match = /^(max-size|max-file|tag)=(.+)$/.exec(setting)
   if (match?.[1] !== undefined && match[2] !== undefined) return [match[1], match[2]]
-  throw usage(`invalid log option ${JSON.stringify(setting)}: write max-size=SIZE or tag=TEXT`)
+  throw usage(
+    `invalid log option ${JSON.stringify(setting)}: write max-size=SIZE, max-file=NUMBER or tag=TEXT`,
+  )
 }
 
-/** conmon keeps one: it begins anew when it is full. @throws USAGE */
-function checkFiles(count: string | undefined): void {
-  if (count === undefined || count === '1') return
-  throw usage(
-    `invalid log option "max-file=${count}": a log is one file, which begins anew when it is full: give it more with max-size=SIZE, or take --log-driver journald`,
-  )
+/** Undefined for one, which any conmon keeps. @throws USAGE */
+function parseFiles(text = '1'): number | undefined {
+  if (!/^[1-9]\d{0,2}$/.test(text)) {
+    throw usage(`invalid log option "max-file=${text}": write how many files to keep, 1 to 999`)
+  }
+  return text === '1' ? undefined : Number(text)
 }
 
 function usage(message: string): DrayError {

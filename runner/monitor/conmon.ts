@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { basename } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
+import { promisify } from 'node:util'
 import { DrayError } from '#oci/error.ts'
 import type { Cgroups } from '../cgroup.ts'
 import type { ContainerPaths } from '../layout.ts'
@@ -10,6 +11,8 @@ import { childrenOf, findPrograms, namespaceOf, sendSignal } from '../processes.
 import { findRuntime, type OciRuntime } from '../runtime.ts'
 import { keepDescriptorsPrivate } from '../sys.ts'
 import { moveToMonitors } from './own-cgroup.ts'
+
+const run = promisify(execFile)
 
 /** A container to create, and what its monitor must know. */
 export interface Monitored {
@@ -29,6 +32,9 @@ export interface Monitored {
 /** How long a container's first process may be without the runtime that made it before anybody has heard of it. */
 const ORPHANED_MS = 5000
 const LOOK_EVERY_MS = 500
+
+/** The first version of conmon that keeps more than one file of a log. */
+const ROTATES_SINCE = [2, 2] as const
 
 /** Where a container's output goes by default: a file that begins anew when it is full. */
 export const DEFAULT_LOG: LogOptions = { driver: 'k8s-file', maxSize: 16 * 2 ** 20 }
@@ -66,7 +72,34 @@ function logArguments(log: LogOptions, paths: ContainerPaths): string[] {
   const tag = log.tag === undefined ? [] : ['--log-tag', log.tag]
   if (log.driver === 'journald') return ['--log-path', 'journald:', ...tag]
   const size = log.maxSize === undefined ? [] : ['--log-size-max', String(log.maxSize)]
-  return ['--log-path', `k8s-file:${paths.output}`, ...size, ...tag]
+  const others = (log.maxFiles ?? 1) - 1
+  const files = others === 0 ? [] : ['--log-rotate', '--log-max-files', String(others)]
+  return ['--log-path', `k8s-file:${paths.output}`, ...size, ...files, ...tag]
+}
+
+/**
+ * Looks whether the monitor here can keep a log as it is asked to.
+ *
+ * @throws USAGE when it would forget all but one file
+ * @throws RUNTIME_UNAVAILABLE
+ */
+export async function checkLog(
+  log: LogOptions | undefined,
+  searchPath: string | undefined,
+): Promise<void> {
+  if (log?.driver !== 'k8s-file' || log.maxFiles === undefined) return
+  const { stdout } = await run(findMonitor(searchPath), ['--version'])
+  const [, version = 'of unknown version'] = /version (\S+)/.exec(stdout) ?? []
+  if (isAtLeast(version, ROTATES_SINCE)) return
+  throw new DrayError(
+    'USAGE',
+    `--log-opt max-file=${log.maxFiles} needs conmon ${ROTATES_SINCE.join('.')}, and ${version} is installed, which keeps one file that begins anew when it is full: give that more with max-size=SIZE, or take --log-driver journald`,
+  )
+}
+
+function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [ours = 0, below = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  return ours > major || (ours === major && below >= minor)
 }
 
 /**

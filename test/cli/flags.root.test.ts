@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { until } from '../runner/support/run.ts'
 import { containerStore } from '../support/container-store.ts'
 
 const store = containerStore()
@@ -50,6 +52,35 @@ describe('a container in the foreground', () => {
     child.kill('SIGTERM')
     await once(child, 'exit')
     assert.equal(await store.inspect('three', '{{.State.Running}}'), 'true')
+  })
+})
+
+describe('a log of several files', () => {
+  const version = execFileSync('conmon', ['--version'], { encoding: 'utf8' })
+  const [major = 0, minor = 0] = /(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? []
+  const rotates = major > 2 || (major === 2 && minor >= 2)
+  const options = ['--log-opt', 'max-size=4k', '--log-opt', 'max-file=3']
+  const script = 'seq 1 400; sleep 1000'
+  const words = ['-d', '--name', 'log', ...options, 'busybox:1', 'sh', '-c', script]
+
+  it('is refused where conmon keeps one', { skip: rotates && 'conmon keeps more' }, async () => {
+    const { code, stderr } = await store.dray('run', ...ALONE, ...words)
+    assert.equal(code, 125)
+    assert.match(stderr, /max-file=3 needs conmon 2\.2, and 2\.\d+\.\d+ is installed/)
+    assert.equal((await store.dray('inspect', 'log')).code, 1)
+  })
+
+  it('is read over all of them', { skip: !rotates && 'conmon keeps one' }, async () => {
+    await ok('run', ...ALONE, ...words)
+    const path = await store.inspect('log', '{{.LogPath}}')
+    await until('all is written', () => readFileSync(path, 'utf8').endsWith(' 400\n'))
+    const lines = (await ok('logs', 'log')).split('\n').map(Number)
+    assert.ok(lines.length > 100 && lines.length < 400, String(lines.length))
+    assert.deepEqual(
+      lines,
+      lines.map((_, at) => 400 - lines.length + 1 + at),
+    )
+    assert.equal(await ok('logs', '--tail', '100', 'log'), lines.slice(-100).join('\n'))
   })
 })
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parseLogLine } from '#runner/log/line.ts'
@@ -100,6 +100,68 @@ describe('a log that begins anew', () => {
     }
     for await (const { text } of followLog(path, { isOpen })) seen.push(text.toString())
     assert.deepEqual(seen, ['first', 'late', 'new'])
+  })
+})
+
+describe('a log of several files', () => {
+  /** As conmon does it. */
+  const rotate = (path: string, first: string) => {
+    for (const number of [2, 1]) {
+      if (existsSync(`${path}.${number}`)) renameSync(`${path}.${number}`, `${path}.${number + 1}`)
+    }
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, first)
+  }
+  const threeFiles = (path: string) => {
+    writeFileSync(path, line(1, 'a') + line(2, 'b'))
+    rotate(path, line(3, 'c') + line(4, 'd1', 'P'))
+    rotate(path, line(5, 'd2') + line(6, 'e'))
+  }
+
+  it('is read from the oldest on, and its last lines over as many as they need', async (t) => {
+    const path = join(tempDir(t), 'log')
+    threeFiles(path)
+    const all = ['a', 'b', 'c', 'd1', 'd2', 'e']
+    assert.deepEqual(await texts(path), all)
+    for (const [tail, pieces] of [
+      [0, 0],
+      [1, 1],
+      [2, 3],
+      [3, 4],
+      [4, 5],
+      [5, 6],
+      [9, 6],
+    ] as const)
+      assert.deepEqual(await texts(path, { tail }), pieces === 0 ? [] : all.slice(-pieces))
+    const [since, until] = ['2026-01-01T00:00:02Z', '2026-01-01T00:00:05.5Z'].map(Date.parse)
+    assert.deepEqual(await texts(path, { since, until }), ['b', 'c', 'd1', 'd2'])
+    rotate(path, '')
+    assert.deepEqual(await texts(path, { tail: 1 }), ['e'])
+    renameSync(path, `${path}.aside`) // between two steps of the monitor
+    assert.deepEqual(await texts(path), all)
+  })
+
+  it('is followed over any number of them that came at once', async (t) => {
+    const path = join(tempDir(t), 'log')
+    threeFiles(path)
+    const steps = [
+      () => undefined,
+      () => rotate(path, line(7, 'f')),
+      () => {
+        appendFileSync(path, line(8, 'g'))
+        rotate(path, line(9, 'h'))
+        rotate(path, line(10, 'i'))
+      },
+      () => writeFileSync(path, ''),
+      () => appendFileSync(path, line(11, 'j')),
+    ]
+    const seen: string[] = []
+    const isOpen = async () => {
+      steps.shift()?.()
+      return steps.length > 0
+    }
+    for await (const { text } of followLog(path, { tail: 1, isOpen })) seen.push(text.toString())
+    assert.deepEqual(seen, ['e', 'f', 'g', 'h', 'i', 'j'])
   })
 })
 
