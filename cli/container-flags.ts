@@ -56,6 +56,8 @@ export interface ContainerFlags extends HealthFlags {
   readonly memoryReservation?: string
   readonly memorySwappiness?: number
   readonly oomKillDisable?: true
+  readonly blkioWeight?: string
+  readonly blkioWeightDevice: readonly string[]
   readonly deviceReadBps: readonly string[]
   readonly deviceWriteBps: readonly string[]
   readonly deviceReadIops: readonly string[]
@@ -184,6 +186,8 @@ export const FLAGS: readonly Option[] = [
     swappiness,
   ),
   one('--oom-kill-disable', 'wait for memory at the limit of --memory (cgroup v1)'),
+  one('--blkio-weight <weight>', 'share of disks against others, 10 to 1000 (scheduled by BFQ)'),
+  many('--blkio-weight-device <device:weight>', 'the same for one disk, such as /dev/sda:500'),
   many('--device-read-bps <device:rate>', 'bytes a second, such as /dev/sda:10mb'),
   many('--device-write-bps <device:rate>', 'the same for writes'),
   many('--device-read-iops <device:rate>', 'reads a second, such as /dev/sda:1000'),

@@ -72,6 +72,11 @@ export async function containerOptions(
     memoryReservation: optional(flags.memoryReservation, parse.parseBytes),
     memorySwappiness: flags.memorySwappiness === -1 ? undefined : flags.memorySwappiness,
     oomKillDisable: flags.oomKillDisable,
+    blkioWeight: optional(flags.blkioWeight, parse.parseWeight),
+    deviceWeights:
+      flags.blkioWeightDevice.length > 0
+        ? flags.blkioWeightDevice.map(parse.parseDeviceWeight)
+        : undefined,
     deviceRates: rates.length > 0 ? rates : undefined,
     cpus: optional(flags.cpus, parse.parseCpus),
     cpuPeriod: flags.cpuPeriod,

@@ -121,8 +121,13 @@ export interface Resources {
   readonly blockIO?: BlockIo | undefined
 }
 
-/** Bytes or operations in a second, by device. */
-export type BlockIo = Readonly<Partial<Record<BlockIoRate, readonly DeviceLimit[]>>>
+/** Bytes or operations in a second, by device, and weights from 10 to 1000 against other cgroups. */
+export type BlockIo = Readonly<Partial<Record<BlockIoRate, readonly DeviceLimit[]>>> & {
+  readonly weight?: number | undefined
+  readonly weightDevice?:
+    | readonly { readonly major: number; readonly minor: number; readonly weight: number }[]
+    | undefined
+}
 
 export type BlockIoRate =
   | 'throttleReadBpsDevice'

@@ -109,6 +109,17 @@ export function limitsSwap(cgroups: Cgroups): boolean {
   return cgroups.mode === 'v2' || existsSync(`${CGROUP_ROOT}/memory/memory.memsw.limit_in_bytes`)
 }
 
+/** Whether the kernel can share block devices by weights, as far as one can see from outside of a container's cgroup. */
+export function weighsDevices(): boolean {
+  // Of the old scheduler of v1, of BFQ, and of the cost model of v2.
+  return [
+    `${CGROUP_ROOT}/blkio/blkio.weight`,
+    `${CGROUP_ROOT}/blkio/blkio.bfq.io_service_bytes`,
+    '/sys/module/bfq',
+    `${CGROUP_ROOT}/io.cost.qos`,
+  ].some((path) => existsSync(path))
+}
+
 /** The numbers of the processes in a cgroup and those below it. */
 export function processesOf(path: string): number[] {
   const dir = ['pids', 'systemd', '']

@@ -62,6 +62,13 @@ export interface DeviceRate {
   readonly rate: number
 }
 
+/** How much of a block device a container gets when others want it, too. */
+export interface DeviceWeight {
+  readonly hostPath: string
+  /** 10 to 1000. */
+  readonly weight: number
+}
+
 /** A limit of setrlimit(2); -1 for none. */
 export interface Ulimit {
   /** Without RLIMIT_, in capitals. */
@@ -143,6 +150,9 @@ export interface ContainerOptions {
   /** Whether it waits for memory where it would be killed; cgroup v1 alone has it. */
   readonly oomKillDisable?: boolean | undefined
   readonly deviceRates?: readonly DeviceRate[] | undefined
+  /** How much of block devices it gets when others want them, too: 10 to 1000. */
+  readonly blkioWeight?: number | undefined
+  readonly deviceWeights?: readonly DeviceWeight[] | undefined
   readonly cpuShares?: number | undefined
   /** Such as `0-2,4`. */
   readonly cpusetCpus?: string | undefined

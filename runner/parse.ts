@@ -14,7 +14,7 @@ export {
   parseMemorySwap,
   parsePidsLimit,
 } from './size.ts'
-export { parseDeviceRate } from './spec/block-io.ts'
+export { parseDeviceRate, parseDeviceWeight, parseWeight } from './spec/block-io.ts'
 export { parseCapability } from './spec/capabilities.ts'
 export { parseDevice, parseDeviceRule } from './spec/devices.ts'
 export { parseUlimit } from './spec/limits.ts'

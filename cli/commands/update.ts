@@ -14,6 +14,7 @@ interface UpdateFlags extends StoreOptions {
   readonly cpusetCpus?: string
   readonly cpusetMems?: string
   readonly pidsLimit?: string
+  readonly blkioWeight?: string
   readonly restart?: string
 }
 
@@ -31,6 +32,7 @@ export function updateCommand(): Command {
     .option('--cpuset-cpus <list>', 'CPUs to run on, such as 0-2,4')
     .option('--cpuset-mems <list>', 'memory nodes to take from')
     .option('--pids-limit <number>', 'most processes and threads')
+    .option('--blkio-weight <weight>', 'share of disks against others, 10 to 1000')
     .option('--restart <policy>', 'no, on-failure[:N], always or unless-stopped')
   return withExamples(withStoreOptions(command), [
     ['dray update --memory 1g --cpus 2 db', 'more of both'],
@@ -54,6 +56,7 @@ async function update(references: readonly string[], flags: UpdateFlags): Promis
     cpusetCpus: given(flags.cpusetCpus, parse.parseCpuset),
     cpusetMems: given(flags.cpusetMems, parse.parseCpuset),
     pidsLimit: given(flags.pidsLimit, parse.parsePidsLimit),
+    blkioWeight: given(flags.blkioWeight, parse.parseWeight),
     restart: given(flags.restart, parse.parseRestartPolicy),
   }
   const { root } = runnerContext(flags)

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
-import { type Cgroups, readCgroups, whyNoLimits } from '../cgroup.ts'
+import { type Cgroups, readCgroups, weighsDevices, whyNoLimits } from '../cgroup.ts'
 import { checkCgroupManager } from '../cgroup-path.ts'
 import { removeContainer } from '../cleanup.ts'
 import type { RunnerContext } from '../context.ts'
@@ -44,7 +44,7 @@ export async function newContainer(
   checkCgroupManager(asked)
   if (keeper === 'monitor') await checkLog(asked.log, context.hostEnv.PATH)
   const cgroups = await readCgroups()
-  const wanted = cgroups.mode === 'v2' ? withoutV1Limits(asked, context) : asked
+  const wanted = limitsKnown(asked, cgroups, context)
   warnOfLimits(wanted, cgroups, context)
   const runtime = chooseRuntime(context.runtime, context.hostEnv.PATH, cgroups)
   const runtimeRoot = join(resolve(context.stateDir ?? DEFAULT_STATE_DIR), runtime.name)
@@ -85,18 +85,38 @@ export async function newContainer(
   }
 }
 
-/** Options without what cgroup v2 has nothing for, which is said. */
-export function withoutV1Limits(
+/** Options without what the kernel of this host has nothing for, which is said. */
+function limitsKnown(
   options: ContainerOptions,
+  { mode }: Cgroups,
+  context: RunnerContext,
+): ContainerOptions {
+  const known = mode === 'v2' ? withoutLimits(options, V1_LIMITS, context) : options
+  return weighsDevices() ? known : withoutLimits(known, WEIGHTS, context)
+}
+
+type Limits = Readonly<Partial<Record<keyof ContainerOptions, string>>>
+
+/** Why they are left out, by limit. */
+export const V1_LIMITS: Limits = {
+  memorySwappiness: '--memory-swappiness is left out: cgroup v2 has nothing like it',
+  oomKillDisable: '--oom-kill-disable is left out: cgroup v2 has nothing like it',
+}
+const WEIGHTS: Limits = {
+  blkioWeight: '--blkio-weight is left out: the kernel weighs nothing; try modprobe bfq',
+  deviceWeights: '--blkio-weight-device is left out: the kernel weighs nothing; try modprobe bfq',
+}
+
+export function withoutLimits(
+  options: ContainerOptions,
+  limits: Limits,
   { onWarning }: Pick<RunnerContext, 'onWarning'>,
 ): ContainerOptions {
-  const { memorySwappiness, oomKillDisable, ...others } = options
-  const given = [
-    ...(memorySwappiness === undefined ? [] : ['--memory-swappiness']),
-    ...(oomKillDisable ? ['--oom-kill-disable'] : []),
-  ]
-  for (const flag of given) onWarning?.(`${flag} is left out: cgroup v2 has nothing like it`)
-  return others
+  const given = Object.entries(limits).filter(
+    ([name]) => options[name as keyof ContainerOptions] !== undefined,
+  )
+  for (const [, why] of given) onWarning?.(why)
+  return { ...options, ...Object.fromEntries(given.map(([name]) => [name, undefined])) }
 }
 
 function warnOfLimits(

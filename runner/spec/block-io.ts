@@ -1,7 +1,13 @@
 import { statSync } from 'node:fs'
 import { DrayError } from '#oci/error.ts'
 import type { BlockIo } from '#oci/runtime-spec.ts'
-import { type ContainerOptions, type DeviceRate, normalPath } from '../options.ts'
+import {
+  type ContainerOptions,
+  type DeviceRate,
+  type DeviceWeight,
+  normalPath,
+} from '../options.ts'
+import { readText } from '../read-text.ts'
 import { parseBytes } from '../size.ts'
 import { deviceNumbers } from './devices.ts'
 
@@ -24,16 +30,54 @@ function parseCount(text: string): number {
   return /^\d{1,10}$/.test(text) ? Number(text) : 0
 }
 
-/** The rates of a container, by the numbers that devices have now. @throws USAGE when there is no such device */
-export function blockIoOf({ deviceRates = [] }: ContainerOptions): BlockIo | undefined {
-  if (deviceRates.length === 0) return undefined
+/** Parses a weight; 0, which is none, gives undefined. @throws USAGE */
+export function parseWeight(text: string): number | undefined {
+  if (text === '0') return undefined
+  const weight = weightIn(text)
+  if (weight !== undefined) return weight
+  throw new DrayError('USAGE', `invalid weight ${JSON.stringify(text)}: write 10 to 1000`)
+}
+
+/** Parses `/dev/DEVICE:WEIGHT`. @throws USAGE */
+export function parseDeviceWeight(text: string): DeviceWeight {
+  const [, path, number = ''] = /^(\/[^:]+):([^:]+)$/.exec(text) ?? []
+  const weight = weightIn(number)
+  if (path !== undefined && weight !== undefined) return { hostPath: normalPath(path), weight }
+  const message = `invalid weight ${JSON.stringify(text)}: write /dev/DEVICE:WEIGHT, 10 to 1000, such as /dev/sda:500`
+  throw new DrayError('USAGE', message)
+}
+
+/** What the kernel takes. */
+function weightIn(text: string): number | undefined {
+  const weight = /^\d{2,4}$/.test(text) ? Number(text) : 0
+  return weight >= 10 && weight <= 1000 ? weight : undefined
+}
+
+/** The rates and weights of a container, by the numbers that devices have now. @throws USAGE when there is no such device */
+export function blockIoOf(options: ContainerOptions): BlockIo | undefined {
+  const { deviceRates = [], deviceWeights = [], blkioWeight: weight } = options
+  if (deviceRates.length === 0 && deviceWeights.length === 0 && weight === undefined) {
+    return undefined
+  }
   const byKind = Object.groupBy(deviceRates, ({ kind }) => kind)
-  return Object.fromEntries(
-    Object.entries(byKind).map(([kind, rates]) => [
-      kind,
-      rates.map(({ hostPath, rate }) => ({ ...numbersAt(hostPath), rate })),
-    ]),
-  )
+  const rates = Object.entries(byKind).map(([kind, rates]) => [
+    kind,
+    rates.map(({ hostPath, rate }) => ({ ...numbersAt(hostPath), rate })),
+  ])
+  return {
+    ...Object.fromEntries(rates),
+    ...(weight !== undefined && { weight }),
+    ...(deviceWeights.length > 0 && { weightDevice: deviceWeights.map(weightOf) }),
+  }
+}
+
+/** The kernel takes a weight for a device alone where BFQ schedules that. */
+function weightOf({ hostPath, weight }: DeviceWeight) {
+  const numbers = numbersAt(hostPath)
+  const scheduler = `/sys/dev/block/${numbers.major}:${numbers.minor}/queue/scheduler`
+  if (readText(scheduler).includes('[bfq]')) return { ...numbers, weight }
+  const message = `--blkio-weight-device weighs what BFQ schedules, a whole disk, and ${hostPath} isn't one: echo bfq > ${scheduler}`
+  throw new DrayError('USAGE', message)
 }
 
 function numbersAt(hostPath: string) {

@@ -63,6 +63,8 @@ const CONTROLLER_OF = {
   memorySwappiness: 'memory',
   oomKillDisable: 'memory',
   deviceRates: 'io',
+  blkioWeight: 'io',
+  deviceWeights: 'io',
   cpus: 'cpu',
   cpuPeriod: 'cpu',
   cpuQuota: 'cpu',

@@ -168,6 +168,11 @@ function describeHostConfig(options: ContainerOptions) {
     MemoryReservation: options.memoryReservation ?? 0,
     MemorySwappiness: options.memorySwappiness ?? -1,
     OomKillDisable: options.oomKillDisable ?? false,
+    BlkioWeight: options.blkioWeight ?? 0,
+    BlkioWeightDevice: (options.deviceWeights ?? []).map(({ hostPath, weight }) => ({
+      Path: hostPath,
+      Weight: weight,
+    })),
     BlkioDeviceReadBps: ratesOf(options, 'throttleReadBpsDevice'),
     BlkioDeviceWriteBps: ratesOf(options, 'throttleWriteBpsDevice'),
     BlkioDeviceReadIOps: ratesOf(options, 'throttleReadIOPSDevice'),

@@ -25,6 +25,7 @@ export type UpdateOptions = Pick<
   | 'cpusetCpus'
   | 'cpusetMems'
   | 'pidsLimit'
+  | 'blkioWeight'
   | 'restart'
 >
 
@@ -68,6 +69,7 @@ async function apply(
     ['--cpuset-cpus', cpu?.cpus],
     ['--cpuset-mems', cpu?.mems],
     ['--pids-limit', pids?.limit],
+    ['--blkio-weight', held.blkioWeight],
   ]
   const args = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]))
   const env = runtimeEnvironment()

@@ -91,7 +91,8 @@ describe('a container with limits', () => {
   it('reads devices as fast as it may', { skip }, async () => {
     const flags = ['--device-read-bps', `/dev/${device}:1mb`, '--memory', '64m']
     const v1 = ['--memory-swappiness', '7', '--oom-kill-disable']
-    const words = ['--name', 'slow', ...flags, ...v1, 'busybox:1', 'sleep', '1000']
+    const weight = ['--blkio-weight', '200']
+    const words = ['--name', 'slow', ...flags, ...weight, ...v1, 'busybox:1', 'sleep', '1000']
     await ok('run', '-d', ...ALONE, ...words)
     const id = await store.inspect('slow', '{{.Id}}')
     const pid = await store.inspect('slow', '{{.State.Pid}}')
@@ -108,6 +109,12 @@ describe('a container with limits', () => {
       assert.equal(rates.trim(), `${number} 1048576`)
       assert.equal(read(`memory${ofV1('memory')}/memory.swappiness`), '7\n')
       assert.match(read(`memory${ofV1('memory')}/memory.oom_control`), /^oom_kill_disable 1$/m)
+      const weightFile = `blkio${ofV1('blkio')}/blkio.bfq.weight`
+      if (existsSync(`/sys/fs/cgroup/${weightFile}`)) {
+        assert.equal(read(weightFile), '200\n')
+        await ok('update', '--blkio-weight', '300', 'slow')
+        assert.equal(read(weightFile), '300\n')
+      }
     }
     await ok('rm', '-f', 'slow')
   })

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { controllersWithout, limitsHeld } from '#runner/spec/limits.ts'
-import { blockIoOf, parseDeviceRate } from '#runner/spec/block-io.ts'
+import {
+  blockIoOf,
+  parseDeviceRate,
+  parseDeviceWeight,
+  parseWeight,
+} from '#runner/spec/block-io.ts'
 
 const BYTES = 'throttleReadBpsDevice'
 const OPERATIONS = 'throttleWriteIOPSDevice'
@@ -51,5 +56,35 @@ describe('the rate of a device', () => {
       const held = limitsHeld(options, controllers).deviceRates
       assert.equal(held === undefined, missing.length > 0)
     }
+  })
+})
+
+describe('the weight of a container', () => {
+  it('is 10 to 1000, or none', () => {
+    assert.equal(parseWeight('10'), 10)
+    assert.equal(parseWeight('1000'), 1000)
+    assert.equal(parseWeight('0'), undefined)
+    assert.deepEqual(parseDeviceWeight('/dev//sda:500'), { hostPath: '/dev/sda', weight: 500 })
+    assert.deepEqual(blockIoOf({ blkioWeight: 500 }), { weight: 500 })
+  })
+
+  for (const text of ['', '9', '1001', '-1', '1e2', 'much', '010000'])
+    it(`is not ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parseWeight(text), { code: 'USAGE', message: /10 to 1000/ })
+      const ofDevice = () => parseDeviceWeight(`/dev/sda:${text}`)
+      assert.throws(ofDevice, { code: 'USAGE', message: /10 to 1000/ })
+    })
+
+  it('is not that of what BFQ does not schedule', () => {
+    const weigh = (hostPath: string) => () =>
+      blockIoOf({ deviceWeights: [{ hostPath, weight: 9 }] })
+    assert.throws(weigh('/dev/null'), { code: 'USAGE', message: /no block device/ })
+    const name = readdirSync('/sys/block').find((name) => {
+      const scheduler = `/sys/block/${name}/queue/scheduler`
+      const isThere = existsSync(`/dev/${name}`) && existsSync(scheduler)
+      return isThere && !readFileSync(scheduler, 'utf8').includes('[bfq]')
+    })
+    if (name === undefined) return
+    assert.throws(weigh(`/dev/${name}`), { code: 'USAGE', message: /echo bfq > \/sys\/dev/ })
   })
 })

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { ExecutionConfig, ImageConfig } from '#oci/image-config.ts'
 import type { RuntimeSpec } from '#oci/runtime-spec.ts'
 import { type ContainerOptions, parseVolume } from '#runner/index.ts'
-import { withoutV1Limits } from '#runner/containers/create.ts'
+import { V1_LIMITS, withoutLimits } from '#runner/containers/create.ts'
 import { buildSpec, commandLine, type SpecFacts, wantedUser, wantedWorkdir } from '#runner/spec.ts'
 
 const FACTS: SpecFacts = {
@@ -168,9 +168,13 @@ describe('the spec', () => {
     const said: string[] = []
     const onWarning = (message: string) => said.push(message)
     const asked = { memory: 1e9, memorySwappiness: 10, oomKillDisable: true }
-    assert.deepEqual(withoutV1Limits(asked, { onWarning }), { memory: 1e9 })
+    assert.deepEqual(withoutLimits(asked, V1_LIMITS, { onWarning }), {
+      memory: 1e9,
+      memorySwappiness: undefined,
+      oomKillDisable: undefined,
+    })
     assert.match(said.join(), /^--memory-swappiness is left out.*,--oom-kill-disable is left out/)
-    withoutV1Limits({ memory: 1e9 }, { onWarning: () => assert.fail() })
+    withoutLimits({ memory: 1e9 }, V1_LIMITS, { onWarning: () => assert.fail() })
   })
 
   it('limits open files, never above what this process may have', () => {
