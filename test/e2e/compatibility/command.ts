@@ -1,4 +1,4 @@
-import type { Cases } from './cases.ts'
+import { type Cases, together } from './cases.ts'
 
 /** How the command of a container is run, and what it may do. */
 export const COMMAND: Cases = {
@@ -36,19 +36,24 @@ export const COMMAND: Cases = {
     ['writes much, whole', `run --rm --network none I sh -c 'seq 100000 | md5sum; seq 20000'`],
   ],
   'the environment': [
-    ['has the image’s', `run --rm --network none I sh -c 'echo $IMAGE'`],
-    ['has what -e gives', `run --rm --network none -e A=1 -e B='x y' I sh -c 'echo $A,$B'`],
-    ['is overruled by -e', `run --rm --network none -e IMAGE=other I sh -c 'echo $IMAGE'`],
-    [
-      'takes values from the host',
-      `run --rm --network none -e FROM_HOST I sh -c 'echo $FROM_HOST'`,
-    ],
-    [
-      'leaves out what the host lacks',
-      `run --rm --network none -e NOT_THERE I sh -c 'echo <\${NOT_THERE-none}>'`,
-    ],
-    ['keeps = in values', `run --rm --network none -e A=b=c I sh -c 'echo $A'`],
-    ['has empty values', `run --rm --network none -e A= I sh -c 'echo <\${A-none}>'`],
+    ...together('run --rm --network none I', [
+      ['has the image’s', 'echo $IMAGE'],
+      ['has a PATH', 'echo $PATH'],
+      ['has a HOME', 'echo $HOME'],
+      ['has no TERM without a terminal', `echo <\${TERM-none}>`],
+    ]),
+    ...together(
+      `run --rm --net none -h box -e A=1 -e B='x y' -e IMAGE=other -e FROM_HOST -e NOT_THERE -e C=b=c -e D= I`,
+      [
+        ['has what -e gives', 'echo $A,$B'],
+        ['is overruled by -e', 'echo $IMAGE'],
+        ['takes values from the host', 'echo $FROM_HOST'],
+        ['leaves out what the host lacks', `echo <\${NOT_THERE-none}>`],
+        ['keeps = in values', 'echo $C'],
+        ['has empty values', `echo <\${D-none}>`],
+        ['has the host name', 'echo $HOSTNAME; hostname; echo $(cat /etc/hostname)'],
+      ],
+    ),
     [
       'comes from files',
       `run --rm --network none --env-file F/env I sh -c 'echo $FILE,$FROM_HOST,<\${EMPTY-none}>'`,
@@ -57,70 +62,51 @@ export const COMMAND: Cases = {
       'of -e wins over files',
       `run --rm --network none --env-file F/env -e FILE=arg I sh -c 'echo $FILE'`,
     ],
-    ['has a PATH', `run --rm --network none I sh -c 'echo $PATH'`],
-    ['has a HOME', `run --rm --network none I sh -c 'echo $HOME'`],
-    ['has the HOME of the user', `run --rm --network none -u app I sh -c 'echo $HOME'`],
-    [
-      'has the host name',
-      `run --rm --net none -h box I sh -c 'echo $HOSTNAME; hostname; echo $(cat /etc/hostname)'`,
-    ],
-    ['has no TERM without a terminal', `run --rm --network none I sh -c 'echo <\${TERM-none}>'`],
   ],
   'the user': [
     ['is root', 'run --rm --network none I id'],
-    ['is a name', 'run --rm --network none -u app I id'],
+    ...together('run --rm --network none -u app I', [
+      ['is a name', 'id'],
+      ['has the HOME of the user', 'echo $HOME'],
+      ['has no capabilities', 'grep CapEff /proc/self/status'],
+    ]),
     ['is a number', 'run --rm --network none -u 1000 I id'],
     ['is a number that nobody has', `run --rm --network none -u 4321 I sh -c 'id -u; id -g'`],
     ['is with a group', `run --rm --network none -u app:extra I sh -c 'id -u; id -g'`],
     ['is numbers', `run --rm --network none -u 7:8 I sh -c 'id -u; id -g'`],
     ['has more groups', `run --rm --network none --group-add 77 -u app I sh -c 'id -G'`],
-    ['has no capabilities', `run --rm --network none -u app I grep CapEff /proc/self/status`],
   ],
   'the working directory': [
     ['is the image’s', 'run --rm --network none I pwd'],
     ['is another', 'run --rm --network none -w /etc I pwd'],
   ],
   'capabilities and security': [
-    [
-      'are added',
-      'run --rm --network none --cap-drop ALL --cap-add NET_ADMIN I grep CapEff /proc/self/status',
-    ],
+    ...together('run --rm --network none --cap-drop ALL --cap-add NET_ADMIN --cap-add KILL I', [
+      ['are added', 'grep CapEff /proc/self/status'],
+      ['are bounded', 'grep CapBnd /proc/self/status'],
+    ]),
     [
       'are dropped',
       `run --rm --network none --cap-drop chown I sh -c 'chown 1 /tmp 2>/dev/null || echo refused'`,
     ],
     ['are dropped all', 'run --rm --network none --cap-drop ALL I grep CapEff /proc/self/status'],
-    [
-      'are bounded',
-      'run --rm --network none --cap-drop ALL --cap-add KILL I grep CapBnd /proc/self/status',
-    ],
     ['that don’t exist are an error', '~run --rm --network none --cap-add NO_SUCH I true'],
-    [
-      'no new privileges',
-      'run --rm --network none --security-opt no-new-privileges I grep NoNewPrivs /proc/self/status',
-    ],
-    ['filter system calls', 'run --rm --network none I grep Seccomp: /proc/self/status'],
-    [
-      'filter none when unconfined',
-      'run --rm --network none --security-opt seccomp=unconfined I grep Seccomp: /proc/self/status',
-    ],
-    [
-      'refuse to mount',
-      `run --rm --network none I sh -c 'mount -t tmpfs none /tmp 2>/dev/null || echo refused'`,
-    ],
-    [
-      'refuse to change the host name',
-      `run --rm --network none I sh -c 'hostname x 2>/dev/null || echo refused'`,
-    ],
-    [
-      'keep /proc/sys read-only',
-      `run --rm --network none I sh -c 'echo 1 2>/dev/null > /proc/sys/kernel/panic || echo refused'`,
-    ],
-    [
-      'keep /sys read-only',
-      `run --rm --network none I sh -c 'mkdir /sys/x 2>/dev/null || echo refused'`,
-    ],
-    ['mask /proc/kcore', `run --rm --network none I sh -c 'head -c 1 /proc/kcore | wc -c'`],
+    ...together(
+      'run --rm --network none --security-opt no-new-privileges --security-opt seccomp=unconfined I',
+      [
+        ['no new privileges', 'grep NoNewPrivs /proc/self/status'],
+        ['filter none when unconfined', 'grep Seccomp: /proc/self/status'],
+      ],
+    ),
+    ...together('run --rm --network none I', [
+      ['filter system calls', 'grep Seccomp: /proc/self/status'],
+      ['refuse to mount', 'mount -t tmpfs none /tmp 2>/dev/null || echo refused'],
+      ['refuse to change the host name', 'hostname x 2>/dev/null || echo refused'],
+      ['keep /proc/sys read-only', 'echo 1 2>/dev/null > /proc/sys/kernel/panic || echo refused'],
+      ['keep /sys read-only', 'mkdir /sys/x 2>/dev/null || echo refused'],
+      ['mask /proc/kcore', 'head -c 1 /proc/kcore | wc -c'],
+      ['give no other devices', 'ls /dev'],
+    ]),
     [
       'give all with --privileged',
       `run --rm --network none --privileged I sh -c 'mount -t tmpfs none /tmp && echo mounted'`,
@@ -129,6 +115,5 @@ export const COMMAND: Cases = {
       'give devices of the host',
       `run --rm --network none --device /dev/zero:/dev/nought I sh -c 'head -c 3 /dev/nought | wc -c'`,
     ],
-    ['give no other devices', `run --rm --network none I sh -c 'ls /dev'`],
   ],
 }

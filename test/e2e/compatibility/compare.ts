@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { makeBusyboxTree } from '../../runner/support/busybox.ts'
 import { LAUNCHER, type Outcome } from '../../support/dray.ts'
 import { canRunHere, drayHere } from '../../support/dray-here.ts'
-import type { Cases } from './cases.ts'
+import { type Cases, partOf } from './cases.ts'
 
 interface Tool {
   readonly name: string
@@ -51,6 +51,9 @@ const PODMAN: Tool = {
 
 /** By tool: a container that runs while cases of an area look at it or add to it. */
 const residents = new Map<Tool, Promise<string>>()
+
+/** By tool and step: what came of what runs once for many cases. */
+const shared = new Map<string, Promise<Outcome>>()
 
 /**
  * Tests what docker and podman taught people to expect: each case is run by Dray and by podman with the same arguments, and must
@@ -135,13 +138,13 @@ async function detachStore(): Promise<void> {
  * Runs the steps of a script, one a line. `I` is the image, `N` and `M` are names of its own, `R` is a container that runs and has
  * been started for other cases as well, `F` a directory of the host.
  * Of a step that begins with `~` only the exit code counts, with `?` only whether it succeeded; `!` runs a step that doesn't count at all,
- * and `*` repeats one until it succeeds.
+ * and `*` repeats one until it succeeds. `@` and a number is the script of that number in a step that many cases have, see `together`.
  */
 async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
   const seen: Seen[] = []
   const running = /\bR\b/.test(script) ? await resident(tool, name) : ''
   for (const line of script.trim().split('\n')) {
-    const [, mark = '', step = ''] = /^\s*([~!?*]?)\s*(.*)$/.exec(line) ?? []
+    const [, mark = '', step = ''] = /^\s*([~!?*]|@\d+|)\s*(.*)$/.exec(line) ?? []
     const words = splitWords(step).map((word) =>
       word
         .replace(/^I$/, IMAGE)
@@ -150,9 +153,14 @@ async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
         .replace(/\bR\b/g, running)
         .replace(/\bF\b/g, files),
     )
-    const { code, stdout, stderr } = await (mark === '*' ? succeed(tool, words) : call(tool, words))
+    const isPart = mark.startsWith('@')
+    const { code, stdout, stderr } = await (mark === '*'
+      ? succeed(tool, words)
+      : isPart
+        ? share(tool, words, step, Number(mark.slice(1)))
+        : call(tool, words))
     // A runtime's own words differ from version to version; that something was said doesn't.
-    const output = mark === '' ? stdout : mark
+    const output = mark === '' || isPart ? stdout : mark
     const exitCode = mark === '?' ? Math.min(code, 1) : code
     if (mark !== '!') seen.push({ step, exitCode, output })
     if (code >= 125 && stderr === '') assert.fail(`${tool.name} ${step}: ${code} without a word`)
@@ -172,6 +180,22 @@ async function startResident(tool: Tool, name: string): Promise<string> {
   const { code, stderr } = await call(tool, words)
   assert.equal(code, 0, `${tool.name}: ${stderr}`)
   return name
+}
+
+/** Runs a step for the first who asks. @returns what came of one of its scripts */
+async function share(
+  tool: Tool,
+  words: readonly string[],
+  step: string,
+  at: number,
+): Promise<Outcome> {
+  const key = `${tool.name} ${step}`
+  const running = shared.get(key) ?? call(tool, words)
+  shared.set(key, running)
+  const { stdout, stderr } = await running
+  const part = partOf(stdout, at)
+  assert.ok(part !== undefined, `${key}: ${stdout}${stderr}`)
+  return { ...part, stderr }
 }
 
 function call(tool: Tool, words: readonly string[]): Promise<Outcome> {
