@@ -3,8 +3,10 @@ import { byLabel, filterBy, isDangling } from '#runner/filters.ts'
 import { forEachName, runnerContext, unlessGone } from '../containers.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { keyValues } from '../key-values.ts'
+import { confirm } from '../output/confirm.ts'
 import { complain, print } from '../output/print.ts'
 import { labelIn, printRows } from '../output/rows.ts'
+import { passing } from '../prune.ts'
 import { existsCommand } from './exists.ts'
 import {
   collect,
@@ -13,6 +15,12 @@ import {
   withPruneFilter,
   withStoreOptions,
 } from './options.ts'
+
+interface PruneOptions extends StoreOptions {
+  readonly all?: true
+  readonly force?: true
+  readonly filter: readonly string[]
+}
 
 export function volumeCommand(): Command {
   const command = new Command('volume').description('Make, list and remove volumes')
@@ -71,11 +79,11 @@ export function volumeCommand(): Command {
           new Command('prune')
             .description('Remove volumes that no container has')
             .option('-a, --all', 'also those that were given a name')
-            .option('-f, --force', 'without asking, as it does anyway'),
+            .option('-f, --force', 'without asking'),
         ),
         { until: false },
       ),
-      [['dray volume prune --all', 'all that nobody uses']],
+      [['dray volume prune -af', 'all that no container has, with what is in them']],
     ).action(prune),
   )
   command.addCommand(
@@ -154,9 +162,10 @@ async function remove(
   })
 }
 
-async function prune(
-  options: StoreOptions & { readonly all?: true; readonly filter: readonly string[] },
-): Promise<void> {
+async function prune(options: PruneOptions): Promise<void> {
+  const which = options.all ? 'all volumes' : 'all volumes with made-up names'
+  const what = `This removes ${which} that no container has${passing(options)}.`
+  if (!(await confirm(what, options.force))) return
   const { pruneVolumes } = await import('#runner/verbs/prune.ts')
   const { root } = runnerContext(options)
   const { all, filter: filters } = options

@@ -51,7 +51,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   volumes: {
     make: (name, labels) => ok('volume', 'create', ...labels, name),
     list: () => ok('volume', 'ls', '-q'),
-    prune: ['volume', 'prune', '-a'],
+    prune: ['volume', 'prune', '-af'],
     hasUntil: false,
   },
   images: {

@@ -124,6 +124,11 @@ const CASES: readonly Case[] = [
   { args: ['image', 'rm', 'x'], code: 1, says: /no image "x" in the local store/ },
   { args: ['image', 'pull'], code: 1, says: /missing required argument 'image'/ },
   { args: ['image', 'prune'], code: 1, says: /say so with --force/ },
+  {
+    args: ['volume', 'prune', '-a'],
+    code: 1,
+    says: /all volumes that no container has.*\n.*--force/,
+  },
   { args: ['system', 'prune'], code: 1, says: /images without a name[\s\S]*--force/ },
   { args: ['stop'], code: 1, says: /name containers, or say --all for all that run/ },
   {
