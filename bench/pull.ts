@@ -8,8 +8,8 @@
  * layout), containerd and podman (unpacked). `--prefix` runs them in another root, in which DIR must be visible too, with
  * what will be mounted there.
  *
- * The settings: `loopback`; `link`, 1 Gbit/s that is 20 ms away; `per-connection`, 80 MB/s for each connection, as S3 gives.
- * The last two are made by a proxy (bench/shaper.ts), which takes its share of the CPU from everyone alike.
+ * The settings: `loopback`; `link`, 1 Gbit/s that is 20 ms away, made by a proxy (bench/shaper.ts) that takes its share of the CPU
+ * from everyone alike; `per-connection`, 80 MB/s for each connection, as S3 gives, made by the kernel (bench/support/pacing.ts).
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,11 +27,18 @@ const DRAY = join(import.meta.dirname, '../bin/dray')
 // Where it is set, Node reads these certificates at each start: 0.1 s that have nothing to do with pulling.
 delete process.env.NODE_EXTRA_CA_CERTS
 
-/** What the proxy between registry and clients is told, by setting. */
-const SETTINGS: Readonly<Record<string, readonly string[] | undefined>> = {
-  loopback: [],
-  link: ['--delay', '10', '--rate', '125000000'],
-  'per-connection': ['--connection-rate', '80000000'],
+/** How the way from the registry is made slower. */
+interface Shaping {
+  /** What the proxy between registry and clients is told. */
+  readonly proxy?: readonly string[]
+  /** Bytes a second on each connection. */
+  readonly connectionRate?: number
+}
+
+const SETTINGS: Readonly<Record<string, Shaping | undefined>> = {
+  loopback: {},
+  link: { proxy: ['--delay', '10', '--rate', '125000000'] },
+  'per-connection': { connectionRate: 80_000_000 },
 }
 
 /** A process that does a contender's work. */
@@ -251,13 +258,18 @@ async function timePull(contender: Contender, image: string, dir: string): Promi
   })
 }
 
-async function startRegistry(dir: string): Promise<{ host: string; end(): void }> {
+async function startRegistry(
+  dir: string,
+  { connectionRate }: Shaping,
+): Promise<{ host: string; end(): void }> {
+  const paced = connectionRate !== undefined && {
+    NODE_OPTIONS: `--import=${join(import.meta.dirname, 'support/pacing.ts')}`,
+    PACE: String(connectionRate),
+  }
   const child = spawn(
     DRAY,
     ['serve', '--listen', '127.0.0.1:0', '--data', join(dir, 'registry'), '--log-level', 'silent'],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
+    { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...paced } },
   )
   for await (const chunk of child.stderr) {
     const host = /listening on http:\/\/([^\s,]+)/.exec(String(chunk))?.[1]
@@ -267,17 +279,12 @@ async function startRegistry(dir: string): Promise<{ host: string; end(): void }
 }
 
 /** Puts a proxy between a registry and its clients. */
-async function shape(
-  host: string,
-  options: readonly string[],
-): Promise<{ host: string; end(): void }> {
-  if (options.length === 0) return { host, end: () => undefined }
+async function shape(host: string, { proxy }: Shaping): Promise<{ host: string; end(): void }> {
+  if (proxy === undefined) return { host, end: () => undefined }
   const [, port = ''] = host.split(':')
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'shaper.ts'), port, ...options],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'shaper.ts'), port, ...proxy], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [line] = await once(child.stdout, 'data')
   return { host: `127.0.0.1:${String(line).trim()}`, end: () => child.kill() }
 }
@@ -314,7 +321,7 @@ async function compare(image: string, contenders: readonly Contender[], dir: str
 }
 
 const dir = mkdtempSync(join(values.dir, 'dray-bench-'))
-const registry = await startRegistry(dir)
+const registry = await startRegistry(dir, shaping)
 const front = await shape(registry.host, shaping)
 try {
   const present = CONTENDERS.filter(

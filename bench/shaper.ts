@@ -1,7 +1,7 @@
 /**
- * A TCP proxy that makes loopback as slow as a network: `node bench/shaper.ts PORT [--delay MS] [--rate BYTES]
- * [--connection-rate BYTES]` passes connections on to 127.0.0.1:PORT and prints the port that it listens on. The delay is
- * one way, the rate that of the link each way, the connection rate that of each connection from the server.
+ * A TCP proxy that makes loopback as slow as a network: `node bench/shaper.ts PORT [--delay MS] [--rate BYTES]` passes
+ * connections on to 127.0.0.1:PORT and prints the port that it listens on. The delay is one way, the rate that of the link each
+ * way.
  */
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
@@ -10,7 +10,6 @@ const { values, positionals } = parseArgs({
   options: {
     delay: { type: 'string', default: '0' },
     rate: { type: 'string', default: 'Infinity' },
-    'connection-rate': { type: 'string', default: 'Infinity' },
   },
   allowPositionals: true,
 })
@@ -34,13 +33,13 @@ class Lane {
   }
 }
 
-function carry(from: Socket, to: Socket, lanes: readonly Lane[]): void {
+function carry(from: Socket, to: Socket, lane: Lane): void {
   const delay = Number(values.delay)
   const queue: { readonly chunk: Buffer | undefined; readonly due: number }[] = []
   let queued = 0
   let isWaiting = false
   const add = (chunk: Buffer | undefined) => {
-    const through = lanes.reduce((at, lane) => lane.pass(chunk?.length ?? 0, at), performance.now())
+    const through = lane.pass(chunk?.length ?? 0, performance.now())
     queue.push({ chunk, due: through + delay })
     queued += chunk?.length ?? 0
     if (queued > WINDOW) from.pause()
@@ -79,7 +78,7 @@ const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => 
     allowHalfOpen: true,
     noDelay: true,
   })
-  carry(client, upstream, [up])
-  carry(upstream, client, [new Lane(Number(values['connection-rate'])), down])
+  carry(client, upstream, up)
+  carry(upstream, client, down)
 })
 server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port))

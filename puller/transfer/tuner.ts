@@ -6,6 +6,8 @@ const FIRST_CONNECTIONS = 4
 /** More connections must bring this much more to be kept; fewer may bring this much less. */
 const GAIN = 1.1
 const LOSS = 0.97
+/** Windows in a row that more connections may bring too little: each of them starts slowly. */
+const PATIENCE = 3
 
 /**
  * Finds by trying how many connections bring the most bytes: twice as many as long as that pays, then, from time to
@@ -21,6 +23,8 @@ export class Tuner {
   #window: { readonly since: number; bytes: number } | undefined
   /** A window that begins with a change measures the change, not the number. */
   #isSettling = true
+  /** Windows in a row in which a trial brought too little. */
+  #disappointments = 0
   #rate: number | undefined
 
   /** @param most connections that may be tried */
@@ -65,6 +69,8 @@ export class Tuner {
     const isTrial = this.#best.rate !== undefined && this.#connections !== this.#best.connections
     const needed = (this.#best.rate ?? 0) * (this.#direction === 'more' ? GAIN : LOSS)
     if (isTrial && rate < needed) {
+      this.#disappointments++
+      if (this.#direction === 'more' && this.#disappointments < PATIENCE) return
       this.#use(this.#best.connections)
       this.#turn(now)
       return
@@ -85,6 +91,7 @@ export class Tuner {
 
   #use(connections: number): void {
     if (connections !== this.#connections) this.#isSettling = true
+    this.#disappointments = 0
     this.#connections = connections
   }
 }

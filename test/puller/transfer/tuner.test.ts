@@ -30,6 +30,20 @@ describe('Tuner', () => {
     )
   })
 
+  it('takes all it may where each connection starts slowly', () => {
+    const tuner = new Tuner(8)
+    const start = (at: number, count: number) =>
+      Array.from({ length: count }, () => ({ since: at }))
+    let open = start(-1_000, tuner.connections)
+    for (let now = 0; now < 1_500; now += 10) {
+      const missing = tuner.connections - open.length
+      open = missing < 0 ? open.slice(0, missing) : [...open, ...start(now, missing)]
+      const ready = open.filter(({ since }) => now - since > 250)
+      tuner.received(ready.length * 0.8 * MB, now, true)
+    }
+    assert.equal(tuner.connections, 8)
+  })
+
   it('takes no more where they share what there is, and fewer after a while', () => {
     const tuner = new Tuner(16)
     assert.equal(
