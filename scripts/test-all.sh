@@ -3,10 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sh scripts/setup.sh runc crun conmon iproute2 nftables aardvark-dns catatonit socat uidmap slirp4netns passt procps skopeo podman buildah docker.io containerd umoci mmdebstrap busybox-static attr acl libcap2-bin zstd xz-utils bzip2 curl zsh fish \
-  libisal2 ceph-mon ceph-osd radosgw docker-compose
-sh scripts/newer-clients.sh crane oras
-sh scripts/newer-erofs-utils.sh
+sh scripts/test-packages.sh
+sh scripts/setup.sh
 
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
