@@ -34,6 +34,7 @@ const STDERR = 3
 export function openSession(dir: string): Session {
   const fd = connect(dir)
   let isClosed = false
+  const sending = new Set<Promise<unknown>>()
   return {
     async *output() {
       try {
@@ -53,6 +54,8 @@ export function openSession(dir: string): Session {
         if (errnoOf(error) !== 'ECONNRESET') throw error
       } finally {
         isClosed = true
+        // A thread that has yet to write would write to whatever gets the number next.
+        await Promise.allSettled(sending)
         closeSync(fd)
       }
     },
@@ -60,7 +63,9 @@ export function openSession(dir: string): Session {
       for (let at = 0; at < data.length; at += INPUT_LIMIT) {
         if (isClosed) return
         const part = data.subarray(at, at + INPUT_LIMIT)
-        await writePacket(fd, part, 0, part.length, null)
+        const sent = writePacket(fd, part, 0, part.length, null)
+        sending.add(sent)
+        await sent.finally(() => sending.delete(sent))
       }
     },
     endInput() {
