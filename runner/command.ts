@@ -30,12 +30,13 @@ export async function checkCommand(
   },
 ): Promise<void> {
   const [name = ''] = process.args
+  if (name === '') throw notFound(name, 'the command is empty')
   const candidates = candidatePaths(name, process.cwd, findVariable(process.env, 'PATH') ?? '')
   if (candidates.some((path) => RUNTIME_TREES.some((dir) => isInside(path, dir)))) return
   const found = candidates.flatMap((path) => resolveInRoot(root, path) ?? [])
   const runnable = found.find((path) => isRunnable(join(root, path)))
   if (runnable !== undefined) return checkFormat(root, name, runnable)
-  if (found.length === 0) throw notFound(name, name.includes('/') ? 'no such file' : 'not in PATH')
+  if (found.length === 0) throw notFound(name, whyNowhere(name))
   throw notExecutable(name, 'it is a directory, or no one may execute it')
 }
 
@@ -98,6 +99,11 @@ function readHead(path: string): string {
 async function hasOtherFormats(): Promise<boolean> {
   const names = await readdir(BINFMT_DIR).catch(() => [])
   return names.some((name) => !BINFMT_CONTROL.includes(name))
+}
+
+function whyNowhere(name: string): string {
+  if (name.startsWith('-')) return 'not in PATH; options go before the image or the container'
+  return name.includes('/') ? 'no such file' : 'not in PATH'
 }
 
 function notFound(name: string, why: string): DrayError {

@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { DrayError, errorMessage } from '#oci/error.ts'
+import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { ETC_FILES } from './layout.ts'
 import { isInside, type PlacedVolume, type Tmpfs, type Volume } from './options.ts'
 import { makeDirectoryInRoot, resolveInRoot } from './rootfs-files.ts'
@@ -75,7 +75,8 @@ export async function placeVolume(
 ): Promise<PlacedVolume> {
   const target = volume.containerPath
   const stats = await stat(volume.hostPath).catch((cause: unknown) => {
-    const message = `cannot mount ${volume.hostPath} at ${target}: ${errorMessage(cause)}`
+    const why = isErrno(cause, 'ENOENT') ? 'it is not there: make it first' : errorMessage(cause)
+    const message = `cannot mount ${volume.hostPath} at ${target}: ${why}`
     throw new DrayError('USAGE', message, { cause })
   })
   const isDirectory = stats.isDirectory()

@@ -74,7 +74,8 @@ function makeDirectory(dir: number, parent: number, name: string, prefix: string
     chmodSync(made, 0o755) // whatever the umask
     return openat2(dir, prefix, DIRECTORY, IN_ROOT)
   } catch (error) {
-    const why = errnoOf(error) ?? 'unknown error'
+    const errno = errnoOf(error) ?? 'unknown error'
+    const why = errno === 'EEXIST' ? 'a file is there' : errno
     throw new DrayError('RUN_FAILED', `cannot make the directory /${prefix} in the image: ${why}`, {
       cause: error,
     })

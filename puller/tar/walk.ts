@@ -71,7 +71,7 @@ export function* walkTree(root: string | Buffer, options: WalkOptions = {}): Gen
         head: describe(spot, stats, type, { firstNames, purpose, owner: options.owner }),
         source: spot.source,
       }
-      if (type !== 'directory' || isSystemMount(spot, stats)) continue
+      if (type !== 'directory' || isSystemMount(spot, stats, as)) continue
       const fd = openSync(spot.source, DIRECTORY)
       open.push(fd)
       if (purpose === 'changes' && isOpaque(spot)) yield opaqueMark(spot)
@@ -109,7 +109,7 @@ function children(spot: Spot, fd: number, stats: BigIntStats): Spot[] {
     }))
 }
 
-function childPath({ path }: Spot, name: Buffer): Buffer {
+function childPath({ path }: Pick<Spot, 'path'>, name: Buffer): Buffer {
   return path.length === 0 ? name : Buffer.concat([path, SLASH, name])
 }
 
@@ -185,12 +185,10 @@ function portableXattrs(source: Buffer): ReadonlyMap<string, Buffer> {
   return new Map(names.map((name) => [name, getXattr(source, name) ?? EMPTY]))
 }
 
-function isSystemMount(spot: Spot, stats: BigIntStats): boolean {
-  return (
-    spot.device !== undefined &&
-    spot.device !== stats.dev &&
-    SYSTEM_MOUNTS.includes(spot.path.toString('latin1'))
-  )
+function isSystemMount(spot: Spot, stats: BigIntStats, top: Buffer): boolean {
+  const isMount = spot.device !== undefined && spot.device !== stats.dev
+  const names = SYSTEM_MOUNTS.map((name) => childPath({ path: top }, Buffer.from(name)))
+  return isMount && names.some((name) => name.equals(spot.path))
 }
 
 function typeOf(stats: BigIntStats): TarEntryType | undefined {

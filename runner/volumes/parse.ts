@@ -42,6 +42,7 @@ function named(
   optionText: string | undefined,
 ): WantedMounts {
   const options = optionsOf(text, optionText)
+  if (!containerPath.startsWith('/')) throw usage(text)
   // Its checks of the place hold for every kind of volume.
   const { containerPath: place } = parseVolume(`/:${containerPath}`)
   const readOnly = options.includes('ro')

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -116,6 +117,13 @@ describe('dray cp, of a container that runs', () => {
     ] as const) {
       assert.equal((await store.dray('cp', from, to)).code, 1, `${from} ${to}`)
     }
+  })
+
+  it('copies all of a container, without what the kernel shows in it', async () => {
+    await ok('cp', 'box:/', at('whole'))
+    assert.equal(readFileSync(at('whole/tree/a'), 'utf8'), 'one\n')
+    for (const name of ['proc', 'sys', 'dev'])
+      assert.deepEqual(readdirSync(at(`whole/${name}`)), [])
   })
 
   it('follows links of the container inside of it only', async () => {

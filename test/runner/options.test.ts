@@ -74,6 +74,13 @@ const GOOD_OPTIONS: readonly ContainerOptions[] = [
   { memory: 1e9, memorySwap: 1e9, memoryReservation: 1e9 },
 ]
 
+describe('a volume flag with one word that is no path', () => {
+  it('is told as it was typed', () => {
+    const says = /^invalid volume "data": write \[\/HOST/
+    assert.throws(() => parseVolumeFlag('data'), { code: 'USAGE', message: says })
+  })
+})
+
 describe('a volume', () => {
   for (const [text, hostPath, containerPath, readOnly] of VOLUMES) {
     it(`is read from ${text}`, () => {

@@ -231,6 +231,16 @@ describe('a command', () => {
       assert.rejects(check(t, name), { code: /^COMMAND_NOT_(?:FOUND|EXECUTABLE)$/ }))
   }
 
+  for (const [name, says] of [
+    ['', /the command is empty/],
+    ['--rm', /options go before the image/],
+    ['nothing', /not in PATH$/],
+    ['/nothing', /no such file/],
+  ] as const) {
+    it(`says why there is no ${JSON.stringify(name)}`, (t) =>
+      assert.rejects(check(t, name), { code: 'COMMAND_NOT_FOUND', message: says }))
+  }
+
   for (const name of ['/usr/dir', '/sbin/elf']) {
     it(`is not executable as ${name}`, (t) =>
       assert.rejects(check(t, name), { code: 'COMMAND_NOT_EXECUTABLE' }))
