@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DrayError } from '#oci/error.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { exclusivelyAsync } from '../file-lock.ts'
 import { DEFAULT_STATE_DIR } from '../layout.ts'
 import { parseSubnet6 } from './address6.ts'
@@ -83,6 +84,8 @@ export async function refreshNetwork(
 
 /** Takes a network down, if no container is on it. @throws NETWORK_FAILED */
 export async function takeDownUnused(root: string, network: NetworkRecord): Promise<void> {
+  // An ordinary user has none on the host, nor the lock.
+  if (isInUserNamespace()) return
   await alone(async () => {
     if (isThere(network) && connectionsOn(root, network).length === 0) await takeDown(network)
   })

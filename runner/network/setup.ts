@@ -1,4 +1,3 @@
-import { DrayError } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { imagePorts } from '../containers/image.ts'
 import { findContainer } from '../containers/find.ts'
@@ -14,10 +13,10 @@ import { namespacePath } from './connections.ts'
 import { SEARCH_DOMAIN } from './dns.ts'
 import { choosePublishers } from './firewall.ts'
 import { mainLink } from './links.ts'
-import type { Attachment, Connection, PortMapping } from './model.ts'
+import type { Connection, PortMapping } from './model.ts'
 import { type Reservation, reservePorts } from './reserve.ts'
-import { findNetwork } from './store.ts'
-import { isUserModeProgram, USER_MODE_PROGRAMS } from './user-mode/programs.ts'
+import { findNetwork, needsRoot } from './store.ts'
+import { isUserModeProgram } from './user-mode/programs.ts'
 import { setUpUserMode } from './user-mode/setup.ts'
 
 /** What a container's start needs to know of its network. */
@@ -52,7 +51,7 @@ export async function setUpNetwork(
   }
   if (isUserModeProgram(mode)) return await setUpUserMode(claim, portsOf(record), mode, searchPath)
   const attachments = attachmentsOf(record.options)
-  if (isInUserNamespace()) throw needsRoot(attachments)
+  if (isInUserNamespace()) throw needsRoot(attachments.map(({ name }) => name))
   const wanted = await Promise.all(
     attachments.map(async (attachment) => ({
       network: await findNetwork(root, attachment.name),
@@ -75,13 +74,6 @@ export async function setUpNetwork(
     reservation.release()
     throw error
   }
-}
-
-function needsRoot(attachments: readonly Attachment[]): DrayError {
-  const names = attachments.map(({ name }) => name).join(', ')
-  const advice = `use --network ${USER_MODE_PROGRAMS.join(' or ')}, host or none`
-  const message = `network ${names} is of bridges, which only root can make: ${advice}`
-  return new DrayError('NETWORK_FAILED', message)
 }
 
 /** What a container is called on its networks, without aliases. */

@@ -6,6 +6,7 @@ import * as z from 'zod'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
+import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { listContainers } from '../containers/find.ts'
 import { attachmentsOf } from './attachments.ts'
 import { gateway6Of, parseSubnet6, randomSubnet6 } from './address6.ts'
@@ -52,7 +53,7 @@ export interface NewNetwork {
   readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
-/** Makes a network. Nothing of it is on the host before a container is on it. @throws USAGE, NAME_TAKEN */
+/** Makes a network. Nothing of it is on the host before a container is on it. @throws USAGE, NAME_TAKEN, NETWORK_FAILED */
 export async function createNetwork(
   root: string,
   name: string,
@@ -61,9 +62,17 @@ export async function createNetwork(
   if (!NAME.test(name) || RESERVED.includes(name)) {
     throw new DrayError('USAGE', `a network can't be called ${JSON.stringify(name)}`)
   }
+  if (isInUserNamespace()) throw needsRoot([name])
   const record = await newRecord(root, name, options)
   if (await publish(root, record)) return record
   throw new DrayError('NAME_TAKEN', `there is a network ${name} already`)
+}
+
+/** What an ordinary user is told who names networks. */
+export function needsRoot(names: readonly string[]): DrayError {
+  const advice = `use --network ${USER_MODE_PROGRAMS.join(' or ')}, host or none`
+  const message = `network ${names.join(', ')} is of bridges, which only root can make: ${advice}`
+  return new DrayError('NETWORK_FAILED', message)
 }
 
 /** @throws NETWORK_UNKNOWN */

@@ -182,6 +182,12 @@ describe('a network of an ordinary user', () => {
     const { code, stderr } = await user.dray('run', '--rm', '--network', 'bridge', image, 'true')
     assert.equal(code, 125)
     assert.match(stderr, /only root can make: use --network pasta or slirp4netns, host or none/)
+    const made = await user.dray('network', 'create', 'app')
+    assert.equal(made.code, 1)
+    assert.match(made.stderr, /network app is of bridges, which only root can make/)
+    await user.ok('network', 'inspect', 'bridge') // from now on there is a record of it
+    const pruned = await user.dray('network', 'prune')
+    assert.deepEqual([pruned.code, pruned.stderr], [0, ''])
   })
 
   it('gives no port of root’s, nor one that is taken', async () => {

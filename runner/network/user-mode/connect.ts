@@ -16,6 +16,7 @@ import {
   slirpArguments,
   USER_MODE_PROGRAMS,
   type UserModeProgram,
+  whyNoTun,
 } from './programs.ts'
 import { publishBySlirp } from './slirp.ts'
 
@@ -89,7 +90,8 @@ async function start(
     child.unref()
     if (!works) throw new Error(readFileSync(log, 'utf8').trim() || 'it ended without a word')
   } catch (cause) {
-    const advice = 'Another network is one of --network pasta, slirp4netns, host and none'
+    const advice =
+      whyNoTun() ?? 'Another network is one of --network pasta, slirp4netns, host and none'
     const message = `${program} cannot connect the container: ${errorMessage(cause)}. ${advice}`
     throw new DrayError('NETWORK_FAILED', message, { cause })
   } finally {

@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs'
+import { isErrno } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { findRuntime } from '../../runtime.ts'
 import type { PortMapping } from '../model.ts'
@@ -26,6 +28,18 @@ export const USER_MODE = {
 /** The first of the programs that is installed. */
 export function chooseUserMode(searchPath: string | undefined): UserModeProgram | undefined {
   return USER_MODE_PROGRAMS.find((name) => findRuntime(name, searchPath) !== undefined)
+}
+
+/** What keeps the programs from the device that they all read packets from; undefined if nothing does. */
+export function whyNoTun(device = '/dev/net/tun'): string | undefined {
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK)
+    return undefined
+  } catch (error) {
+    return isErrno(error, 'ENOENT')
+      ? `There is no ${device}: let root load it with modprobe tun`
+      : `${device} is not open to this user: let root say chmod 666 ${device}`
+  }
 }
 
 /**

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { PortMapping } from '#runner/network/model.ts'
-import { pastaArguments, slirpArguments, slirpRequest } from '#runner/network/user-mode/programs.ts'
+import {
+  pastaArguments,
+  slirpArguments,
+  slirpRequest,
+  whyNoTun,
+} from '#runner/network/user-mode/programs.ts'
 
 const WEB: PortMapping = { hostIp: '127.0.0.1', hostPort: 8080, containerPort: 80, protocol: 'tcp' }
 const DNS: PortMapping = { hostPort: 5353, containerPort: 53, protocol: 'udp' }
@@ -26,5 +31,10 @@ describe('a network that a program makes', () => {
         guest_port: 53,
       },
     })
+  })
+
+  it('tells what to do where the device that it needs is missing', () => {
+    assert.match(whyNoTun('/nowhere') ?? '', /no \/nowhere: let root load it with modprobe tun/)
+    assert.equal(whyNoTun('/dev/null'), undefined)
   })
 })
