@@ -23,6 +23,12 @@ function topDigest(layout: string): string {
   return JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')).manifests[0].digest
 }
 
+/** Of the base's tar, as tar names them: enough to run what needs the C library alone, with devices and all kinds of links. */
+const PART = [
+  ...['./bin', './dev', './etc', './lib', './lib64', './usr/bin', './usr/lib64'],
+  ...['libc.so.6', 'ld-linux*'].map((name) => `./usr/lib/x86_64-linux-gnu/${name}`),
+]
+
 for (const storage of STORAGES) {
   // What becomes of an image once its bytes are here, the same ones by digest, is no matter of where they come from. And what passes
   // through a storage are blobs, whatever image they are of.
@@ -129,24 +135,10 @@ for (const storage of STORAGES) {
       assert.deepEqual([node.stdout, node.code], ['hello\n', 0])
     })
 
-    itOnce('pulls an image that it does not have before it runs it', async () => {
-      const other = join(dir, 'other')
-      const { code, stdout, stderr } = await dray([
-        'run',
-        '--root',
-        other,
-        '--rm',
-        `${host}/debian/base:12`,
-        'echo',
-        'here',
-      ])
-      assert.deepEqual([stdout, code], ['here\n', 0], stderr)
-    })
-
     itOnce('makes one image of one root file system, from a tar and from a directory', async () => {
       const tree = join(dir, 'tree')
       mkdirSync(tree)
-      run('tar', '-C', tree, '-xpf', images.tar)
+      run('tar', '-C', tree, '-xpf', images.tar, '--wildcards', ...PART)
       const cmd = [
         '--cmd',
         '["cat", "/etc/debian_version"]',
@@ -184,13 +176,28 @@ for (const storage of STORAGES) {
       }
     })
 
+    itOnce('pulls an image that it does not have before it runs it', async () => {
+      const other = join(dir, 'other')
+      const { code, stdout, stderr } = await dray([
+        'run',
+        '--root',
+        other,
+        '--rm',
+        `${host}/made/tree:1`,
+        'echo',
+        'here',
+      ])
+      assert.deepEqual([stdout, code], ['here\n', 0], stderr)
+    })
+
     itOnce('takes images from a docker-archive and from an OCI layout', async () => {
       const archive = join(dir, 'archive.tar')
       run(
         'skopeo',
         'copy',
         '-q',
-        `oci:${images.base}:latest`,
+        '--src-tls-verify=false',
+        `docker://${host}/made/tree:1`,
         `docker-archive:${archive}:archived/base:1`,
       )
       await ok('push', '--root', root, `docker-archive:${archive}`, `${host}/from/archive:1`)
