@@ -11,9 +11,11 @@ interface AttachOptions extends StoreOptions {
 
 export function attachCommand(): Command {
   const command = new Command('attach')
-    .description('Look on at a container that runs, until it ends, with its exit code')
+    .description(
+      'Show the output of a container that runs, and hand it input, until it ends, with its exit code',
+    )
     .argument('<container>', 'name or id')
-    .option('--detach-keys <keys>', 'keys that end looking on (default: ctrl-p,ctrl-q)')
+    .option('--detach-keys <keys>', 'keys that detach from it (default: ctrl-p,ctrl-q)')
     .option('--no-stdin', 'leave standard input alone')
     .addOption(sigProxyOption())
   return withExamples(withStoreOptions(command), [

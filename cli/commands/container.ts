@@ -61,7 +61,7 @@ const SAME: Readonly<Record<string, () => Command>> = {
 export function containerCommand(): Command {
   const command = new Command('container')
     .description(
-      'Look after containers: prune, and other names for run, ps and what else is about them',
+      'Look after containers: prune, exists, and run, ps (ls), logs and the others by another name',
     )
     .enablePositionalOptions()
   command.addCommand(

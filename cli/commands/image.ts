@@ -23,7 +23,7 @@ interface PruneOptions extends StoreOptions {
 
 export function imageCommand(): Command {
   const command = new Command('image').description(
-    'Look after images: prune, and other names for images, rmi and what else is about them',
+    'Look after images: prune, exists, and pull, images (ls), rmi (rm) and the others by another name',
   )
   command.addCommand(
     withExamples(

@@ -30,7 +30,7 @@ export function runCommand(): Command {
     .argument('[command...]', 'command and arguments instead of those of the image')
     .passThroughOptions()
     .option('-d, --detach', 'in the background; print its id')
-    .option('--detach-keys <keys>', 'keys that leave it running (default: ctrl-p,ctrl-q)')
+    .option('--detach-keys <keys>', 'keys that detach from it (default: ctrl-p,ctrl-q)')
     .option(
       '-a, --attach <stream>',
       'stdin, stdout or stderr: be connected to these alone (repeatable)',

@@ -14,9 +14,9 @@ export function startCommand(): Command {
   const command = new Command('start')
     .description('Start containers that were created, or that have ended')
     .argument('<container...>', 'names or ids')
-    .option('-a, --attach', 'look on until it ends, with its exit code (one container)')
+    .option('-a, --attach', 'attach to it until it ends, with its exit code (one container)')
     .option('-i, --interactive', 'hand standard input on, too')
-    .option('--detach-keys <keys>', 'keys that end looking on (default: ctrl-p,ctrl-q)')
+    .option('--detach-keys <keys>', 'keys that detach from it (default: ctrl-p,ctrl-q)')
   return withExamples(withStoreOptions(command), [
     ['dray start web', 'in the background'],
     ['dray start -ai shell', 'in the foreground, with the terminal'],

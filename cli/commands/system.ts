@@ -36,7 +36,9 @@ interface CheckOptions extends StoreOptions, AccessOptions {
 }
 
 export function systemCommand(): Command {
-  const command = new Command('system').description('Look after everything at once')
+  const command = new Command('system').description(
+    'Look after the whole store: its size, what nobody uses, damage, and starts at boot',
+  )
   command.addCommand(
     withExamples(
       withPruneFilter(

@@ -5,7 +5,7 @@ import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 export function topCommand(): Command {
   const command = new Command('top')
-    .description('Show the processes of a container, in the numbers of the host')
+    .description('Show the processes of a container, by the process ids of the host')
     .argument('<container>', 'name or id')
     .argument('[ps options...]', 'of ps(1); default: -ef')
     .passThroughOptions()
