@@ -49,8 +49,12 @@ const PODMAN: Tool = {
   },
 }
 
-/** By tool: a container that runs while cases of an area look at it or add to it. */
-const residents = new Map<Tool, Promise<string>>()
+/** What starts a container that cases of an area look at or add to, where they don't say it. */
+const RESIDENT = 'run -d --name R --network none I sleep 3210'
+/** All that starts such containers: each has a number in its name, the same for both tools. */
+const starts: string[] = []
+/** By tool and start: the name of one that was started. */
+const residents = new Map<string, Promise<string>>()
 
 /** By tool and step: what came of what runs once for many cases. */
 const shared = new Map<string, Promise<Outcome>>()
@@ -135,24 +139,18 @@ async function detachStore(): Promise<void> {
 }
 
 /**
- * Runs the steps of a script, one a line. `I` is the image, `N` and `M` are names of its own, `R` is a container that runs and has
- * been started for other cases as well, `F` a directory of the host.
+ * Runs the steps of a script, one a line. `I` is the image, `N` and `M` are names of its own, `R` is a container that has been started
+ * for other cases as well, by a first step that begins with `=` where it has to be another one, `F` a directory of the host.
  * Of a step that begins with `~` only the exit code counts, with `?` only whether it succeeded; `!` runs a step that doesn't count at all,
  * and `*` repeats one until it succeeds. `@` and a number is the script of that number in a step that many cases have, see `together`.
  */
 async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
   const seen: Seen[] = []
-  const running = /\bR\b/.test(script) ? await resident(tool, name) : ''
-  for (const line of script.trim().split('\n')) {
+  const [, start = RESIDENT, steps = ''] = /^(?:=([^\n]*)\n)?(.*)$/s.exec(script) ?? []
+  const running = /\bR\b/.test(script) ? await resident(tool, start) : ''
+  for (const line of steps.split('\n')) {
     const [, mark = '', step = ''] = /^\s*([~!?*]|@\d+|)\s*(.*)$/.exec(line) ?? []
-    const words = splitWords(step).map((word) =>
-      word
-        .replace(/^I$/, IMAGE)
-        .replace(/\bN\b/g, name)
-        .replace(/\bM\b/g, `${name}b`)
-        .replace(/\bR\b/g, running)
-        .replace(/\bF\b/g, files),
-    )
+    const words = wordsOf(step, name, running)
     const isPart = mark.startsWith('@')
     const { code, stdout, stderr } = await (mark === '*'
       ? succeed(tool, words)
@@ -169,15 +167,17 @@ async function play(tool: Tool, script: string, name: string): Promise<Seen[]> {
 }
 
 /** Starts it for the first who asks. @returns its name */
-function resident(tool: Tool, name: string): Promise<string> {
-  const running = residents.get(tool) ?? startResident(tool, `${name}r`)
-  residents.set(tool, running)
+function resident(tool: Tool, start: string): Promise<string> {
+  const key = `${tool.name} ${start}`
+  const running = residents.get(key) ?? startResident(tool, start)
+  residents.set(key, running)
   return running
 }
 
-async function startResident(tool: Tool, name: string): Promise<string> {
-  const words = ['run', '-d', '--name', name, '--network', 'none', IMAGE, 'sleep', '3210']
-  const { code, stderr } = await call(tool, words)
+async function startResident(tool: Tool, start: string): Promise<string> {
+  if (!starts.includes(start)) starts.push(start)
+  const name = `case${process.pid}r${100 + starts.indexOf(start)}`
+  const { code, stderr } = await call(tool, wordsOf(start, '', name))
   assert.equal(code, 0, `${tool.name}: ${stderr}`)
   return name
 }
@@ -223,6 +223,18 @@ async function succeed(tool: Tool, words: readonly string[]): Promise<Outcome> {
     if (outcome.code === 0 || attempt === 100) return outcome
     await delay(100)
   }
+}
+
+/** What a step passes to a tool, with the names of a case and of the container that it shares. */
+function wordsOf(step: string, name: string, running: string): string[] {
+  return splitWords(step).map((word) =>
+    word
+      .replace(/^I$/, IMAGE)
+      .replace(/\bN\b/g, name)
+      .replace(/\bM\b/g, `${name}b`)
+      .replace(/\bR\b/g, running)
+      .replace(/\bF\b/g, files),
+  )
 }
 
 /** Words as a shell splits them: single and double quotes, no expansion. */

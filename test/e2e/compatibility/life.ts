@@ -1,5 +1,10 @@
 import type { Cases } from './cases.ts'
 
+/** A container with labels that was never started, one that has counted to ten, and one with a user and an environment. */
+const LABELLED = '=create --name R --network none -l k=R I'
+const COUNTED = '=run --name R --network none I seq 10'
+const USED = '=run -d --name R --network none -e A=1 -u app I sleep 100'
+
 /** A container from start to end, what it says, and commands beside its own. */
 export const LIFE: Cases = {
   'the life of a container': [
@@ -78,7 +83,7 @@ export const LIFE: Cases = {
     ['is waited for when it has ended', `!run --name N --network none I sh -c 'exit 6'\nwait N`],
     [
       'is found by its labels',
-      `~create --name N --network none -l k=N I\nps -a --filter label=k=N --format '{{.Names}}'\nps -a --filter label=k=other --format '{{.Names}}'`,
+      `${LABELLED}\nps -a --filter label=k=R --format '{{.Names}}'\nps -a --filter label=k=other --format '{{.Names}}'`,
     ],
     [
       'is found by its exit code',
@@ -86,11 +91,11 @@ export const LIFE: Cases = {
     ],
     [
       'is found by its state',
-      `~create --name N --network none I\nps -a --filter status=created --filter name=N --format '{{.Names}}'`,
+      `${LABELLED}\nps -a --filter status=created --filter name=R --format '{{.Names}}'`,
     ],
     [
       'has the labels of the image, and others',
-      `~create --name N --network none -l k=v I\ninspect -f '{{index .Config.Labels "of"}} {{.Config.Labels.k}}' N`,
+      `${LABELLED}\ninspect -f '{{index .Config.Labels "of"}} {{.Config.Labels.k}}' R`,
     ],
     [
       'fails once more as often as it may',
@@ -98,18 +103,12 @@ export const LIFE: Cases = {
     ],
   ],
   logs: [
-    ['have what was said', `!run --name N --network none I sh -c 'echo a; echo b'\nlogs N`],
+    ['have what was said', `${COUNTED}\nlogs R`],
     ['have errors apart', `!run --name N --network none I sh -c 'echo a; echo b >&2'\nlogs N`],
-    ['have the last lines', `!run --name N --network none I seq 10\nlogs --tail 3 N`],
-    [
-      'have all lines when none are counted',
-      `!run --name N --network none I seq 3\nlogs --tail -1 N`,
-    ],
-    ['have no lines', `!run --name N --network none I seq 10\nlogs --tail 0 N`],
-    [
-      'have all lines when there are fewer',
-      `!run --name N --network none I seq 3\nlogs --tail 10 N`,
-    ],
+    ['have the last lines', `${COUNTED}\nlogs --tail 3 R`],
+    ['have all lines when none are counted', `${COUNTED}\nlogs --tail -1 R`],
+    ['have no lines', `${COUNTED}\nlogs --tail 0 R`],
+    ['have all lines when there are fewer', `${COUNTED}\nlogs --tail 20 R`],
     [
       'are followed to the end',
       `~run -d --name N --network none I sh -c 'echo a; sleep 1; echo b'\nlogs -f N`,
@@ -118,14 +117,8 @@ export const LIFE: Cases = {
       'are followed from the last lines',
       `~run -d --name N --network none I sh -c 'seq 5; sleep 20; echo b'\n!exec N true\nlogs -f --tail 1 N`,
     ],
-    [
-      'have what came since',
-      `!run --name N --network none I echo a\nlogs --since 1h N\nlogs --since 2030-01-01T00:00:00Z N`,
-    ],
-    [
-      'have what came until',
-      `!run --name N --network none I echo a\nlogs --until 2000-01-01T00:00:00Z N`,
-    ],
+    ['have what came since', `${COUNTED}\nlogs --since 1h R\nlogs --since 2030-01-01T00:00:00Z R`],
+    ['have what came until', `${COUNTED}\nlogs --until 2000-01-01T00:00:00Z R`],
     [
       'have long lines whole',
       `!run --name N --network none I sh -c 'head -c 30000 /dev/zero | tr "\\0" x; echo; echo end'\nlogs N`,
@@ -141,15 +134,9 @@ export const LIFE: Cases = {
     ['runs beside the command', `exec R echo hi`],
     ['has its exit code', `exec R sh -c 'exit 9'`],
     ['has standard input with -i', `exec -i R cat\nexec R cat`],
-    [
-      'has the environment and more',
-      `~run -d --name N --network none -e A=1 I sleep 100\nexec -e B=2 N sh -c 'echo $A $B $IMAGE'`,
-    ],
+    ['has the environment and more', `${USED}\nexec -e B=2 R sh -c 'echo $A $B $IMAGE'`],
     ['has another user', `exec -u app R id -u\nexec -u 5:6 R sh -c 'id -u; id -g'`],
-    [
-      'has the user of the container',
-      `~run -d --name N --network none -u app I sleep 100\nexec N id -u`,
-    ],
+    ['has the user of the container', `${USED}\nexec R id -u`],
     ['has another working directory', `exec -w /etc R pwd\nexec R pwd`],
     ['of what is missing is 127', `~exec R nosuch`],
     ['of what can’t be executed is 126', `~exec R /etc/passwd`],

@@ -1,8 +1,8 @@
-import type { Cases } from './cases.ts'
+import { type Cases, together } from './cases.ts'
 
 /** As C libraries do: a name server doesn't listen for a moment whenever a container comes or goes. */
-const hear = (name: string) =>
-  `sh -c 'for i in 1 2 3 4 5 6 7 8 9; do busybox nc -w 5 ${name} 80 2>/dev/null && exit; sleep 0.5; done; exit 1'`
+const hear = (...names: readonly string[]) =>
+  `sh -c 'for name; do for i in 1 2 3 4 5 6 7 8 9; do busybox nc -w 5 $name 80 2>/dev/null && continue 2; sleep 0.5; done; exit 1; done' sh ${names.join(' ')}`
 const SERVE = 'busybox nc -ll -p 80 -e echo hello'
 
 /** Networks that containers share, and ids that they don't. The names of networks are those of containers, too. */
@@ -19,7 +19,7 @@ export const NETWORKS: Cases = {
     ],
     [
       'have names, and more names',
-      `~network create N\n~run -d --name N --network N --network-alias also-N I ${SERVE}\nrun --rm --network N I ${hear('N')}\nrun --rm --network N I ${hear('also-N')}\n!rm -f N\n~network rm N`,
+      `~network create N\n~run -d --name N --network N --network-alias also-N I ${SERVE}\nrun --rm --network N I ${hear('N', 'also-N')}\n!rm -f N\n~network rm N`,
     ],
     [
       'are two of one container',
@@ -47,14 +47,16 @@ export const NETWORKS: Cases = {
     ],
   ],
   'ids of its own': [
-    [
-      'are those that were asked for',
-      `run --rm --network none --uidmap 0:200000:5000 I sh -c 'cat /proc/self/uid_map /proc/self/gid_map | tr -s " "; id -u'`,
-    ],
-    [
-      'own what is in the image, and what is written',
-      `run --rm --network none --uidmap 0:200000:5000 I sh -c 'touch /tmp/x; busybox stat -c %u:%g /tmp/x /etc/passwd'`,
-    ],
+    ...together('run --rm --network none --uidmap 0:200000:5000 I', [
+      [
+        'are those that were asked for',
+        'cat /proc/self/uid_map /proc/self/gid_map | tr -s " "; id -u',
+      ],
+      [
+        'own what is in the image, and what is written',
+        'touch /tmp/x; busybox stat -c %u:%g /tmp/x /etc/passwd',
+      ],
+    ]),
     [
       'are those of another user',
       `run --rm --network none --uidmap 0:200000:5000 -u app I sh -c 'id; touch /tmp/x; busybox stat -c %u /tmp/x'`,

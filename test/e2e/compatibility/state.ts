@@ -1,27 +1,27 @@
 import type { Cases } from './cases.ts'
 
+const CREATED =
+  '=create --name R --network none -w /etc -u app --hostname box -e A=1 --memory 64m --cpus 1.5 --pids-limit 50 -v F:/mnt:ro I echo a b'
+
 /** What is known of containers, and what goes in and comes out. */
 export const STATE: Cases = {
   'what is known': [
-    [
-      'of the command',
-      `~create --name N --network none I echo a\ninspect -f '{{.Path}} {{.Args}} {{json .Config.Cmd}}' N`,
-    ],
+    ['of the command', `${CREATED}\ninspect -f '{{.Path}} {{.Args}} {{json .Config.Cmd}}' R`],
     [
       'of the configuration',
-      `~create --name N --network none -w /etc -u app --hostname box -e A=1 I\ninspect -f '{{.Config.WorkingDir}} {{.Config.User}} {{.Config.Hostname}}' N`,
+      `${CREATED}\ninspect -f '{{.Config.WorkingDir}} {{.Config.User}} {{.Config.Hostname}}' R`,
     ],
     [
       'of limits',
-      `~create --name N --network none --memory 64m --cpus 1.5 --pids-limit 50 I\ninspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}' N`,
+      `${CREATED}\ninspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}' R`,
     ],
     [
       'of mounts',
-      `~create --name N --network none -v F:/mnt:ro I\ninspect -f '{{range .Mounts}}{{.Type}} {{.Destination}} {{.RW}}{{end}}' N`,
+      `${CREATED}\ninspect -f '{{range .Mounts}}{{.Type}} {{.Destination}} {{.RW}}{{end}}' R`,
     ],
     [
       'by ranges and conditions',
-      `~create --name N --network none I a b\ninspect -f '{{range $i, $a := .Args}}{{$i}}={{$a}} {{end}}{{if .State.Running}}up{{else}}down{{end}}' N`,
+      `${CREATED}\ninspect -f '{{range $i, $a := .Args}}{{$i}}={{$a}} {{end}}{{if .State.Running}}up{{else}}down{{end}}' R`,
     ],
     [
       'of ends',
