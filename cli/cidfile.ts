@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { DrayError, errorMessage } from '#oci/error.ts'
+import { readFile, writeFile } from 'node:fs/promises'
+import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 
 /** Before there is a container whose id it could not hold. @throws USAGE */
 export function checkIdFile(path: string | undefined): void {
@@ -16,5 +16,15 @@ export async function writeIdFile(path: string | undefined, id: string): Promise
     await writeFile(path, id, { flag: 'wx' })
   } catch (cause) {
     throw new DrayError('USAGE', `cannot write ${path}: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+/** The id that {@link writeIdFile} wrote. Undefined, if that is allowed, where there is no file. @throws USAGE */
+export async function readIdFile(path: string, mayMiss: boolean): Promise<string | undefined> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (cause) {
+    if (mayMiss && isErrno(cause, 'ENOENT')) return undefined
+    throw new DrayError('USAGE', `cannot read ${path}: ${errorMessage(cause)}`, { cause })
   }
 }

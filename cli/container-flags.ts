@@ -11,6 +11,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly tty?: true
   readonly env: readonly string[]
   readonly envFile: readonly string[]
+  readonly umask?: number
   readonly label: readonly string[]
   readonly labelFile: readonly string[]
   readonly annotation: readonly string[]
@@ -101,6 +102,7 @@ export const FLAGS: readonly Option[] = [
   one('-w, --workdir <dir>', 'working directory'),
   one('-u, --user <user[:group]>', 'names of the image, or numbers'),
   many('--group-add <group>', 'one more group of the user'),
+  one('--umask <mode>', 'what new files lack of their modes, such as 0027', umask),
   one('--entrypoint <program>', 'program to run instead of the entrypoint of the image'),
   one('--init', 'run a small first process, which reaps what others leave (catatonit or tini)'),
   one('--rm', 'remove the container when it has ended'),
@@ -212,6 +214,7 @@ export const FLAGS: readonly Option[] = [
 
   many('--cap-add <capability>', 'one more capability, or ALL'),
   many('--cap-drop <capability>', 'one capability less, or ALL'),
+  ignored('--disable-content-trust'),
   one('--privileged', 'everything that root on the host may do'),
   many(
     '--security-opt <option>',
@@ -236,6 +239,11 @@ export const FLAGS: readonly Option[] = [
   many('--gidmap <inside:host:size>', 'the same for groups (default: as --uidmap)'),
 ]
 
+/** What scripts give that changes nothing here. */
+function ignored(flags: string): Option {
+  return new Option(flags).hideHelp()
+}
+
 /** What docker has and nobody needs here, with what to do in its place. */
 function refused(flags: string, advice: string): Option {
   const refuse = () => {
@@ -251,6 +259,11 @@ function one(flags: string, description: string, parse?: (text: string) => unkno
 
 function many(flags: string, description: string): Option {
   return new Option(flags, `${description} (repeatable)`).argParser(collect).default([], '')
+}
+
+function umask(text: string): number {
+  if (/^0?[0-7]{1,3}$/.test(text)) return Number.parseInt(text, 8)
+  throw new InvalidArgumentError('write an octal number, such as 0022')
 }
 
 function oomScore(text: string): number {

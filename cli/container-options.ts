@@ -45,6 +45,7 @@ export async function containerOptions(
     annotations: keyValues('annotation', flags.annotation),
     workdir: flags.workdir || undefined,
     user: flags.user,
+    umask: flags.umask,
     groups: flags.groupAdd,
     init: flags.init,
     hostname: flags.hostname || undefined,

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { DrayError, type ErrorCode, errorMessage, isDrayError } from '#oci/error.ts'
 import type { Container } from '#runner/containers/state.ts'
 import type { RunnerContext } from '#runner/context.ts'
+import { readIdFile } from './cidfile.ts'
 import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
 import { complain, print } from './output/print.ts'
 import { asSystemError } from './output/system-error.ts'
@@ -39,26 +40,43 @@ export async function openContainer(root: string, reference: string): Promise<Co
   return await findContainer(root, reference)
 }
 
+/** Which containers a verb is for. */
+export interface Chosen {
+  readonly all?: boolean | undefined
+  /** Files of `run --cidfile`. */
+  readonly cidfile?: readonly string[] | undefined
+  /** Whether those that are not there are left out. */
+  readonly ignore?: boolean | undefined
+}
+
 /**
- * The containers that were named, or with `--all` the ids of those that run, or of all that there are.
+ * The containers that were named, also in files, or with `--all` the ids of those that run, or of all that there are.
  *
  * @throws USAGE for both, or none
  */
 export async function namedOrAll(
   root: string,
   references: readonly string[],
-  {
-    all = false,
-    whichAll,
-  }: { readonly all?: boolean | undefined; readonly whichAll: 'that run' | 'that there are' },
+  { all = false, cidfile = [], ignore = false }: Chosen,
+  whichAll: 'that run' | 'that there are',
 ): Promise<readonly string[]> {
-  if (all === references.length > 0) {
+  if (all === references.length + cidfile.length > 0) {
     throw new DrayError('USAGE', `name containers, or say --all for all ${whichAll}`)
   }
-  if (!all) return references
-  const { listSeen } = await import('#runner/verbs/list.ts')
-  const seen = await listSeen(root, { all: whichAll === 'that there are' })
-  return seen.map(({ container }) => container.id)
+  if (all) {
+    const { listSeen } = await import('#runner/verbs/list.ts')
+    const seen = await listSeen(root, { all: whichAll === 'that there are' })
+    return seen.map(({ container }) => container.id)
+  }
+  const inFiles = await Promise.all(cidfile.map((path) => readIdFile(path, ignore)))
+  const names = [...references, ...inFiles.filter((id) => id !== undefined)]
+  if (!ignore) return names
+  const there = await Promise.all(names.map((name) => isThere(root, name)))
+  return names.filter((_, at) => there[at])
+}
+
+async function isThere(root: string, name: string): Promise<boolean> {
+  return (await unlessGone('CONTAINER_UNKNOWN', () => openContainer(root, name))) !== undefined
 }
 
 /** Does the same to several containers at once and prints the name of each when it is done; the exit code tells of failures. */

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import { listContainers } from './containers/find.ts'
 import { type Container, isRunning, readState } from './containers/state.ts'
+import type { RunnerContext } from './context.ts'
+import { withRootfs } from './files/inside.ts'
 import { listVolumes, volumesInUse } from './volumes/store.ts'
 
 const BLOCK_SIZE = 512 // of stat(2)
@@ -31,6 +33,11 @@ export async function measureContainers(root: string): Promise<DiskUsage> {
 /** What a container wrote beside its volumes, in bytes on the disk. */
 export async function sizeWritten({ paths }: Pick<Container, 'paths'>): Promise<number> {
   return await treeSize(paths.upper, new Set())
+}
+
+/** What a container's files take, its image's among them and those of volumes not, in bytes on the disk. */
+export async function sizeOfRootfs(container: Container, context: RunnerContext): Promise<number> {
+  return await withRootfs(container, context, (dir) => treeSize(dir, new Set()))
 }
 
 /** What is in volumes. Those that a container has are in use. */

@@ -99,6 +99,8 @@ export interface ContainerOptions {
   readonly workdir?: string | undefined
   /** `USER[:GROUP]`, names of the image or numbers. */
   readonly user?: string | undefined
+  /** What new files lack of their modes; default: that of the OCI runtime. */
+  readonly umask?: number | undefined
   /** More groups of the user, names or numbers. */
   readonly groups?: readonly string[] | undefined
   /** Runs a small first process, which reaps what others leave and hands signals on. */

@@ -135,7 +135,12 @@ function buildProcess(
   }
   return {
     terminal: options.tty ?? false,
-    user: { uid, gid, additionalGids: withPrimary(gid, additionalGids) },
+    user: {
+      uid,
+      gid,
+      additionalGids: withPrimary(gid, additionalGids),
+      ...(options.umask !== undefined && { umask: options.umask }),
+    },
     args,
     env,
     cwd: facts.workdir,

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { writeIdFile } from '../cidfile.ts'
 import type { ContainerFlags } from '../container-flags.ts'
 import { containerOptions, withContainerFlags } from '../container-options.ts'
@@ -17,6 +17,11 @@ export function createCommand(): Command {
     )
     .argument('[command...]', 'command and arguments instead of those of the image')
     .passThroughOptions()
+    .addOption(
+      new Option('-a, --attach <stream>', 'nothing: start -a attaches to all streams')
+        .hideHelp()
+        .choices(['stdin', 'stdout', 'stderr', 'STDIN', 'STDOUT', 'STDERR']),
+    )
   return withExamples(withImageOptions(withContainerFlags(command)), [
     ['dray create --name db -v /srv/db:/data db:1', 'then: dray start db'],
   ]).action(create)

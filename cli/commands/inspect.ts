@@ -16,8 +16,13 @@ export function inspectCommand(): Command {
     .description('Show all that is known of containers and images')
     .argument('<thing...>', 'names or ids of containers, or else names, digests or ids of images')
     .option('-f, --format <template>', 'a Go template over each; default: a JSON list')
-    .option('-s, --size', 'also what containers wrote beside their volumes, in bytes: SizeRw')
-    .addOption(new Option('--type <type>', 'look for these only').choices(['container', 'image']))
+    .option(
+      '-s, --size',
+      'also what containers wrote beside their volumes, and all of their files, in bytes on the disk: SizeRw, SizeRootFs',
+    )
+    .addOption(
+      new Option('-t, --type <type>', 'look for these only').choices(['container', 'image']),
+    )
   return withExamples(withStoreOptions(command), [
     ['dray inspect web', 'everything, as JSON'],
     ["dray inspect -f '{{.State.Status}} {{.State.ExitCode}}' job", 'two facts'],
@@ -39,15 +44,20 @@ export function imageInspectCommand(): Command {
 }
 
 async function inspect(names: readonly string[], options: InspectOptions): Promise<void> {
-  const { root } = runnerContext(options)
+  const context = runnerContext(options)
+  const { root } = context
   await inspectEach(names, options.format, async (name) => {
     if (options.type === 'image') return await describeImageOf(name, options)
     try {
       const { describeContainer } = await import('#runner/verbs/inspect.ts')
       const container = await openContainer(root, name)
       if (!options.size) return describeContainer(container)
-      const { sizeWritten } = await import('#runner/disk-usage.ts')
-      return { ...describeContainer(container), SizeRw: await sizeWritten(container) }
+      const { sizeOfRootfs, sizeWritten } = await import('#runner/disk-usage.ts')
+      return {
+        ...describeContainer(container),
+        SizeRw: await sizeWritten(container),
+        SizeRootFs: await sizeOfRootfs(container, context),
+      }
     } catch (error) {
       if (options.type === 'container' || !isDrayError(error, 'CONTAINER_UNKNOWN')) throw error
       return await describeOther(name, options)

@@ -1,9 +1,8 @@
 import { Command } from 'commander'
-import { forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { type Chosen, forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
+import { type StoreOptions, withExamples, withIdFiles, withStoreOptions } from './options.ts'
 
-interface KillOptions extends StoreOptions {
-  readonly all?: true
+interface KillOptions extends StoreOptions, Chosen {
   readonly signal: string
 }
 
@@ -13,7 +12,7 @@ export function killCommand(): Command {
     .argument('[container...]', 'names or ids')
     .option('-a, --all', 'all that run')
     .option('-s, --signal <signal>', 'a name or a number', 'KILL')
-  return withExamples(withStoreOptions(command), [
+  return withExamples(withStoreOptions(withIdFiles(command)), [
     ['dray kill web', 'end it at once'],
     ['dray kill -s HUP web', 'have it read its configuration again'],
   ]).action(kill)
@@ -22,7 +21,7 @@ export function killCommand(): Command {
 async function kill(references: readonly string[], options: KillOptions): Promise<void> {
   const { killContainer } = await import('#runner/verbs/kill.ts')
   const { root } = runnerContext(options)
-  const { all, signal } = options
-  const names = await namedOrAll(root, references, { all, whichAll: 'that run' })
+  const { signal } = options
+  const names = await namedOrAll(root, references, options, 'that run')
   await forEachContainer(root, names, (container) => killContainer(root, container, signal))
 }

@@ -22,7 +22,7 @@ async function reload(references: readonly string[], options: ReloadOptions): Pr
   const { isOnNetworks, reloadNetworks } = await import('#runner/network/reload.ts')
   const context = runnerContext(options)
   const { all } = options
-  const names = await namedOrAll(context.root, references, { all, whichAll: 'that run' })
+  const names = await namedOrAll(context.root, references, { all }, 'that run')
   await forEachName(names, async (name) => {
     const container = await openContainer(context.root, name)
     if (all && !isOnNetworks(container)) return undefined

@@ -48,6 +48,7 @@ export function networkCommand(): Command {
           .option('--ipv6', 'addresses of IPv6 too')
           .option('--internal', 'nothing outside can be reached from it')
           .option('--disable-dns', 'without names')
+          .addOption(new Option('--attachable').hideHelp()) // any container may be
           .option('-l, --label <K=V>', 'label (repeatable)', collect, []),
       ),
       [

@@ -60,6 +60,16 @@ export function sigProxyOption(): Option {
   return new Option('--sig-proxy', 'hand signals on to the container').default(true)
 }
 
+/** Has a verb take containers by the files of `run --cidfile`. */
+export function withIdFiles(command: Command): Command {
+  return command.option(
+    '--cidfile <file>',
+    'the container whose id a file of run --cidfile holds (repeatable)',
+    collect,
+    [],
+  )
+}
+
 /** Collects what is given more than once. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
 

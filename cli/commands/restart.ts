@@ -1,9 +1,14 @@
 import { Command } from 'commander'
-import { forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
-import { seconds, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { type Chosen, forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
+import {
+  seconds,
+  type StoreOptions,
+  withExamples,
+  withIdFiles,
+  withStoreOptions,
+} from './options.ts'
 
-interface RestartOptions extends StoreOptions {
-  readonly all?: true
+interface RestartOptions extends StoreOptions, Chosen {
   readonly time?: number
   readonly signal?: string
 }
@@ -19,7 +24,7 @@ export function restartCommand(): Command {
       seconds,
     )
     .option('-s, --signal <signal>', 'what to ask with (default: that of the container, else TERM)')
-  return withExamples(withStoreOptions(command), [
+  return withExamples(withStoreOptions(withIdFiles(command)), [
     ['dray restart web', 'with what it wrote, and the same name'],
   ]).action(restart)
 }
@@ -27,8 +32,8 @@ export function restartCommand(): Command {
 async function restart(references: readonly string[], options: RestartOptions): Promise<void> {
   const { restartContainer } = await import('#runner/verbs/restart.ts')
   const context = runnerContext(options)
-  const { all, time, signal } = options
-  const names = await namedOrAll(context.root, references, { all, whichAll: 'that run' })
+  const { time, signal } = options
+  const names = await namedOrAll(context.root, references, options, 'that run')
   await forEachContainer(context.root, names, (container) =>
     restartContainer(container, context, { timeoutSeconds: time, signal }),
   )

@@ -1,10 +1,14 @@
 import { Command } from 'commander'
-import { isDrayError } from '#oci/error.ts'
-import { forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
-import { seconds, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { type Chosen, forEachContainer, namedOrAll, runnerContext } from '../containers.ts'
+import {
+  seconds,
+  type StoreOptions,
+  withExamples,
+  withIdFiles,
+  withStoreOptions,
+} from './options.ts'
 
-interface RmOptions extends StoreOptions {
-  readonly all?: true
+interface RmOptions extends StoreOptions, Chosen {
   readonly force?: true
   readonly volumes?: true
   readonly time?: number
@@ -16,24 +20,21 @@ export function rmCommand(): Command {
     .argument('[container...]', 'names or ids')
     .option('-a, --all', 'all that there are')
     .option('-f, --force', 'kill those that run; no error for those that are not there')
+    .option('-i, --ignore', 'those that are not there are no error')
     .option('-t, --time <seconds>', 'with -f: stop it first, and kill it after that', seconds)
     .option('-v, --volumes', 'also remove the volumes that were made for them alone')
-  return withExamples(withStoreOptions(command), [
+  return withExamples(withStoreOptions(withIdFiles(command)), [
     ['dray rm web', 'one that has ended'],
     ['dray rm -fa', 'all of them'],
+    ['dray rm -f --cidfile /run/web.cid', 'the one that run --cidfile made, if it is there'],
   ]).action(rm)
 }
 
 async function rm(references: readonly string[], options: RmOptions): Promise<void> {
   const { removeContainer } = await import('#runner/verbs/remove.ts')
-  const { findContainer } = await import('#runner/containers/find.ts')
   const { root } = runnerContext(options)
-  const wanted: string[] = []
-  const { all, time, force } = options
-  for (const reference of await namedOrAll(root, references, { all, whichAll: 'that there are' })) {
-    if (force && (await isMissing(findContainer(root, reference)))) continue
-    wanted.push(reference)
-  }
+  const { time, force = false, ignore = force } = options
+  const wanted = await namedOrAll(root, references, { ...options, ignore }, 'that there are')
   await forEachContainer(root, wanted, async (container) => {
     if (force && time !== undefined) {
       const { stopContainer } = await import('#runner/verbs/stop.ts')
@@ -41,13 +42,4 @@ async function rm(references: readonly string[], options: RmOptions): Promise<vo
     }
     await removeContainer(root, container, options)
   })
-}
-
-async function isMissing(found: Promise<unknown>): Promise<boolean> {
-  try {
-    await found
-    return false
-  } catch (error) {
-    return isDrayError(error, 'CONTAINER_UNKNOWN')
-  }
 }

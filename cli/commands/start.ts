@@ -2,12 +2,13 @@ import { Command } from 'commander'
 import { forEachContainer, openContainer, runnerContext } from '../containers.ts'
 import { DrayError } from '#oci/error.ts'
 import { lookOn } from '../foreground.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { sigProxyOption, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface StartOptions extends StoreOptions {
   readonly attach?: true
   readonly interactive?: true
   readonly detachKeys?: string
+  readonly sigProxy: boolean
 }
 
 export function startCommand(): Command {
@@ -17,6 +18,7 @@ export function startCommand(): Command {
     .option('-a, --attach', 'attach to it until it ends, with its exit code (one container)')
     .option('-i, --interactive', 'hand standard input on, too')
     .option('--detach-keys <keys>', 'keys that detach from it (default: ctrl-p,ctrl-q)')
+    .addOption(sigProxyOption())
   return withExamples(withStoreOptions(command), [
     ['dray start web', 'in the background'],
     ['dray start -ai shell', 'in the foreground, with the terminal'],
@@ -41,5 +43,7 @@ async function start(references: readonly string[], options: StartOptions): Prom
   }
   const { startInForeground } = await import('#runner/verbs/foreground.ts')
   const container = await openContainer(context.root, reference)
-  await lookOn(container, options, (streams) => startInForeground(container, context, streams))
+  await lookOn(container, options, (streams) =>
+    startInForeground(container, context, streams, { passSignals: options.sigProxy }),
+  )
 }

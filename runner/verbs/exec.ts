@@ -144,7 +144,7 @@ async function execProcess(
       withValues(options.env ?? [], context.hostEnv),
     ),
     terminal: options.tty ?? false,
-    user: { uid, gid, additionalGids },
+    user: { ...own.user, uid, gid, additionalGids },
     ...(options.privileged
       ? { capabilities: allCapabilities(uid), noNewPrivileges: false }
       : { capabilities: capabilitiesOf(uid, record.options, own.capabilities.bounding) }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { until } from '../runner/support/run.ts'
 import { containerStore } from '../support/container-store.ts'
@@ -33,6 +33,8 @@ describe('a container that takes a name from another', () => {
   it('has a size when it is asked for', async () => {
     const size = await ok('inspect', '-s', '-f', '{{.SizeRw}}', 'one')
     assert.ok(Number(size) > 0, size)
+    const whole = await ok('inspect', '-s', '-t', 'container', '-f', '{{.SizeRootFs}}', 'one')
+    assert.ok(Number(whole) > Number(size) + 500_000, whole) // with busybox
     assert.equal(JSON.parse(await ok('inspect', 'one'))[0].SizeRw, undefined)
   })
 })
@@ -45,6 +47,15 @@ describe('a container in the foreground', () => {
     assert.deepEqual(outcome, { code: 0, stdout: '', stderr: 'err\n' })
   })
 
+  it('is made with streams that start -a is connected to', async () => {
+    const words = ['--name', 'made', '-a', 'stdout', '-a', 'STDERR', 'busybox:1']
+    await ok('create', ...ALONE, ...words, 'sh', '-c', 'echo out; echo err >&2; exit 3')
+    const outcome = await store.dray('start', '-a', 'made')
+    assert.deepEqual(outcome, { code: 3, stdout: 'out\n', stderr: 'err\n' })
+    assert.match((await store.dray('create', '-a', 'all', 'busybox:1')).stderr, /-a, --attach/)
+    await ok('rm', 'made')
+  })
+
   it('gets no signals with --sig-proxy=false', async () => {
     const words = ['--name', 'three', 'busybox:1', 'sh', '-c', 'echo up; sleep 1000']
     const child = store.start('run', '--rm', '--sig-proxy=false', ...ALONE, ...words)
@@ -52,6 +63,28 @@ describe('a container in the foreground', () => {
     child.kill('SIGTERM')
     await once(child, 'exit')
     assert.equal(await store.inspect('three', '{{.State.Running}}'), 'true')
+  })
+})
+
+describe('a container that a file names', () => {
+  it('is stopped and removed by it, and one that is not there is no error when that is said', async () => {
+    const file = `${store.root}.cid`
+    const words = ['--cidfile', file, '--umask', '0027', 'busybox:1', 'sh', '-c']
+    await ok('run', '-d', ...ALONE, ...words, 'umask >/umask; sleep 1000')
+    const id = readFileSync(file, 'utf8')
+    await until(
+      'it says its umask',
+      async () => (await store.dray('exec', id, 'cat', '/umask')).stdout === '0027\n',
+    )
+    assert.equal((await store.dray('stop', '--cidfile', `${file}.no`)).code, 1)
+    assert.equal(await ok('stop', '--ignore', '--cidfile', `${file}.no`, '--cidfile', file), id)
+    assert.equal(await ok('rm', '--cidfile', file), id)
+    assert.match((await store.dray('rm', '--cidfile', file)).stderr, /no container is called/)
+    for (const verb of ['stop', 'rm']) {
+      assert.equal(await ok(verb, '--ignore', '--cidfile', file, 'nobody'), '')
+    }
+    assert.equal((await store.dray('rm', 'nobody')).code, 1)
+    rmSync(file)
   })
 })
 
