@@ -5,7 +5,7 @@ import type { RunnerContext } from '#runner/context.ts'
 import { readIdFile } from './cidfile.ts'
 import { holdLayersOf, unmountUnusedLayers } from './layers.ts'
 import { complain, print } from './output/print.ts'
-import { asSystemError } from './output/system-error.ts'
+import { asToldError } from './output/system-error.ts'
 import { rootDir } from './root-dir.ts'
 import { namespacePaths } from './rootless/namespace.ts'
 import { programFor } from './self.ts'
@@ -107,7 +107,7 @@ export async function forEachName(
       const line = await job
       if (line !== undefined) print(line)
     } catch (error) {
-      const known = isDrayError(error) ? error : asSystemError(error)
+      const known = asToldError(error)
       if (known === undefined) {
         await all
         throw error

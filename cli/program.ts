@@ -1,12 +1,11 @@
 import { type Argument, Command, CommanderError, type Option } from 'commander'
-import { isDrayError } from '#oci/error.ts'
 import { exitCodeOf } from '#runner/exit-code.ts'
 import type { StoreOptions } from './commands/options.ts'
 import { takeFlagForms } from './flag-forms.ts'
 import { Interrupted } from './interrupt.ts'
 import { sayFailure } from './output/failure.ts'
 import { say } from './output/print.ts'
-import { asSystemError } from './output/system-error.ts'
+import { asToldError } from './output/system-error.ts'
 import { rootDir } from './root-dir.ts'
 import { version } from './version.ts'
 
@@ -156,7 +155,7 @@ function report(error: unknown, { failed, debug, root }: ReportOptions): number 
     say('dray: interrupted')
     return error.exitCode
   }
-  const known = isDrayError(error) ? error : asSystemError(error, root)
+  const known = asToldError(error, root)
   if (known === undefined) {
     say(`dray: unexpected error, please report it: ${error instanceof Error ? error.stack : error}`)
     return failed

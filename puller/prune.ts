@@ -2,6 +2,7 @@ import type { Digest } from '#oci/digest.ts'
 import { attachedImages, withoutDetached } from './image/attached.ts'
 import type { ImageUser, RemovedImage } from './remove.ts'
 import { manifestsOf } from './store/contents.ts'
+import { giveUpReserve } from './store/reserve.ts'
 import type { Store } from './store/store.ts'
 
 export interface PruneOptions {
@@ -21,6 +22,7 @@ export async function pruneImages(
   store: Store,
   { all = false, mayGo = () => true, users }: PruneOptions,
 ): Promise<RemovedImage[]> {
+  giveUpReserve(store.layout)
   const removed = new Map<string, RemovedImage>()
   let detached: readonly string[] = []
   await store.change(async (images) => {

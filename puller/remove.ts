@@ -4,6 +4,7 @@ import { attachedImages, withoutDetached } from './image/attached.ts'
 import { type FoundImage, findLocal, repositoryOf } from './image/find-local.ts'
 import { manifestsOf } from './store/contents.ts'
 import { type NamedImage, withoutNeedless } from './store/image-index.ts'
+import { giveUpReserve } from './store/reserve.ts'
 import type { Store } from './store/store.ts'
 
 /** A container that was made of an image. */
@@ -39,6 +40,7 @@ export async function removeImage(
   text: string,
   options: RemoveOptions,
 ): Promise<RemovedImage> {
+  giveUpReserve(store.layout)
   let removed: RemovedImage | undefined
   await store.change(async (images) => {
     const image = await findLocal(store, images, text)

@@ -1,11 +1,12 @@
 import { Command } from 'commander'
-import { DrayError, isDrayError } from '#oci/error.ts'
+import { DrayError } from '#oci/error.ts'
 import type { Platform } from '#oci/platform.ts'
 import { parseReference, type Reference } from '#oci/reference.ts'
 import type { RegistryAccess, Store } from '#puller/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { createProgressView } from '../output/progress.ts'
+import { asToldError } from '../output/system-error.ts'
 import { print, say } from '../output/print.ts'
 import { sayFailure } from '../output/failure.ts'
 import { registryAccess } from '../registry-access.ts'
@@ -57,8 +58,9 @@ async function pull(
     try {
       print(await pullOne(store, reference, { ...options, access, debug }))
     } catch (error) {
-      if (!isDrayError(error)) throw error
-      sayFailure(error, debug)
+      const known = asToldError(error, store.layout.root)
+      if (known === undefined) throw error
+      sayFailure(known, debug)
       process.exitCode = 1
     }
   }

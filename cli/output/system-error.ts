@@ -8,7 +8,7 @@ const DAMAGED_DISK =
 const ROOM =
   'make room (dray system df tells what takes it, dray system prune removes what nobody uses), and try again'
 const GONE = 'the directory that this was called in is gone: cd into one that is there'
-const LIMIT = 'raise the limit (ulimit -n), or do less at once'
+const LIMIT = 'too many files are open at once: raise the limit (ulimit -n), or do less at once'
 
 /** What to do about system calls that fail through no fault of the program. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -18,8 +18,6 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: ROOM,
   EDQUOT: ROOM,
   EROFS: 'make it writable, or choose another store with --root',
-  EMFILE: LIMIT,
-  ENFILE: LIMIT,
   ENOMEM: 'the machine has no memory left: end something, and try again',
 }
 
@@ -28,12 +26,28 @@ const MENDABLE = new Set(['content', 'layers', 'fixups'])
 const NOT_AS_LEFT = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'])
 
 /**
+ * What to tell the user of an error: what it says, unless it is about something else than its cause is; undefined for a bug.
+ *
+ * @param root where the store is, if there is one
+ */
+export function asToldError(error: unknown, root?: string): DrayError | undefined {
+  if (isOutOfFiles(error)) return new DrayError('STORE_FAILED', LIMIT, { cause: error })
+  return isDrayError(error) ? error : asSystemError(error, root)
+}
+
+/** Whatever fails for that looks broken, or not there: registries, files, threads. Only messages tell it from one thread to another. */
+function isOutOfFiles(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return /EMFILE|ENFILE|too many open files/.test(error.message) || isOutOfFiles(error.cause)
+}
+
+/**
  * The error of a system call that failed because of the machine or of a store that was damaged, with what to do about it; undefined
  * for anything else, which is a bug.
  *
  * @param root where the store is, if there is one
  */
-export function asSystemError(error: unknown, root?: string): DrayError | undefined {
+function asSystemError(error: unknown, root?: string): DrayError | undefined {
   if (!(error instanceof Error) || isDrayError(error) || !('syscall' in error)) return undefined
   const { code = '', path, syscall } = error as NodeJS.ErrnoException
   // Whatever makes a whole path of a relative one asks for it, and so do libraries.

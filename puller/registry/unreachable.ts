@@ -41,6 +41,8 @@ function mistakeOf(url: URL, code: string, why: string): string | undefined {
   const advice = CERTIFICATE[code]?.(url.host)
   if (advice !== undefined) return `has a certificate that can't be trusted: ${why}: ${advice}`
   if (NO_TLS.test(why)) return 'does not speak TLS: is that its port? --plain-http does without TLS'
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return `was not asked: ${why}: raise the limit (ulimit -n), or do less at once`
   if (code === 'ERR_TOO_MANY_REDIRECTS')
     return 'leads round in circles: it is no registry, or a proxy before it is set up wrongly'
   return undefined

@@ -8,6 +8,7 @@ import { readLayer } from './layers.ts'
 import type { StoreLayout } from './layout.ts'
 import { readLeases } from './lease.ts'
 import { lockFile } from './lock.ts'
+import { giveUpReserve, keepReserve } from './reserve.ts'
 import type { Store } from './store.ts'
 
 /** Something that is in a store. */
@@ -34,6 +35,7 @@ export type DirsInUse = () => Promise<readonly string[]>
  *   `dirsInUse` throws; nothing is removed then
  */
 export async function removeGarbage(store: Store, dirsInUse: DirsInUse): Promise<Removed> {
+  giveUpReserve(store.layout)
   const stage = await store.stage()
   const lock = await lockFile(store.layout.lock)
   try {
@@ -51,6 +53,7 @@ export async function removeGarbage(store: Store, dirsInUse: DirsInUse): Promise
   } finally {
     lock.release()
     await stage.close()
+    keepReserve(store.layout)
   }
 }
 

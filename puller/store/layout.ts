@@ -24,6 +24,7 @@ import { type Digest, digestAlgorithm, digestHex } from '#oci/digest.ts'
  *                                     digest and size of a layer, by diffID, that a push compressed so
  *       staging/<nonce>/              half-made trees; nothing in it is ever referred to
  *       leases/<nonce>                what a process works with, "blobs <digest>" and so on, a line each; it holds the flock
+ *       reserve/                      room that removing things takes on a full disk; nothing reads it
  *       lock                          flock held while index.json is replaced, a lease grows, or garbage is moved away
  */
 export interface StoreLayout {
@@ -34,6 +35,7 @@ export interface StoreLayout {
   readonly ingests: string
   readonly staging: string
   readonly leases: string
+  readonly reserve: string
   readonly lock: string
   blob(digest: Digest): string
   ingest(digest: Digest): IngestPaths
@@ -79,6 +81,7 @@ export function storeLayout(root: string, content = join(root, 'content')): Stor
     ingests: join(root, 'ingest'),
     staging: join(root, 'staging'),
     leases: join(root, 'leases'),
+    reserve: join(root, 'reserve'),
     lock: join(root, 'lock'),
     blob: (digest) => blobPath(content, digest),
     ingest(digest) {

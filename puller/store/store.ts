@@ -5,7 +5,7 @@ import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import type { Inflater } from '../layers/inflater.ts'
 import { type BlobFiles, openBlobs, writeSmallBlob } from './blobs.ts'
-import { exists } from './files.ts'
+import { exists, makeDirs } from './files.ts'
 import {
   findImage,
   type NamedImage,
@@ -17,6 +17,7 @@ import type { LayerFormName } from './layers.ts'
 import { type StoreLayout, storeLayout } from './layout.ts'
 import { type Lease, openLease, removeDeadLeases } from './lease.ts'
 import { type FileLock, lockFile, tryLockFile } from './lock.ts'
+import { keepReserve } from './reserve.ts'
 import { removeStaleIngests } from './stale-ingests.ts'
 import { isUnreadable } from './unreadable.ts'
 
@@ -88,11 +89,12 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
 
 async function openLayout(root: string, content?: string): Promise<StoreLayout> {
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 })
+    makeDirs(root, 0o700)
     const layout = storeLayout(realpathSync(root), content) // as the kernel names mount points
     mkdirSync(layout.staging, { recursive: true, mode: 0o700 })
     if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
     await removeLeftovers(layout)
+    keepReserve(layout)
     return layout
   } catch (error) {
     throw new DrayError(

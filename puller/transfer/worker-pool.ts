@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import { createGunzips, type Inflater } from '../layers/inflater.ts'
 import { workerUrl } from '../worker-url.ts'
 import { abandonPrefix } from './prefix.ts'
@@ -39,34 +39,46 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   const running = new Map<LayerJob, Promise<unknown>>()
   const busy = new Int32Array(new SharedArrayBuffer(4))
   const idle = [...started]
-  const waiting: ((worker: Worker) => void)[] = []
+  const waiting: PromiseWithResolvers<Worker>[] = []
+  let broken: unknown
 
   const start = () => {
     const worker = startThread({ inflater, ahead: false })
     workers.push(worker)
     return worker
   }
-  const acquire = () => {
+  const acquire = async () => {
+    if (broken !== undefined) throw broken
     const worker = idle.pop() ?? (started.length + workers.length < size ? start() : undefined)
-    return worker === undefined
-      ? new Promise<Worker>((resolve) => waiting.push(resolve))
-      : Promise.resolve(worker)
+    if (worker !== undefined) return worker
+    const next = Promise.withResolvers<Worker>()
+    waiting.push(next)
+    return await next.promise
   }
   const release = (worker: Worker) => {
     const next = waiting.shift()
     if (next === undefined) idle.push(worker)
-    else next(worker)
+    else next.resolve(worker)
+  }
+  /** Another thread would end likewise. */
+  const giveUp = (error: unknown) => {
+    broken = error
+    for (const { reject } of waiting.splice(0)) reject(error)
   }
 
   const work = async (job: LayerJob) => {
     const worker = await acquire()
     Atomics.add(busy, 0, 1)
-    try {
-      return await ask(worker, { ...job, busy })
-    } finally {
-      Atomics.sub(busy, 0, 1)
-      release(worker)
-    }
+    const reply = await ask(worker, { ...job, busy })
+      .finally(() => Atomics.sub(busy, 0, 1))
+      .catch((error: unknown) => {
+        giveUp(error)
+        throw error
+      })
+    release(worker)
+    if ('result' in reply) return reply.result
+    const { code, message, ...options } = reply.error
+    throw new DrayError(code, message, options)
   }
 
   return {
@@ -87,12 +99,18 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   }
 }
 
+/** Why threads ended that nobody had a job for yet. */
+const failures = new WeakMap<Worker, unknown>()
+
 /**
  * Starts a thread for a pool. That takes a tenth of a second: time for something else. It may be terminated while it has no job:
  * in the middle of loading or calling native code, that can abort the whole process.
  */
 export function startThread(workerData: ThreadData): Worker {
-  return new Worker(workerUrl(), { workerData, resourceLimits: RESOURCE_LIMITS })
+  const worker = new Worker(workerUrl(), { workerData, resourceLimits: RESOURCE_LIMITS })
+  worker.once('error', (error) => failures.set(worker, error))
+  worker.once('exit', () => failures.set(worker, failures.get(worker) ?? new Error('it ended')))
+  return worker
 }
 
 function thisThread(inflater: Inflater): WorkerPool {
@@ -103,19 +121,22 @@ function thisThread(inflater: Inflater): WorkerPool {
   }
 }
 
-async function ask(worker: Worker, job: LayerJob): Promise<ProcessedLayer | undefined> {
+/** @throws STORE_FAILED when the thread can't be started, or ends */
+async function ask(worker: Worker, job: LayerJob): Promise<LayerReply> {
   const stop = new AbortController()
   const { signal } = stop
   try {
+    if (failures.has(worker)) throw failures.get(worker)
     const answer = once(worker, 'message', { signal })
     const end = once(worker, 'exit', { signal }).then(() => {
-      throw new DrayError('STORE_FAILED', 'the unpacking thread ended before it was done')
+      throw new Error('it ended before it was done')
     })
     worker.postMessage(job)
     const [reply] = (await Promise.race([answer, end])) as [LayerReply]
-    if ('result' in reply) return reply.result
-    const { code, message, ...options } = reply.error
-    throw new DrayError(code, message, options)
+    return reply
+  } catch (cause) {
+    const message = `the thread that unpacks layers failed: ${errorMessage(cause)}`
+    throw new DrayError('STORE_FAILED', message, { cause })
   } finally {
     stop.abort()
   }

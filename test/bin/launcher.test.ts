@@ -129,6 +129,18 @@ describe('bin/dray', () => {
     refused(run(join(root, 'bin/dray'), [], { PATH: oldNode(base) }))
   })
 
+  it('says to raise the limit of open files where Node would crash', () => {
+    fakeNode(join(root, 'node_modules/node/bin/node'), 'pinned')
+    const limited = (limit: string) =>
+      spawnSync('/bin/sh', ['-c', `ulimit ${limit}; exec "$0"`, join(root, 'bin/dray')], {
+        encoding: 'utf8',
+      })
+    const result = limited('-n 20')
+    assert.equal(result.status, 1)
+    assert.match(result.stderr, /^dray: only 20 files [^\n]*ulimit -n[^\n]*\n$/)
+    assert.equal(said(limited('-Sn 32'))[0], 'pinned')
+  })
+
   it('leaves environment files to the command', () => {
     const file = join(base, 'variables')
     writeFileSync(file, 'FROM_FILE=1\n')

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { digestOf } from '#oci/digest.ts'
 import { serveImage } from '../support/blob-server.ts'
-import { dray } from '../support/dray.ts'
+import { dray, LAUNCHER } from '../support/dray.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -22,5 +24,27 @@ describe('dray pull of several images', () => {
     assert.match(first ?? '', new RegExp(`^${names[0]}  ${digest}  \\d+B fetched in `))
     assert.equal(second, `${names[2]}  ${digest}  up to date`)
     assert.equal(stderr, `dray: ${host} has no team/b, or no ${missing} in it\n`)
+  })
+})
+
+describe('dray pull where few files may be open', () => {
+  it('says to raise the limit, and goes on from there when it was', async (t) => {
+    const tars = Array.from({ length: 24 }, (_, at) => tarOf({ [`file-${at}`]: 'of a layer' }))
+    const { host } = await serveImage(t, smallImage(tars))
+    const root = join(tempDir(t), 'root')
+    const args = ['--root', root, '--platform', 'linux/amd64', '-q', `${host}/app:1`]
+    const limited = (limit: number) =>
+      promisify(execFile)('/bin/sh', [
+        '-c',
+        `ulimit -n ${limit}; exec "$0" pull "$@"`,
+        LAUNCHER,
+        ...args,
+      ])
+    await assert.rejects(limited(64), {
+      code: 1,
+      stderr:
+        'dray: too many files are open at once: raise the limit (ulimit -n), or do less at once\n',
+    })
+    await limited(1024)
   })
 })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { globSync, mkdirSync, writeFileSync } from 'node:fs'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { globSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import {
@@ -13,12 +13,16 @@ import {
   openImage,
   openStore,
   parseLocation,
+  pruneImages,
   pullImage,
   pushImage,
+  removeGarbage,
+  removeImage,
   saveImages,
   tagImage,
 } from '#puller/index.ts'
 import type { LayerFormName } from '#puller/store/layers.ts'
+import { afterTest } from '../support/after.ts'
 import { startOpenRegistry } from '../support/open-registry.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
 import { smallDisk } from '../support/small-disk.ts'
@@ -27,6 +31,7 @@ import { seed, setOf } from './copy/images.ts'
 
 const MiB = 1024 * 1024
 const IMAGE = smallImage([1, 2, 3].map((size) => tarOf({ noise: randomBytes(size * MiB) })))
+const SMALL = smallImage([tarOf({ noise: randomBytes(MiB) }), tarOf({ more: 'more' })])
 const WHOLE = IMAGE.layers.reduce((sum, { size }) => sum + size, IMAGE.config.size)
 const platform = parsePlatform('linux/amd64')
 
@@ -76,6 +81,75 @@ describe('a store on a disk that is full', () => {
     assert.deepEqual(await checkStore(store), [])
   })
 })
+
+describe('a store on a disk without a free block or file', () => {
+  const DISKS: Readonly<Record<string, (t: TestContext) => string>> = {
+    'tmpfs, no blocks': (t) => smallDisk(t, '14m,nr_inodes=400').dir,
+    'tmpfs, no files': (t) => smallDisk(t, '64m,nr_inodes=200').dir,
+    'ext4, no blocks': (t) => smallExt4(t),
+    'ext4, no files': (t) => smallExt4(t, '-N', '256'),
+  }
+  for (const [name, diskOf] of Object.entries(DISKS)) {
+    it(`loses a name, then images, and nothing is left of them (${name})`, async (t) => {
+      const { host } = await startOpenRegistry(t)
+      await seed(host, 'app', setOf(SMALL), '1')
+      const dir = diskOf(t)
+      const root = join(dir, 'store')
+      const store = await openStore(root, { layerStore: 'dir' })
+      const reference = parseReference(`${host}/app:1`)
+      await pullImage(store, reference, { platform })
+      await tagImage(store, `${host}/app:1`, parseReference('other:1'))
+      const empty = fill(dir)
+      await assert.rejects(tagImage(store, 'other:1', parseReference('third:1')), {
+        code: 'ENOSPC',
+      })
+      const users = async () => []
+      for (const image of [`${host}/app:1`, 'other:1']) {
+        const opened = await openStore(root)
+        await removeImage(opened, image, { users })
+        await removeGarbage(opened, users)
+      }
+      assert.deepEqual(await store.images(), [])
+      assert.deepEqual(
+        globSync(['content/blobs/*/*', 'layers/*/*', 'staging/*'], { cwd: root }),
+        [],
+      )
+      empty()
+      await pullImage(await openStore(root, { layerStore: 'dir' }), reference, { platform })
+      fill(dir)
+      const opened = await openStore(root)
+      assert.equal((await pruneImages(opened, { all: true, users })).length, 1)
+      await removeGarbage(opened, users)
+      assert.deepEqual(globSync('content/blobs/*/*', { cwd: root }), [])
+      assert.deepEqual(await checkStore(await openStore(root)), [])
+    })
+  }
+})
+
+/** Takes every block and every file that is left. @returns what gives them back */
+function fill(dir: string): () => void {
+  const filler = join(dir, 'filler')
+  mkdirSync(filler)
+  for (const size of [MiB, 4096, 1, 0]) {
+    try {
+      for (;;) writeFileSync(join(filler, randomUUID()), Buffer.alloc(size))
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
+    }
+  }
+  return () => rmSync(filler, { recursive: true })
+}
+
+function smallExt4(t: TestContext, ...options: readonly string[]): string {
+  const [file, dir] = [join(tempDir(t), 'disk'), join(tempDir(t), 'mnt')]
+  writeFileSync(file, '')
+  truncateSync(file, 16 * MiB)
+  mkdirSync(dir)
+  execFileSync('mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', ...options, file])
+  execFileSync('mount', ['-o', 'loop', file, dir])
+  afterTest(t, () => void execFileSync('umount', [dir]))
+  return dir
+}
 
 describe('a copy to a layout on a disk that becomes full', () => {
   it('tells to make room there, not in the local store', async (t) => {

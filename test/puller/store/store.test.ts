@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { describe as describeBytes } from '#oci/descriptor.ts'
@@ -20,6 +27,30 @@ describe('the local store', () => {
     })
     const index = JSON.parse(readFileSync(join(root, 'content/index.json'), 'utf8'))
     assert.deepEqual(index, { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] })
+  })
+
+  it('is refused where no directory can be, at once', async (t) => {
+    const dir = tempDir(t)
+    const [file, dangling] = [join(dir, 'file'), join(dir, 'dangling')]
+    writeFileSync(file, '')
+    symlinkSync(join(dir, 'nowhere'), dangling)
+    const TABLE: readonly (readonly [root: string, why: RegExp])[] = [
+      ['/proc/x', /ENOENT/],
+      ['/proc/x/y', /ENOENT/],
+      ['/sys/x', /EPERM|EACCES|EROFS/],
+      ['/dev/null', /\/dev\/null is no directory/],
+      ['/dev/null/x', /\/dev\/null is no directory/],
+      [file, /file is no directory/],
+      [dangling, /dangling is no directory/],
+      [join(dangling, 'x'), /dangling is no directory/],
+    ]
+    for (const [root, message] of TABLE) {
+      await assert.rejects(openStore(root), { code: 'STORE_FAILED', message }, root)
+      await assert.rejects(openStore(root), {
+        message: /^cannot use .* Choose another with --root/,
+      })
+    }
+    assert.deepEqual(readdirSync(dir).sort(), ['dangling', 'file'])
   })
 
   it('keeps images by name, the newest for each', async (t) => {

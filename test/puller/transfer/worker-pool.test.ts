@@ -33,4 +33,23 @@ describe('a pool of threads', () => {
       assert.deepEqual(ends, ['job', 'pool'])
     })
   }
+
+  it('fails what waits for a thread that ended, and what comes after it', async (t) => {
+    const path = join(tempDir(t), 'blob')
+    writeFileSync(path, BYTES)
+    const thread = startThread({ inflater: 'auto', ahead: false })
+    const pool = createWorkerPool({ size: 1, inflater: 'auto', started: [thread] })
+    const job = () => ({
+      path,
+      digest: digestOf(BYTES),
+      size: BYTES.length,
+      prefix: createPrefix(BYTES.length),
+    })
+    await pool.run(job())
+    await thread.terminate()
+    const failed = { code: 'STORE_FAILED', message: /the thread that unpacks layers failed: / }
+    await Promise.all([1, 2].map(() => assert.rejects(pool.run(job()), failed)))
+    await assert.rejects(pool.run(job()), failed)
+    await pool.close()
+  })
 })
