@@ -69,15 +69,43 @@ describe('layers of form erofs', () => {
   it('are mounted though their record is damaged, and not without their files', async (t) => {
     const { store, lowerDirs, first } = await storeOf(t, tarOf({ file: 'content' }))
     const { record, image } = store.layout.layer(digestOf(tarOf({ file: 'content' })))
-    writeFileSync(record, '{')
-    const held = await holdLayers(store.layout, lowerDirs)
-    assert.equal(readFileSync(join(first, 'file'), 'utf8'), 'content')
-    await held.release()
+    const whole = readFileSync(record, 'utf8')
+    const damaged = {
+      'cut off': whole.slice(0, -1),
+      empty: '',
+      'all zeros': '\0'.repeat(whole.length),
+      null: 'null',
+      'of another kind': '[]',
+      'of another version': whole.replace('"erofs"', '"squashfs"'),
+      'half of fs-verity': whole.replace(/}$/, ',"verity":{"tar":"00"}}'),
+    }
+    for (const [how, text] of Object.entries(damaged)) {
+      assert.notEqual(text, whole, how)
+      writeFileSync(record, text)
+      const held = await holdLayers(store.layout, lowerDirs)
+      assert.equal(readFileSync(join(first, 'file'), 'utf8'), 'content', how)
+      await held.release()
+    }
     rmSync(image)
     await assert.rejects(holdLayers(store.layout, lowerDirs), {
       code: 'STORE_FAILED',
       message: /dray system check --repair/,
     })
+    assert.deepEqual(mounted(store), NOTHING)
+  })
+
+  it('are not mounted when their record has a fs-verity that their files have not', async (t) => {
+    const { store, lowerDirs } = await storeOf(t, tarOf({ file: 'content' }))
+    const { record } = store.layout.layer(digestOf(tarOf({ file: 'content' })))
+    const whole = readFileSync(record, 'utf8')
+    for (const digest of ['', 'no digest', '0'.repeat(64)]) {
+      const verity = JSON.stringify({ tar: digest, image: digest })
+      writeFileSync(record, whole.replace(/}$/, `,"verity":${verity}}`))
+      await assert.rejects(holdLayers(store.layout, lowerDirs), {
+        code: 'STORE_FAILED',
+        message: /has lost its fs-verity.*dray system check --repair/,
+      })
+    }
     assert.deepEqual(mounted(store), NOTHING)
   })
 
