@@ -94,7 +94,8 @@ async function openLayout(root: string, content?: string): Promise<StoreLayout> 
     mkdirSync(layout.staging, { recursive: true, mode: 0o700 })
     if (!(await exists(layout.index))) await writeImageIndex(layout.content, [])
     await removeLeftovers(layout)
-    keepReserve(layout)
+    // Nothing is removed from a layout elsewhere, and nothing of ours stays in it.
+    if (content === undefined) keepReserve(layout)
     return layout
   } catch (error) {
     throw new DrayError(
