@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const MiB = 1024 ** 2
-const GiB = 1024 * MiB
+const GiB = 1024 ** 3
 
 /** Runs a program without a word. */
 export function run([program = '', ...args]: readonly string[]): void {
@@ -16,7 +15,6 @@ export function run([program = '', ...args]: readonly string[]): void {
  */
 export async function onFreshDisk<T>(dir: string, work: (dir: string) => Promise<T>): Promise<T> {
   const [disk, mount] = [join(dir, 'disk'), join(dir, 'mnt')]
-  fillMemory(dir)
   writeFileSync(disk, '')
   truncateSync(disk, 16 * GiB)
   mkdirSync(mount, { recursive: true })
@@ -33,21 +31,4 @@ export async function onFreshDisk<T>(dir: string, work: (dir: string) => Promise
     run(['losetup', '-d', loop])
     rmSync(disk)
   }
-}
-
-/** MiB of the file of holes that were read. */
-let filled = 0
-
-/**
- * Has the page cache take all memory that is free, as on a machine that has been up for a while. A virtual machine may give what
- * is free back to its host, and to get it again can take longer than all else in a pull: 2 s a GB, for whoever comes first.
- */
-function fillMemory(dir: string): void {
-  const holes = join(dir, 'holes')
-  writeFileSync(holes, '', { flag: 'a' })
-  truncateSync(holes, 1024 * GiB)
-  const [, free] = /^MemFree: *([0-9]+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1')) ?? []
-  const count = Math.floor((Number(free) * 1024) / MiB)
-  run(['dd', `if=${holes}`, 'of=/dev/null', 'bs=1M', `skip=${filled}`, `count=${count}`])
-  filled += count
 }
