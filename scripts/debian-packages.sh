@@ -2,10 +2,7 @@
 # Installs the Debian packages that are missing, as root: `sh scripts/debian-packages.sh PACKAGE...`.
 set -eu
 
-missing=
-for package in "$@"; do
-  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-done
+missing=$(sh "$(dirname "$0")/missing-packages.sh" "$@")
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then

@@ -3,10 +3,7 @@
 # `sh scripts/newer-clients.sh PACKAGE...`, as root. The mirror is the one that apt uses for Debian already.
 set -eu
 
-missing=
-for package in "$@"; do
-  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-done
+missing=$(sh "$(dirname "$0")/missing-packages.sh" "$@")
 [ -n "$missing" ] || exit 0
 
 echo "installing newer Debian packages:$missing"
