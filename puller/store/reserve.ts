@@ -10,12 +10,13 @@ const FILE_SIZE = 64 * 1024
 
 /** Keeps some room, so that things can be removed when the disk has no more of it. Where there is none it is left for later. */
 export function keepReserve({ reserve }: StoreLayout): void {
-  const paths = Array.from({ length: FILES }, (_, at) => join(reserve, String(at)))
-  if (existsSync(paths.at(-1) ?? reserve)) return
+  if (existsSync(join(reserve, String(FILES)))) return
   try {
     mkdirSync(reserve, { recursive: true, mode: 0o700 })
     // What is random takes its room on file systems that compress, too.
-    for (const path of paths) writeFileSync(path, randomBytes(FILE_SIZE))
+    for (let number = 1; number <= FILES; number++) {
+      writeFileSync(join(reserve, String(number)), randomBytes(FILE_SIZE))
+    }
   } catch (error) {
     if (errnoOf(error) === undefined) throw error
     giveUpReserve({ reserve })

@@ -186,9 +186,8 @@ function portableXattrs(source: Buffer): ReadonlyMap<string, Buffer> {
 }
 
 function isSystemMount(spot: Spot, stats: BigIntStats, top: Buffer): boolean {
-  const isMount = spot.device !== undefined && spot.device !== stats.dev
-  const names = SYSTEM_MOUNTS.map((name) => childPath({ path: top }, Buffer.from(name)))
-  return isMount && names.some((name) => name.equals(spot.path))
+  if (spot.device === undefined || spot.device === stats.dev) return false
+  return SYSTEM_MOUNTS.some((name) => childPath({ path: top }, Buffer.from(name)).equals(spot.path))
 }
 
 function typeOf(stats: BigIntStats): TarEntryType | undefined {

@@ -92,7 +92,8 @@ function limitsKnown(
   context: RunnerContext,
 ): ContainerOptions {
   const known = mode === 'v2' ? withoutLimits(options, V1_LIMITS, context) : options
-  return weighsDevices() ? known : withoutLimits(known, WEIGHTS, context)
+  const isWeighed = known.blkioWeight !== undefined || known.deviceWeights !== undefined
+  return isWeighed && !weighsDevices() ? withoutLimits(known, WEIGHTS, context) : known
 }
 
 type Limits = Readonly<Partial<Record<keyof ContainerOptions, string>>>

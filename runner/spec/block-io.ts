@@ -13,13 +13,19 @@ import { deviceNumbers } from './devices.ts'
 
 /** Parses `/dev/DEVICE:RATE`: bytes such as `10mb`, or a number of operations, in a second. @throws USAGE */
 export function parseDeviceRate(kind: DeviceRate['kind'], text: string): DeviceRate {
-  const [, path, rate = ''] = /^(\/[^:]+):([^:]+)$/.exec(text) ?? []
+  const { path, value: rate } = splitDevice(text)
   const isInBytes = kind.includes('Bps')
   const number = isInBytes ? parseByteRate(rate) : parseCount(rate)
   if (path !== undefined && number > 0) return { kind, hostPath: normalPath(path), rate: number }
   const example = isInBytes ? '10mb' : '1000'
   const message = `invalid rate ${JSON.stringify(text)}: write /dev/DEVICE:RATE, such as /dev/sda:${example}`
   throw new DrayError('USAGE', message)
+}
+
+/** The parts of `/dev/DEVICE:VALUE`; no path where it has another form. */
+function splitDevice(text: string): { readonly path: string | undefined; readonly value: string } {
+  const [, path, value = ''] = /^(\/[^:]+):([^:]+)$/.exec(text) ?? []
+  return { path, value }
 }
 
 function parseByteRate(text: string): number {
@@ -40,8 +46,8 @@ export function parseWeight(text: string): number | undefined {
 
 /** Parses `/dev/DEVICE:WEIGHT`. @throws USAGE */
 export function parseDeviceWeight(text: string): DeviceWeight {
-  const [, path, number = ''] = /^(\/[^:]+):([^:]+)$/.exec(text) ?? []
-  const weight = weightIn(number)
+  const { path, value } = splitDevice(text)
+  const weight = weightIn(value)
   if (path !== undefined && weight !== undefined) return { hostPath: normalPath(path), weight }
   const message = `invalid weight ${JSON.stringify(text)}: write /dev/DEVICE:WEIGHT, 10 to 1000, such as /dev/sda:500`
   throw new DrayError('USAGE', message)
