@@ -35,8 +35,7 @@ export function recordConflict(key: string): DrayError {
 
 /** The store itself failed: the disk, the network, the bucket. `what` completes "failed to ...". */
 export function storageFailed(what: string, cause: unknown): DrayError {
-  const why = isDiskFull(cause) ? ': its disk is full' : ''
-  return new DrayError('STORAGE_FAILED', `the storage failed to ${what}${why}`, {
+  return new DrayError('STORAGE_FAILED', `the storage failed to ${what}${fullness(cause)}`, {
     cause,
     retryable: true,
   })
@@ -45,4 +44,16 @@ export function storageFailed(what: string, cause: unknown): DrayError {
 /** Whether there is no room, or none for this user. */
 export function isDiskFull(error: unknown): boolean {
   return isErrno(error, 'ENOSPC', 'EDQUOT')
+}
+
+/** Whether an answer of S3 says that there is no room. Servers agree on no code: `QuotaExceeded` of Ceph, `XMinioStorageFull`. */
+export function isBucketFull(error: unknown): boolean {
+  return (
+    error instanceof Error && /Quota\w*Exceeded|StorageFull|InsufficientStorage/.test(error.name)
+  )
+}
+
+function fullness(cause: unknown): string {
+  if (isDiskFull(cause)) return ': its disk is full'
+  return isBucketFull(cause) ? ': its bucket is full' : ''
 }

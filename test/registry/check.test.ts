@@ -6,6 +6,7 @@ import { checkRegistry } from '#registry/check/check-registry.ts'
 import { runChecks } from '#registry/check/findings.ts'
 import { parseConfig } from '#registry/index.ts'
 import { dray } from '../support/dray.ts'
+import { startServer } from '../support/http-server.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const reportOf = (dataDir: string) => checkRegistry(parseConfig({ env: {}, flags: { dataDir } }))
@@ -77,5 +78,43 @@ describe('checks', () => {
       findings.map(({ outcome }) => outcome),
       ['ok', 'no', 'failed', 'ok'],
     )
+  })
+})
+
+describe('the check of a bucket that cannot be used', () => {
+  const answers = [
+    ['InvalidAccessKeyId', 403, /does not know our access key: correct AWS_ACCESS_KEY_ID/],
+    ['SignatureDoesNotMatch', 403, /refuses our signature: correct AWS_SECRET_ACCESS_KEY/],
+    ['AccessDenied', 403, /refuses our credentials: they need s3:PutObject and s3:GetObject/],
+    ['ExpiredToken', 400, /session token, which has expired: get new credentials/],
+    ['AuthorizationHeaderMalformed', 400, /is in another region: correct s3\.region/],
+    ['QuotaExceeded', 403, /is full: make room, or raise its quota/],
+    ['NoSuchBucket', 404, /does not exist: create it/],
+  ] as const
+  const saysOf = async (endpoint: string) => {
+    const s3 = { bucket: 'b', endpoint, pathStyle: true }
+    return (await checkRegistry(parseConfig({ env: {}, flags: { s3 } }))).says
+  }
+
+  for (const [code, status, expected] of answers) {
+    it(`says what to change when the server answers ${code}`, async (t) => {
+      process.env.AWS_ACCESS_KEY_ID = process.env.AWS_SECRET_ACCESS_KEY = 'x'
+      const server = await startServer((_request, response) => {
+        response.writeHead(status, { 'content-type': 'application/xml' })
+        response.end(`<?xml version="1.0"?><Error><Code>${code}</Code></Error>`)
+      })
+      t.after(() => server.close())
+      assert.match(await saysOf(`http://${server.host}`), expected)
+    })
+  }
+
+  it('says why it cannot be reached', async (t) => {
+    const server = await startServer(() => {})
+    t.after(() => server.close())
+    assert.match(
+      await saysOf(`https://${server.host}`),
+      /it does not speak TLS.*correct s3\.endpoint/,
+    )
+    assert.match(await saysOf('http://127.0.0.1:1'), /ECONNREFUSED.*see whether it runs/)
   })
 })

@@ -3,7 +3,7 @@ import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
 import type { Check } from '../../check/findings.ts'
 import type { Bench } from './bench.ts'
 import { call, hasStatus } from './bucket.ts'
-import { explained } from './explained.ts'
+import { explained, refusesUs } from './explained.ts'
 import { checkAbort, checkParts } from './part-checks.ts'
 import { checkSignedUrls } from './signed-url-check.ts'
 
@@ -145,7 +145,7 @@ function isStored(
       await client.send(command, sending)
       return true
     } catch (error) {
-      if (hasStatus(error, 400, 409, 412)) return false
+      if (hasStatus(error, 400, 409, 412) && !refusesUs(error)) return false
       throw error
     }
   })
