@@ -10,7 +10,7 @@ export interface Syncing {
   stop(): Promise<void>
 }
 
-const PAUSE_MS = 400
+const PAUSE_MS = 100
 
 /** Starts writing the file system that holds a directory to its disk, again and again. */
 export function startSyncing(dir: string): Syncing {
