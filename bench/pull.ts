@@ -1,6 +1,6 @@
 /**
- * Pulls images from a registry, by Dray and by its peers in turn, each time into an empty store on a fresh ext4, and prints
- * medians, ratios and peak memory.
+ * Pulls images from a registry, by Dray and by its peers in turn, in another order each round, each time into an empty store on a
+ * fresh ext4, and prints medians, ratios and peak memory.
  *
  *     node bench/pull.ts [--setting loopback] [--rounds 5] [--dir DIR] [--prefix 'chroot DIR'] LAYOUT[:NAME]...
  *
@@ -297,13 +297,21 @@ function summary(samples: readonly Sample[], ours: readonly Sample[]): string {
   return `${(ms / 1000).toFixed(2)} s  ${ratio.toFixed(2)}x  ${memory.toFixed(0)} MiB`
 }
 
+/** In another order each time: memory that was in use a moment ago is had faster than such that was not. */
+function shuffled<T>(things: readonly T[]): T[] {
+  return things
+    .map((thing) => ({ thing, key: Math.random() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ thing }) => thing)
+}
+
 async function compare(image: string, contenders: readonly Contender[], dir: string) {
   const samples = new Map<Contender, Sample[]>(contenders.map((contender) => [contender, []]))
   // The first round warms the caches and doesn't count.
   for (let round = 0; round <= rounds; round++) {
-    for (const [contender, list] of samples) {
+    for (const contender of shuffled(contenders)) {
       const sample = await timePull(contender, image, dir)
-      if (round > 0) list.push(sample)
+      if (round > 0) samples.get(contender)?.push(sample)
     }
   }
   // The first of Dray's of each form is the one with its own defaults.
