@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -18,6 +19,7 @@ import { join } from 'node:path'
  *       user-network.json netns   the same without root: who makes its network, and where its namespace is mounted
  *       network.log slirp.sock    what that program says, and where it takes ports
  *       monitor.pid attach ctl winsz   the monitor's: its pid, its socket and its pipes
+ *       exec-<id>/                of a command that is run beside: process.json, pid, runtime.log, its monitor's socket and pipes
  *       hosts hostname resolv.conf   mounted inside, in /etc
  *       userns mapped/            its user namespace, and what is mounted by the ids of that, while it runs
  *       shm/                      another container's /dev/shm, while it runs with that
@@ -36,8 +38,8 @@ const ID = /^[0-9a-f]{64}$/
 /** Where OCI runtimes keep their state by default. */
 export const DEFAULT_STATE_DIR = '/run/dray'
 
-/** How the names of a command's files begin that is run beside a container's own, as long as that lasts. */
-export const EXEC_FILES = 'exec-'
+/** How the names of directories begin that hold the files of commands run beside a container's own, as long as those last. */
+const EXEC_DIR = 'exec-'
 
 /** Files mounted at /etc inside. */
 export const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const
@@ -81,6 +83,30 @@ export function rootOf({ dir }: ContainerPaths): string {
 /** Where the names of a store's containers are. */
 export function namesDir(root: string): string {
   return join(root, 'container-names')
+}
+
+/** Absolute paths of what a command has that is run beside a container's own. */
+export interface ExecPaths {
+  readonly dir: string
+  readonly process: string
+  readonly pid: string
+  readonly log: string
+}
+
+export function execPaths({ dir: container }: Pick<ContainerPaths, 'dir'>, id: string): ExecPaths {
+  const dir = join(container, `${EXEC_DIR}${id}`)
+  return {
+    dir,
+    process: join(dir, 'process.json'),
+    pid: join(dir, 'pid'),
+    log: join(dir, 'runtime.log'),
+  }
+}
+
+/** The ids of the commands that are run beside a container's own. */
+export function execIds({ dir }: Pick<ContainerPaths, 'dir'>): string[] {
+  const names = readdirSync(dir).filter((name) => name.startsWith(EXEC_DIR))
+  return names.map((name) => name.slice(EXEC_DIR.length))
 }
 
 /** Whether a name in {@link containersDir} is that of a container. */

@@ -32,6 +32,8 @@ export interface Native {
   readonly socket: Call
   readonly connect: Call
   readonly shutdown: Call
+  readonly tcgetattr: Call
+  readonly tcsetattr: Call
   errno(): string
 }
 
@@ -90,6 +92,8 @@ function load(): Native {
     socket: libc.func('int socket(int domain, int type, int protocol)'),
     connect: libc.func('int connect(int fd, const uint8_t *address, unsigned int length)'),
     shutdown: libc.func('int shutdown(int fd, int how)'),
+    tcgetattr: libc.func('int tcgetattr(int fd, uint8_t *settings)'),
+    tcsetattr: libc.func('int tcsetattr(int fd, int when, const uint8_t *settings)'),
     closeRange: syscall('long first, long last, long flags'),
     errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
   }

@@ -46,6 +46,7 @@ const CLONE_FS = 0x200
 const CLONE_NEWNS = 0x20000
 const CLONE_NEWNET = 0x40000000
 const AF_UNIX = 1
+const OPOST = 1
 const SOCK_SEQPACKET_CLOEXEC = 5 | 0o2000000
 
 const O_CLOEXEC = 0o2000000
@@ -293,6 +294,18 @@ export function connectPackets(path: string): number {
 /** Ends one direction of a socket, or both; whoever waits for something from it wakes up. */
 export function shutdownSocket(fd: number, how: 'read' | 'write' | 'both'): void {
   native().shutdown(fd, ['read', 'write', 'both'].indexOf(how))
+}
+
+/**
+ * Has a terminal in raw mode show what comes as it is: Node's leaves it to put a carriage return before each line feed, where programs
+ * mean one line down.
+ */
+export function showOutputAsIs(fd: number): void {
+  const sys = native()
+  const settings = Buffer.alloc(64) // struct termios: input flags, output flags, ...
+  checked(sys, 'tcgetattr', sys.tcgetattr(fd, settings))
+  settings.writeUInt32LE((settings.readUInt32LE(4) & ~OPOST) >>> 0, 4)
+  checked(sys, 'tcsetattr', sys.tcsetattr(fd, 0, settings))
 }
 
 /** Marks every descriptor but 0, 1 and 2 of this process to close in the programs it starts. Older than Linux 5.11: does nothing. */

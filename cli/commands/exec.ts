@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
+import type { AttachStreams } from '#runner/verbs/attach.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { readLines } from '../read-lines.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -35,7 +36,10 @@ export function execCommand(): Command {
     .option('--env-file <file>', 'environment variables, one a line (repeatable)', collect, [])
     .option('-w, --workdir <dir>', 'working directory')
     .option('-u, --user <user[:group]>', 'names of the image, or numbers')
-    .option('--detach-keys <keys>', 'nothing: the terminal is its own, and no key leaves it')
+    .option(
+      '--detach-keys <keys>',
+      'keys that leave it to itself, with -it (default: ctrl-p,ctrl-q)',
+    )
   return withExamples(withStoreOptions(command), [
     ['dray exec -it web sh', 'a shell beside what runs'],
     ['dray exec -u postgres db psql -c "select 1"', 'one command, as another user'],
@@ -51,13 +55,26 @@ async function exec(
   if (options.tty && !options.detach && ![stdin, stdout, stderr].some((stream) => stream.isTTY)) {
     throw new DrayError('USAGE', 'there is no terminal here to hand on: leave out -t')
   }
-  if (options.detachKeys !== undefined) {
-    const { parseDetachKeys } = await import('#runner/monitor/detach-keys.ts')
-    parseDetachKeys(options.detachKeys)
-  }
+  const streams = await streamsToLeave(options)
   const { execInContainer } = await import('#runner/verbs/exec.ts')
   const context = runnerContext(options)
   const container = await openContainer(context.root, reference)
   const env = [...(await readLines(options.envFile)), ...options.env]
-  process.exitCode = await execInContainer(container, { ...options, command, env }, context)
+  process.exitCode = await execInContainer(
+    container,
+    { ...options, command, env, streams },
+    context,
+  )
+}
+
+/** The terminal here, for a command that the keys to detach are to leave. @throws USAGE for keys that there are not */
+async function streamsToLeave(options: ExecOptions): Promise<AttachStreams | undefined> {
+  const { stdin: input, stdout: output, stderr: errors } = process
+  const isInteractive = options.interactive && options.tty && !options.detach
+  const isAtTerminal = isInteractive && input.isTTY && output.isTTY
+  if (!isAtTerminal && options.detachKeys === undefined) return undefined
+  const { parseDetachKeys, DEFAULT_DETACH_KEYS } = await import('#runner/monitor/detach-keys.ts')
+  const detachKeys = parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS)
+  if (!isAtTerminal || detachKeys.length === 0) return undefined
+  return { input, output, errors, terminal: { input, output }, detachKeys }
 }

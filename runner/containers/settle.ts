@@ -1,6 +1,6 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { EXEC_FILES } from '../layout.ts'
+import { execIds, execPaths } from '../layout.ts'
 import { endRuntime, removeContainer, takeDown } from '../cleanup.ts'
 import { readCgroups } from '../cgroup.ts'
 import { recordEvent } from '../events/record.ts'
@@ -87,9 +87,11 @@ async function abandonStart(
 }
 
 /** Removes what a monitor, and commands that were run beside, left, so that nothing of it is taken for the next run's. */
-export function removeMonitorFiles({ paths: { dir } }: Claim): void {
-  const ofCommands = readdirSync(dir).filter((name) => name.startsWith(EXEC_FILES))
-  for (const name of [...MONITOR_FILES, ...ofCommands]) rmSync(join(dir, name), { force: true })
+export function removeMonitorFiles({ paths }: Claim): void {
+  const { dir } = paths
+  for (const name of MONITOR_FILES) rmSync(join(dir, name), { force: true })
+  for (const id of execIds(paths))
+    rmSync(execPaths(paths, id).dir, { recursive: true, force: true })
 }
 
 /** {@link settle}, unless somebody else is at it. */

@@ -1,16 +1,12 @@
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { basename } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { DrayError } from '#oci/error.ts'
-import type { Cgroups } from '../cgroup.ts'
 import type { ContainerPaths } from '../layout.ts'
 import type { LogOptions } from '../options.ts'
 import { childrenOf, findPrograms, namespaceOf, sendSignal } from '../processes.ts'
 import { findRuntime, type OciRuntime } from '../runtime.ts'
-import { keepDescriptorsPrivate } from '../sys.ts'
-import { moveToMonitors } from './own-cgroup.ts'
+import { type MonitorSettings, startMonitor } from './process.ts'
 
 const run = promisify(execFile)
 
@@ -112,40 +108,17 @@ function isAtLeast(version: string, [major, minor]: readonly [number, number]): 
 export async function createMonitored(
   conmon: string,
   container: Monitored,
-  options: {
-    readonly env: NodeJS.ProcessEnv
-    readonly cgroups: Cgroups
-    /** Descriptors to keep open as long as the container runs. */
-    readonly keeps: readonly number[]
-  },
+  settings: Omit<MonitorSettings, 'dir' | 'waits'>,
 ): Promise<number> {
-  keepDescriptorsPrivate()
-  const child = spawn(conmon, monitorArguments(container), {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', ...options.keeps],
-    cwd: container.paths.dir, // where it leaves a file of its own when memory ran out
-    env: { ...options.env, _OCI_SYNCPIPE: '3', _OCI_STARTPIPE: '4' },
-    detached: true,
-  })
-  const failed = once(child, 'error').then(([error]) => {
-    throw new DrayError('RUN_FAILED', `cannot start ${conmon}: ${error.message}`, { cause: error })
-  })
-  const [sync, start] = [child.stdio[3] as Readable, child.stdio[4] as Writable]
-  start.on('error', () => undefined) // it ended before it was told to go on, and says why
-  let said = ''
-  child.stderr?.on('data', (chunk) => {
-    said += String(chunk)
-  })
+  const { dir } = container.paths
+  const monitor = startMonitor(conmon, monitorArguments(container), { ...settings, dir })
   const endWatch = watchForOrphans(conmon, container.id)
   try {
-    if (child.pid !== undefined) moveToMonitors(child.pid, options.cgroups)
-    start.end('\n')
-    const line = await Promise.race([firstLine(sync), failed])
-    return parseReport(line, said)
+    monitor.goOn()
+    return await monitor.pid()
   } finally {
     endWatch()
-    sync.destroy()
-    child.stderr?.destroy()
-    child.unref()
+    monitor.release()
   }
 }
 
@@ -176,30 +149,4 @@ function watchForOrphans(conmon: string, id: string): () => void {
 
 function isBesideUs(pid: number): boolean {
   return namespaceOf(pid, 'pid') === namespaceOf(process.pid, 'pid')
-}
-
-async function firstLine(stream: Readable): Promise<string> {
-  let text = ''
-  for await (const chunk of stream) {
-    text += String(chunk)
-    if (text.includes('\n')) break
-  }
-  return text
-}
-
-/** Reads `{"data": PID}` or `{"data": -1, "message": TEXT}`. */
-function parseReport(line: string, said: string): number {
-  const report = parseLine(line)
-  if (report !== undefined && report.pid > 1) return report.pid
-  const reason = report?.message ?? said.trim()
-  throw new DrayError('RUN_FAILED', reason === '' ? 'conmon ended without a word' : reason)
-}
-
-function parseLine(line: string): { pid: number; message?: string } | undefined {
-  try {
-    const { data, pid = data, message } = JSON.parse(line)
-    return { pid: Number(pid), ...(typeof message === 'string' && { message: message.trim() }) }
-  } catch {
-    return undefined
-  }
 }

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { once } from 'node:events'
-import type { Container } from '../containers/state.ts'
 import { DetachDetector } from '../monitor/detach-keys.ts'
+import { showOutputAsIs } from '../sys.ts'
 import { openSession, resizeTerminal, type Session } from '../monitor/session.ts'
 
 /** What a container is connected to. */
@@ -12,21 +12,28 @@ export interface AttachStreams {
   readonly errors: Writable
   /** The terminal of whoever looks on; its size is the container's, and what is typed goes there key by key. */
   readonly terminal?:
-    | { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream }
+    | {
+        readonly input: NodeJS.ReadStream & { readonly fd: number }
+        readonly output: NodeJS.WriteStream
+      }
     | undefined
   /** Keys that end this, and not the container. */
   readonly detachKeys: Buffer
 }
 
-/** A connection that is open: nothing that the container says from now on is missed. */
+/** A connection that is open: nothing that is said from now on is missed. */
 export interface Attachment {
   /** Hands everything on until the container ends (true), or the keys to detach are typed (false). */
   run(): Promise<boolean>
 }
 
-/** Connects to a container that runs, or is about to. @throws CONTAINER_STATE when nobody listens there */
-export function attachContainer(container: Container, streams: AttachStreams): Attachment {
-  const { dir } = container.paths
+/**
+ * Connects to what a monitor runs, or is about to: a container, or a command beside it.
+ *
+ * @param dir where the monitor listens
+ * @throws CONTAINER_STATE when nobody listens there
+ */
+export function attachTo(dir: string, streams: AttachStreams): Attachment {
   const session = openSession(dir)
   return {
     async run() {
@@ -46,6 +53,12 @@ export function attachContainer(container: Container, streams: AttachStreams): A
       return !isDetached
     },
   }
+}
+
+/** Tells what is about to begin how large the terminal is. */
+export async function tellSize(dir: string, { terminal }: AttachStreams): Promise<void> {
+  if (terminal === undefined) return
+  await resizeTerminal(dir, terminal.output.rows, terminal.output.columns)
 }
 
 async function handOnOutput(session: Session, streams: AttachStreams): Promise<void> {
@@ -82,11 +95,13 @@ function handOnInput(session: Session, streams: AttachStreams, detach: () => voi
 }
 
 /** Makes the terminal hand on every key, and tells its size. @returns how to undo it */
-function prepareTerminal(dir: string, { terminal }: AttachStreams): () => void {
+function prepareTerminal(dir: string, streams: AttachStreams): () => void {
+  const { terminal } = streams
   if (terminal === undefined) return () => undefined
   const { input, output } = terminal
-  const resize = () => void resizeTerminal(dir, output.rows, output.columns)
+  const resize = () => void tellSize(dir, streams)
   input.setRawMode(true)
+  showOutputAsIs(input.fd)
   output.on('resize', resize)
   resize()
   return () => {

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
-import { readFile, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, rmSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError } from '#oci/error.ts'
 import type { Capabilities, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
@@ -10,14 +12,21 @@ import { type Container, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
 import { findVariable, mergeEnvironment, withValues } from '../environment.ts'
-import { EXEC_FILES } from '../layout.ts'
-import { execArguments, explainStart, type OciRuntime, runtimeMessage } from '../runtime.ts'
+import { type ExecPaths, execPaths } from '../layout.ts'
+import {
+  execArguments,
+  explainStart,
+  findRuntime,
+  type OciRuntime,
+  runtimeMessage,
+} from '../runtime.ts'
 import { readText } from '../read-text.ts'
 import { SignalCatcher } from '../signals.ts'
 import { checkAbsolute } from '../options.ts'
 import { specText } from '../spec/limits.ts'
 import { capabilitiesIn, capabilitiesOf } from '../spec/capabilities.ts'
 import { type Stdio, superviseRuntime } from '../supervise.ts'
+import type { AttachStreams } from './attach.ts'
 import { requireRunning } from './kill.ts'
 
 const run = promisify(execFile)
@@ -36,6 +45,11 @@ export interface ExecOptions {
   readonly interactive?: boolean | undefined
   /** In the background; its output goes nowhere. */
   readonly detach?: boolean | undefined
+  /**
+   * Connects the command and its terminal with these by way of a monitor, where one is installed: the keys to detach leave it
+   * to itself.
+   */
+  readonly streams?: AttachStreams | undefined
   /** Default: this process's own; input only when `interactive`. */
   readonly stdio?: Stdio | undefined
   /** Told what the command says, in place of an output in `stdio`. */
@@ -49,7 +63,7 @@ export interface ExecOptions {
 /**
  * Runs one more command in a container that runs.
  *
- * @returns its exit code; 0 at once when it is detached
+ * @returns its exit code; 0 at once when it is detached, or when the keys for that are typed
  * @throws USAGE, CONTAINER_STATE, USER_UNKNOWN, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, RUN_FAILED
  */
 export async function execInContainer(
@@ -66,31 +80,42 @@ export async function execInContainer(
       `container ${name} is paused: dray unpause ${name} first`,
     )
   }
-  const base = join(container.paths.dir, `${EXEC_FILES}${crypto.randomUUID()}`)
-  const files = { process: `${base}.json`, pid: `${base}.pid`, log: `${base}.runtime` }
+  const id = randomBytes(32).toString('hex')
+  const paths = execPaths(container.paths, id)
+  mkdirSync(paths.dir, { mode: 0o700 })
+  let goesOn = false
   try {
     const process = await execProcess(container, options, context)
     if (!mayBringCommand(container.record.options)) {
       checkWorkdir(container.paths.merged, process)
       await checkCommand(container.paths.merged, process)
     }
-    await writeFile(files.process, specText(process), { mode: 0o600 })
+    await writeFile(paths.process, specText(process), { mode: 0o600 })
     const line = options.command.join(' ')
     if (!options.isUnnoted) recordEvent(context.root, container.record, `exec_start: ${line}`)
-    return await start(container, process, files, options, context)
+    const { streams } = options
+    const conmon = streams && findRuntime('conmon', context.hostEnv.PATH)?.path
+    if (streams === undefined || conmon === undefined)
+      return await start(container, process, paths, options, context)
+    const runtime = runtimeOf(container.record)
+    const { execInForeground } = await import('./exec-foreground.ts')
+    const exec = { id, paths, process, runtime, conmon, streams }
+    const exitCode = await execInForeground(container, exec, context)
+    goesOn = exitCode === undefined
+    return exitCode ?? 0
   } finally {
-    await Promise.all(Object.values(files).map((path) => rm(path, { force: true })))
+    if (!goesOn) rmSync(paths.dir, { recursive: true, force: true })
   }
 }
 
 async function start(
   { record }: Container,
   process: Process,
-  files: { readonly process: string; readonly pid: string; readonly log: string },
+  files: ExecPaths,
   options: ExecOptions,
   context: RunnerContext,
 ): Promise<number> {
-  const runtime: OciRuntime = { name: basename(record.runtime), path: record.runtime }
+  const runtime = runtimeOf(record)
   const args = execArguments(record.runtimeRoot, record.id, files, options.detach ?? false)
   if (options.detach) {
     await run(runtime.path, args, { timeout: 60_000 }).catch((error: unknown) => {
@@ -121,6 +146,10 @@ async function start(
   } finally {
     signals.release()
   }
+}
+
+function runtimeOf({ runtime }: Container['record']): OciRuntime {
+  return { name: basename(runtime), path: runtime }
 }
 
 /** The container's own process, changed as the options say: same capabilities, same limits. */

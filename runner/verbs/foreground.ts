@@ -5,7 +5,7 @@ import { waitForEnd } from '../containers/wait.ts'
 import type { RunnerContext } from '../context.ts'
 import { untilProgramRuns } from '../runtime.ts'
 import { exitCodeOfSignal, passSignal, SignalCatcher } from '../signals.ts'
-import { type Attachment, type AttachStreams, attachContainer } from './attach.ts'
+import { type Attachment, type AttachStreams, attachTo, tellSize } from './attach.ts'
 import { startContainer } from './start.ts'
 
 /** How looking on at a container came to its end. */
@@ -33,10 +33,11 @@ export async function startInForeground(
     let attachment: Attachment | undefined
     const started = await startContainer(container, context, {
       whenCreated: async (created) => {
-        attachment = attachContainer(created, streams)
+        attachment = attachTo(created.paths.dir, streams)
+        await tellSize(created.paths.dir, streams)
       },
     })
-    if (!started) attachment = attachContainer(container, streams)
+    if (!started) attachment = attachTo(container.paths.dir, streams)
     return await lookOn(container, context, signals, attachment)
   } finally {
     signals?.release()
@@ -50,7 +51,7 @@ export async function attachInForeground(
   streams: AttachStreams,
   { passSignals = true } = {},
 ): Promise<ForegroundEnd> {
-  const attachment = attachContainer(container, streams)
+  const attachment = attachTo(container.paths.dir, streams)
   if (!passSignals) return await lookOn(container, context, undefined, attachment)
   const signals = new SignalCatcher()
   try {

@@ -1,10 +1,18 @@
+import { existsSync } from 'node:fs'
 import type { BlockIoRate, IdMapping } from '#oci/runtime-spec.ts'
 import { imagePorts } from '../containers/image.ts'
 import { labelsOf } from '../containers/filter.ts'
-import { type Container, type ContainerState, isRunning, readState } from '../containers/state.ts'
+import {
+  type Container,
+  type ContainerState,
+  isRunning,
+  readNumber,
+  readState,
+} from '../containers/state.ts'
 import { mergedHealthcheck } from '../health/check.ts'
 import { mergeEnvironment } from '../environment.ts'
 import type { Health } from '../health/health.ts'
+import { execIds, execPaths } from '../layout.ts'
 import { DEFAULT_LOG } from '../monitor/conmon.ts'
 import { describeConnection, describePorts } from '../network/describe.ts'
 import { DEFAULT_SHM_SIZE } from '../mounts.ts'
@@ -43,6 +51,7 @@ export function describeContainer(
     OCIRuntime: record.runtime,
     Keeper: record.keeper,
     OCIConfigPath: paths.config,
+    ExecIDs: execIds(paths).filter((execId) => isAlive(execPaths(paths, execId).pid)),
     LogPath: (options.log ?? DEFAULT_LOG).driver === 'k8s-file' ? paths.output : '',
     GraphDriver: {
       Name: 'overlay',
@@ -74,6 +83,11 @@ export function describeContainer(
     HostConfig: describeHostConfig(options),
     NetworkSettings: describeConnection(paths),
   }
+}
+
+/** Whether a file holds the number of a process that there is. */
+function isAlive(pidFile: string): boolean {
+  return existsSync(`/proc/${readNumber(pidFile) ?? 'none'}`)
 }
 
 function describeState(state: ContainerState) {

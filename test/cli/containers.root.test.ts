@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { containerStore } from '../support/container-store.ts'
 import { LAUNCHER } from '../support/dray.ts'
@@ -139,16 +139,38 @@ describe('the keys to detach', () => {
   it('end who looks on, and not the container', async () => {
     const loop = 'while :; do echo up; sleep 0.1; done'
     await ok('run', '-dit', '--network', 'none', '--name', 'seen', 'busybox:1', 'sh', '-c', loop)
-    // script(1) of util-linux gives it a terminal.
-    const words = [LAUNCHER, 'attach', '--root', store.root, '--detach-keys', 'a,b', 'seen']
-    const looker = spawn('script', ['-qec', words.join(' '), '/dev/null'])
-    await once(looker.stdout, 'data')
-    looker.stdin.write('ab')
-    looker.stdout.resume()
-    assert.deepEqual(await once(looker, 'exit'), [0, null])
+    assert.match(await typeAt('attach', 'ab', '--detach-keys', 'a,b', 'seen'), /up/)
     assert.equal(await store.inspect('seen', '{{.State.Running}}'), 'true')
+  })
+
+  it('leave a command to itself that was run beside, and is told of until it ends', async () => {
+    const typed = ['-it', 'seen', 'sh', '-c', '"echo begins; sleep 1000"']
+    const shown = await typeAt('exec', '\x10\x11', ...typed)
+    assert.equal(shown.replace(/^[^b]*/, ''), 'begins\r\n')
+    const [id = '', ...others] = JSON.parse(await store.inspect('seen', '{{json .ExecIDs}}'))
+    assert.deepEqual([id.length, others], [64, []])
+    assert.match(await ok('top', 'seen'), /sleep 1000/)
+    const of = await store.inspect('seen', '{{.Id}}')
+    const dir = `${store.root}/containers/${of}/exec-${id}`
+    process.kill(Number(readFileSync(`${dir}/pid`, 'latin1')))
+    await until('what it had is gone', () => !existsSync(dir))
+    assert.equal(await store.inspect('seen', '{{json .ExecIDs}}'), '[]')
     await ok('rm', '-f', 'seen')
   })
+
+  /** What a command says at a terminal, which script(1) of util-linux gives it, when keys are typed as soon as it says something. */
+  async function typeAt(verb: string, keys: string, ...args: string[]): Promise<string> {
+    const words = [LAUNCHER, verb, '--root', store.root, ...args]
+    const looker = spawn('script', ['-qec', words.join(' '), '/dev/null'])
+    let shown = ''
+    looker.stdout.on('data', (piece) => {
+      shown += String(piece)
+    })
+    await once(looker.stdout, 'data')
+    looker.stdin.write(keys)
+    assert.deepEqual(await once(looker, 'exit'), [0, null])
+    return shown
+  }
 })
 
 describe('a policy to restart', () => {
