@@ -38,14 +38,35 @@ export function fromDocument(document: unknown, nameOf: Source['nameOf']): Sourc
   return { values, nameOf }
 }
 
-/** An empty variable counts as absent. @throws CONFIG_INVALID */
+/** An empty variable counts as absent. @throws CONFIG_INVALID, also for one that is nearly a known one */
 export function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Source {
   const values = new Map<string, unknown>()
+  for (const name of Object.keys(env)) checkVariable(name)
   for (const named of NAMED_SETTINGS) {
     const text = env[named.variable]
     if (text !== undefined && text !== '') values.set(named.key, valueOfText(named, text))
   }
   return { values, nameOf: ({ variable }) => variable }
+}
+
+/** What variables are called, and what they would be called if they were made of their flags. */
+const VARIABLES = new Map(
+  NAMED_SETTINGS.flatMap(({ key, variable, flag = key }) => [
+    [variable, variable],
+    [`DRAY_${flag.replaceAll('-', '_').toUpperCase()}`, variable],
+  ]),
+)
+const KNOWN_VARIABLES: ReadonlySet<string> = new Set(VARIABLES.values())
+
+/** Others than ours begin so, too: Kubernetes makes `DRAY_PORT` for a service `dray`. */
+function checkVariable(name: string): void {
+  if (!name.startsWith('DRAY_') || KNOWN_VARIABLES.has(name)) return
+  const nearest = nearestName(name, [...VARIABLES.keys()])
+  if (nearest === undefined) return
+  throw new DrayError(
+    'CONFIG_INVALID',
+    `there is no variable ${name}; did you mean ${VARIABLES.get(nearest)}?`,
+  )
 }
 
 /** What a setting's text stands for; what can't be read stays text, which the setting's check refuses. */

@@ -229,6 +229,24 @@ describe('the configuration', () => {
     })
   }
 
+  it('names what is nearest to a variable that does not exist, and leaves those of others alone', () => {
+    const refused = {
+      DRAY_S3_BUKET: 'DRAY_S3_BUCKET',
+      DRAY_DATA: 'DRAY_DATA_DIR',
+      DRAY_TRUSTED_PROXY: 'DRAY_TRUSTED_PROXIES',
+    }
+    for (const [name, nearest] of Object.entries(refused)) {
+      const message = `there is no variable ${name}; did you mean ${nearest}?`
+      assert.throws(() => parseConfig({ env: { [name]: 'x' } }), {
+        code: 'CONFIG_INVALID',
+        message,
+      })
+    }
+    const ours = ['CONFIG', 'ROOT', 'CGROUP_MANAGER', 'INFLATER', 'LAYER_STORE', 'LAYER_VERITY']
+    const ofKubernetes = ['PORT', 'PORT_5000_TCP', 'SERVICE_HOST', 'SERVICE_PORT', 'S3_PORT']
+    for (const name of [...ours, ...ofKubernetes]) parseConfig({ env: { [`DRAY_${name}`]: 'x' } })
+  })
+
   it('says where a value that it refuses was given', () => {
     const given: [ConfigSources, RegExp][] = [
       [{ env: {}, file: json({ s3: { bucket: '' } }) }, /^invalid s3\.bucket: /],
