@@ -60,7 +60,7 @@ export async function readWhole(
   declared: number | undefined,
   limit: number,
 ): Promise<Uint8Array> {
-  const tooLarge = () => new DrayError('MANIFEST_TOO_LARGE', `a manifest may have ${limit} bytes`)
+  const tooLarge = () => new DrayError('MANIFEST_TOO_LARGE', `it may have ${limit} bytes`)
   if (declared !== undefined && declared > limit) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0

@@ -1,6 +1,7 @@
 import type { RequestListener, Server, ServerOptions } from 'node:http'
 import { createServer } from 'node:https'
 import type { Logger } from 'pino'
+import { createExpiryWarning } from './expiry.ts'
 import { readTls, type TlsConfig, tlsFiles } from './tls.ts'
 import { watchFiles } from './watched-file.ts'
 
@@ -20,7 +21,9 @@ export function createTlsServer(
   take: RequestListener,
 ): TlsServer {
   const read = watchFiles(tlsFiles(tls), () => readTls(tls), { logger, lookEveryMs: 0 })
+  const warnOfExpiry = createExpiryWarning(logger)
   let current = read()
+  warnOfExpiry(current.cert)
   const server = createServer(
     {
       ...options,
@@ -33,6 +36,7 @@ export function createTlsServer(
   )
   const refresh = () => {
     const next = read()
+    warnOfExpiry(next.cert)
     if (next === current) return
     current = next
     server.setSecureContext(next)

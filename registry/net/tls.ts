@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { DrayError, errorMessage } from '#oci/error.ts'
@@ -26,22 +26,20 @@ const CIPHERS = [
 ].join(':')
 
 /** What a TLS server needs, read from files and tried. @throws CONFIG_INVALID */
-export function readTls(tls: TlsConfig): SecureContextOptions {
+export function readTls(tls: TlsConfig): SecureContextOptions & { readonly cert: Buffer } {
   const { cert, key, clientCa } = tls
-  const options: SecureContextOptions = {
+  const options = {
     cert: readPem('cert', cert),
     key: readPem('key', key),
     ca: clientCa === undefined ? undefined : readPem('clientCa', clientCa),
-    minVersion: 'TLSv1.2',
+    minVersion: 'TLSv1.2' as const,
     ciphers: CIPHERS,
     honorCipherOrder: true,
   }
   try {
     createSecureContext(options)
-    // Without a certificate in the file nobody would be trusted, and nobody told.
-    if (options.ca !== undefined) new X509Certificate(options.ca as Buffer)
   } catch (cause) {
-    const why = `cannot use ${tlsFiles(tls).join(', ')} for TLS: ${errorMessage(cause)}`
+    const why = `cannot use ${cert} with ${key} for TLS: ${errorMessage(cause)}`
     throw new DrayError('CONFIG_INVALID', why, { cause })
   }
   return options
@@ -52,11 +50,29 @@ export function tlsFiles({ cert, key, clientCa }: TlsConfig): string[] {
   return [cert, key, ...(clientCa === undefined ? [] : [clientCa])]
 }
 
-function readPem(name: string, path: string): Buffer {
+function readPem(name: keyof typeof HOLDS, path: string): Buffer {
   try {
-    return readFileSync(path)
+    const pem = readFileSync(path)
+    parsePem(name, pem)
+    return pem
   } catch (cause) {
-    const why = `cannot read tls.${name}: ${errorMessage(cause)}`
+    const why = `cannot use ${path} as tls.${name}: ${errorMessage(cause)}`
     throw new DrayError('CONFIG_INVALID', why, { cause })
+  }
+}
+
+const HOLDS = {
+  cert: 'certificate',
+  key: 'private key without a password',
+  // Without one nobody would be trusted, and nobody told.
+  clientCa: 'certificate',
+}
+
+function parsePem(name: keyof typeof HOLDS, pem: Buffer): void {
+  try {
+    if (name === 'key') createPrivateKey(pem)
+    else new X509Certificate(pem)
+  } catch (cause) {
+    throw new Error(`it holds no ${HOLDS[name]} in PEM`, { cause })
   }
 }

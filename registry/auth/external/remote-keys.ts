@@ -1,5 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import * as z from 'zod'
+import { DrayError } from '#oci/error.ts'
 import { check } from '#oci/schema.ts'
 import { fetchJson } from './fetch-json.ts'
 
@@ -45,7 +46,9 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
     } catch (error) {
       if (keys === undefined) {
         triedAt = Number.NEGATIVE_INFINITY
-        throw error
+        // Where they are, and why not, is for the log: not for whoever shows a token.
+        const why = 'the keys of the issuer of the token cannot be read: try again later'
+        throw new DrayError('ISSUER_UNREACHABLE', why, { cause: error, retryable: true })
       }
     }
   }

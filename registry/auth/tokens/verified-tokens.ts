@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose'
+import { decodeJwt, errors } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import type { Subject } from '../subject.ts'
@@ -57,6 +57,7 @@ export async function refusing<T>(token: string, check: () => T | Promise<T>): P
     return await check()
   } catch (error) {
     if (isDrayError(error, 'STORAGE_FAILED', 'ISSUER_UNREACHABLE')) throw error
+    if (error instanceof errors.JWTExpired) throw invalidToken('it has expired: get a new one')
     throw invalidToken(errorMessage(error))
   }
 }

@@ -150,6 +150,8 @@ describe('a workload with a token of its platform', () => {
     silent.answers['/keys'] = undefined
     const answer = await waiting.as('x', token).expect(503, 'GET', '/v2/')
     assert.equal(answer.headers['retry-after'], '1')
+    assert.ok(!String(answer.body).includes(silent.url), 'where its keys are is for the log')
+    assert.ok(JSON.stringify(waiting.lines).includes(`${silent.url}/keys`))
     silent.answers['/keys'] = keys
     await waiting.as('x', token).expect(200, 'GET', '/v2/')
     await waiting.stop()

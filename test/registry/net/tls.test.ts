@@ -18,8 +18,8 @@ describe('a registry that speaks TLS', () => {
   const dir = mkdtempSync(join(tmpdir(), 'dray-tls-'))
   const path = (name: string) => join(dir, name)
   const tls = { cert: path('cert.pem'), key: path('key.pem'), clientCa: path('ca.pem') }
-  const write = (name: string) => {
-    const { cert, key } = createCertificate(name, server)
+  const write = (name: string, days?: number) => {
+    const { cert, key } = createCertificate(name, { ...server, ...(days && { days }) })
     writeFileSync(tls.cert, cert)
     writeFileSync(tls.key, key)
   }
@@ -106,12 +106,23 @@ describe('a registry that speaks TLS', () => {
     writeFileSync(tls.cert, 'broken')
     reload()
     assert.equal(await shown(), 'second')
+    const { err } = closed.lines.at(-2) as { err: Error }
+    assert.match(err.message, /cert\.pem as tls\.cert: it holds no certificate in PEM/)
     writeFileSync(tls.cert, createCertificate('third', server).cert)
     reload()
     assert.equal(await shown(), 'second', 'its key is another one')
     write('fourth')
     reload()
     assert.equal(await shown(), 'fourth')
+    const warned = () => closed.lines.filter(({ validTo }) => validTo !== undefined).length
+    assert.equal(warned(), 0)
+    write('fifth', -0.5)
+    reload()
+    reload()
+    assert.equal(warned(), 1)
+    write('sixth')
+    reload()
+    assert.equal(warned(), 1)
   })
 
   it('knows clients by the alternative names of their certificates', async () => {
