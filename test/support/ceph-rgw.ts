@@ -15,8 +15,8 @@ export interface Ceph {
   /** Such as `http://127.0.0.1:41234`; buckets are addressed by path, the region is `us-east-1`. */
   readonly endpoint: string
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
-  /** Makes an empty bucket and returns its name. */
-  createBucket(): Promise<string>
+  /** Makes an empty bucket, in which everybody may write if it is public, and returns its name. */
+  createBucket(options?: { readonly isPublic?: boolean }): Promise<string>
   /** Kills the gateway alone: clients see refused connections, the data stays. */
   killGateway(): Promise<void>
   /** Starts the gateway again on the same port. */
@@ -101,7 +101,8 @@ class Cluster implements Ceph {
     await this.restartGateway()
   }
 
-  async createBucket(): Promise<string> {
+  async createBucket({ isPublic = false } = {}): Promise<string> {
+    const ACL = isPublic ? 'public-read-write' : 'private'
     const name = `test-${randomUUID()}`
     const { endpoint, credentials } = this
     const client = new S3Client({
@@ -111,7 +112,7 @@ class Cluster implements Ceph {
       forcePathStyle: true,
     })
     try {
-      await client.send(new CreateBucketCommand({ Bucket: name }))
+      await client.send(new CreateBucketCommand({ Bucket: name, ACL }))
     } finally {
       client.destroy()
     }

@@ -23,6 +23,7 @@ export function testDiscovery(name: string, start: StartRegistry): void {
     })
     after(() => registry.stop())
 
+    const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] }
     const json = async (path: string) =>
       JSON.parse((await client.expect(200, 'GET', path)).body.toString())
 
@@ -35,7 +36,10 @@ export function testDiscovery(name: string, start: StartRegistry): void {
 
     it('lists tags in the order of bytes, in pages', async () => {
       const tags = ['0.1.2', '0.1.20', '1', '10', 'A', 'Z', '_x', 'a', 'a-b', 'a.b', 'aa']
-      for (const tag of tags.toReversed()) await client.pushImage('pages', tag, 'pages')
+      const body = JSON.stringify(index)
+      for (const tag of tags.toReversed()) {
+        await client.expect(201, 'PUT', `/v2/pages/manifests/${tag}`, { body })
+      }
       await client.pushImage('pages/nested', 'not-in-pages', 'pages')
       await client.pushImage('pages-more', 'not-in-pages', 'pages')
       const list = async (query: string) => {
@@ -81,18 +85,17 @@ export function testDiscovery(name: string, start: StartRegistry): void {
     it('lists referrers of manifests, also before these are pushed, and filters them', async () => {
       const subject = descriptorOf(MEDIA_TYPE.ociManifest, 'subject to come') as { digest: Digest }
       const path = `/v2/refs/referrers/${subject.digest}`
-      const empty = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] }
       const unknown = await client.expect(200, 'GET', path)
       assert.equal(unknown.headers['content-type'], MEDIA_TYPE.ociIndex)
-      assert.deepEqual(JSON.parse(unknown.body.toString()), empty)
+      assert.deepEqual(JSON.parse(unknown.body.toString()), index)
       const annotations = { 'org.example.key': 'value' }
       const sbom = await client.pushImage('refs', undefined, 'sbom', {
         ...{ subject, annotations, artifactType: 'application/x-sbom' },
       })
       const plain = await client.pushImage('refs', 'plain', 'plain', { subject })
-      const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [], subject }
+      const referrer = JSON.stringify({ ...index, subject })
       const pushed = await client.expect(201, 'PUT', '/v2/refs/manifests/index', {
-        body: JSON.stringify(index),
+        body: referrer,
       })
       assert.equal(pushed.headers['oci-subject'], subject.digest)
       const descriptor = ({ digest, bytes }: { digest: Digest; bytes: Buffer }) => ({
@@ -104,7 +107,7 @@ export function testDiscovery(name: string, start: StartRegistry): void {
       const expected = [
         sbomEntry,
         { ...descriptor(plain), artifactType: MEDIA_TYPE.ociConfig },
-        descriptorOf(MEDIA_TYPE.ociIndex, JSON.stringify(index)) as { digest: string },
+        descriptorOf(MEDIA_TYPE.ociIndex, referrer) as { digest: string },
       ].sort(byDigest)
       assert.deepEqual((await json(path)).manifests, expected)
       const filtered = await client.expect(200, 'GET', `${path}?artifactType=application/x-sbom`)

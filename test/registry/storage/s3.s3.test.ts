@@ -14,6 +14,7 @@ import { createS3RecordDriver } from '#registry/storage/s3/record-driver.ts'
 import { testBlobDriver } from '../../contract/blob-driver.ts'
 import { testRecordDriver } from '../../contract/record-driver.ts'
 import { type Ceph, startCeph } from '../../support/ceph-rgw.ts'
+import { createSender } from '../../support/http.ts'
 import { startS3FaultProxy } from '../../support/s3-fault-proxy.ts'
 import { breakingAfter, collect, piecesOf } from '../../support/streams.ts'
 
@@ -29,6 +30,12 @@ after(() => ceph.stop())
 function optionsOf(bucket: string) {
   const { endpoint, credentials } = ceph
   return { bucket, endpoint, credentials, region: 'us-east-1', pathStyle: true }
+}
+
+/** Makes an object without bytes in a tenth of the time that the SDK takes. */
+async function putUnsigned(path: string): Promise<void> {
+  const { status } = await createSender([ceph.endpoint])('PUT', path)
+  assert.equal(status, 200)
 }
 
 async function everything(store: ObjectStore): Promise<string[]> {
@@ -109,22 +116,25 @@ describe('large and many chunks in S3', () => {
   }
 
   it('keeps few objects of an upload in many small chunks', async () => {
-    const bytes = randomBytes(600 * 1024)
+    // Thousands of them: many-chunks.test.ts
+    const bytes = randomBytes(40 * 1024)
     const key = await begin()
     for (let at = 0; at < bytes.length; ) {
       at = await driver.append(key, at, piecesOf(bytes.subarray(at, at + 1024)))
     }
     const objects = await store.list(layout.data(key), { limit: 10_000 })
-    assert.ok(objects.length <= 48, `${objects.length} objects`)
+    assert.ok(objects.length < 16, `${objects.length} objects`)
     await other.commit(key, digestOf(bytes))
     assert.deepEqual(await driver.stat(digestOf(bytes)), { size: bytes.length })
     assert.equal((await store.list(layout.states(key), { limit: 10_000 })).length, 1)
   })
 
   it('lists and deletes more objects than one call of S3 takes', async () => {
+    const bucket = await ceph.createBucket({ isPublic: true })
+    const store = openObjectStore(optionsOf(bucket))
     const keys = Array.from({ length: 1001 }, (_, n) => `many/${String(n).padStart(4, '0')}`)
     const limit = pLimit(50)
-    await Promise.all(keys.map((key) => limit(() => store.put(key, Buffer.from(key)))))
+    await Promise.all(keys.map((key) => limit(() => putUnsigned(`/${bucket}/${key}`))))
     const list = async (options: { readonly limit: number; readonly after?: string }) =>
       (await store.list('many/', options)).map(({ key }) => key)
     assert.deepEqual(await list({ limit: 10_000 }), keys)
@@ -132,6 +142,7 @@ describe('large and many chunks in S3', () => {
     assert.deepEqual(await list({ limit: 1000 }), keys.slice(0, 1000))
     await store.delete(keys)
     assert.deepEqual(await list({ limit: 1 }), [])
+    store.close()
   })
 
   it('leaves no part of a large upload whose digest is wrong or whose source breaks', async () => {
