@@ -9,6 +9,7 @@
  *     dist/puller/worker.js             the thread that unpacks layers
  *     dist/registry/password-worker.js  the thread that checks passwords
  *     dist/chunks/*.js                  what they share, and what a command imports when it needs it
+ *     dist/.npmignore                   keeps what earlier builds left out of a package
  *
  * Every output lies exactly one directory below dist/, as a source directly in a module does below the repository. So
  * one expression there finds an entry point, from source and built, whichever chunk the code ends up in:
@@ -205,6 +206,7 @@ const outputFiles = [
 // An entry point names its chunks, never the other way round: whoever starts meanwhile sees the old program or the new.
 for (const file of outputFiles.filter(isChunk)) publish(file)
 for (const file of outputFiles.filter((file) => !isChunk(file))) publish(file)
+publishIgnored()
 removeStale(new Set(outputFiles.map((file) => file.path)))
 
 /** A program of one command becomes a chunk, and what starts it by the code that cli/compiled.ts keeps takes its place. */
@@ -226,20 +228,33 @@ function isChunk(file: OutputFile): boolean {
   return relative(dist, file.path).startsWith('chunks/')
 }
 
-function publish(file: OutputFile): void {
-  const folder = dirname(file.path)
-  const temporary = join(folder, `.${basename(file.path)}.${process.pid}`)
+function publish({ path, contents }: Pick<OutputFile, 'path' | 'contents'>): void {
+  const folder = dirname(path)
+  const temporary = join(folder, `.${basename(path)}.${process.pid}`)
   mkdirSync(folder, { recursive: true })
-  writeFileSync(temporary, file.contents)
-  renameSync(temporary, file.path)
+  writeFileSync(temporary, contents)
+  renameSync(temporary, path)
+}
+
+/** Has npm pack what this build made, and the types, but no chunk of an earlier one, nor what a build under way writes. */
+function publishIgnored(): void {
+  const packed = outputFiles.map((file) => `!/${relative(dist, file.path)}`)
+  const lines = ['/*/*', '!/types/*', ...packed].map((line) => `${line}\n`)
+  publish({ path: join(dist, '.npmignore'), contents: Buffer.from(lines.join('')) })
 }
 
 function removeStale(current: ReadonlySet<string>): void {
-  const chunks = join(dist, 'chunks')
-  mkdirSync(chunks, { recursive: true })
-  for (const name of readdirSync(chunks)) {
-    const path = join(chunks, name)
-    if (current.has(path)) continue
-    if (Date.now() - statSync(path).mtimeMs > STALE_AFTER_MS) rmSync(path, { force: true })
+  for (const folder of new Set([...current].map(dirname))) {
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name)
+      if (!current.has(path) && isStale(path)) rmSync(path, { force: true })
+    }
   }
+}
+
+/** At once where bin/dray would start a command that is no more; what else is there, a process may have yet to import. */
+function isStale(path: string): boolean {
+  if (basename(dirname(path)) === 'commands' && path.endsWith('.cjs')) return true
+  const changedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()
+  return Date.now() - changedAt > STALE_AFTER_MS
 }

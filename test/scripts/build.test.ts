@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
+  copyFileSync,
   globSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -11,7 +13,7 @@ import {
 } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -132,17 +134,20 @@ describe('the build', () => {
     }
   })
 
-  it('keeps the chunks of the last build for who may yet import them, and drops old ones', () => {
-    const recent = join(dist, 'chunks/recent-AAAAAAAA.js')
-    const old = join(dist, 'chunks/old-AAAAAAAA.js')
-    writeFileSync(recent, '')
-    writeFileSync(old, '')
+  it('keeps the chunks of the last build for who may yet import them, but packs none; drops old ones and commands', () => {
+    const fresh = outputs(dist)
+    const recent = ['chunks/recent-AAAAAAAA.js', 'cli/.main.js.123', 'libraries/recent.cjs']
+    const gone = ['chunks/old-AAAAAAAA.js', 'cli/.main.js.456', 'commands/recent.cjs']
+    for (const file of [...recent, ...gone]) writeFileSync(join(dist, file), '')
     const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60
-    utimesSync(old, twoDaysAgo, twoDaysAgo)
+    for (const file of gone.slice(0, 2)) utimesSync(join(dist, file), twoDaysAgo, twoDaysAgo)
     build(dist)
-    assert.ok(outputs(dist).includes('chunks/recent-AAAAAAAA.js'))
-    assert.ok(!outputs(dist).includes('chunks/old-AAAAAAAA.js'))
-    rmSync(recent)
+    const types = ['types/package.json', 'types/oci/digest.d.ts']
+    mkdirSync(join(dist, 'types/oci'), { recursive: true })
+    for (const file of types) writeFileSync(join(dist, file), '{}')
+    assert.deepEqual(outputs(dist), [...fresh, ...recent, ...types].sort())
+    assert.deepEqual(packed(dist, join(dir, 'package')), [...fresh, ...types].sort())
+    for (const file of [...recent, 'types']) rmSync(join(dist, file), { recursive: true })
   })
 })
 
@@ -164,12 +169,28 @@ function loadedBy(dist: string, program: string, ...words: readonly string[]): r
   )
   const args = ['--require', hook, join(dist, program), ...words]
   const { output } = spawnSync(process.execPath, args, {
-    env: { ...process.env, DRAY_ROOT: join(dist, 'store') },
+    env: { ...process.env, DRAY_ROOT: join(dist, '../store') },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     encoding: 'utf8',
   })
   rmSync(hook)
   return String(output[3]).split('\n')
+}
+
+/** What npm takes of dist/ into a package; it is told by names, and need not compress what they have. */
+function packed(dist: string, dir: string): string[] {
+  for (const file of outputs(dist)) {
+    mkdirSync(join(dir, 'dist', dirname(file)), { recursive: true })
+    writeFileSync(join(dir, 'dist', file), '')
+  }
+  copyFileSync(join(dist, '.npmignore'), join(dir, 'dist/.npmignore'))
+  const manifest = { name: 'packed', version: '1.0.0', files: ['dist'] }
+  writeFileSync(join(dir, 'package.json'), JSON.stringify(manifest))
+  const result = spawnSync('npm', ['pack', '--dry-run', '--json'], { cwd: dir, encoding: 'utf8' })
+  assert.equal(result.status, 0, result.stderr)
+  const [{ files }] = JSON.parse(result.stdout) as [{ files: { path: string }[] }]
+  const paths = files.map(({ path }) => path).filter((path) => path.startsWith('dist/'))
+  return paths.map((path) => path.slice('dist/'.length)).sort()
 }
 
 function build(dist: string): void {
@@ -180,10 +201,11 @@ function build(dist: string): void {
   assert.equal(result.status, 0, result.stderr)
 }
 
-/** Every file, also one that a build should have renamed. */
+/** Every file but what tells npm of them, also one that a build should have renamed. */
 function outputs(dist: string): string[] {
   return globSync('**/{*,.*}', { cwd: dist, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(dist.length + 1))
+    .filter((file) => file !== '.npmignore')
     .sort()
 }
