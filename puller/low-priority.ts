@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
-import { errnoOf, idleThread } from './sys.ts'
+import { errnoOf } from '#oci/errno.ts'
+import { idleThread } from './sys.ts'
 
 /**
  * Lets this process have only the CPU and disk time that nobody else wants, from now on and for good: its threads, those that

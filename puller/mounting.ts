@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
-import { callFailed, errnoOf, ioctl, loadLibc } from './sys.ts'
+import { errnoOf } from '#oci/errno.ts'
+import { callFailed, ioctl, loadLibc } from './sys.ts'
 
 /** The system calls by which layers are mounted. All need root and throw SYSCALL_FAILED. */
 

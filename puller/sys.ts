@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { LibraryHandle } from 'koffi'
+import { errnoNames, type SyscallDetail } from '#oci/errno.ts'
 import { DrayError } from '#oci/error.ts'
 
 /**
@@ -9,12 +10,6 @@ import { DrayError } from '#oci/error.ts'
  *
  * Every function throws SYSCALL_FAILED with `detail: {call, errno}`, `errno` being the name (`ENOTSUP`).
  */
-
-/** What `detail` of a SYSCALL_FAILED holds. */
-export interface SyscallDetail {
-  readonly call: string
-  readonly errno: string
-}
 
 type Call = (...args: readonly (Buffer | number | bigint | null)[]) => number
 
@@ -155,15 +150,6 @@ export async function syncFileSystem(fd: number): Promise<void> {
   if (result < 0) check(sys, 'syncfs', sys.syncfs(fd))
 }
 
-/** The errno name of a failed call, of this module or of `node:fs`; undefined for any other error. */
-export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof DrayError) {
-    return error.code === 'SYSCALL_FAILED' ? (error.detail as SyscallDetail).errno : undefined
-  }
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
-}
-
 function check(sys: Native, call: string, result: number): void {
   if (result >= 0) return
   throw callFailed(call, sys.errno())
@@ -220,11 +206,8 @@ function native(): Native {
 /** The C library, and the name of the error of the call made last. */
 export function loadLibc(): { readonly libc: LibraryHandle; readonly errno: () => string } {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
-  const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
-  // EAGAIN and ENOTSUP have synonyms of the same number.
-  for (const name of ['EAGAIN', 'ENOTSUP']) names.set(koffi.os.errno[name] ?? -1, name)
-  const errno = () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`
-  return { libc: koffi.load(null), errno }
+  const nameOf = errnoNames(koffi.os.errno)
+  return { libc: koffi.load(null), errno: () => nameOf(koffi.errno()) }
 }
 
 function load(): Native {

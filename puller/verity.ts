@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
-import { errnoOf, ioctl } from './sys.ts'
+import { errnoOf } from '#oci/errno.ts'
+import { ioctl } from './sys.ts'
 
 /**
  * Linux's fs-verity (Documentation/filesystems/fsverity.rst): a file that has it never changes again, and each block of it

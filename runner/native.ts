@@ -1,13 +1,8 @@
 import { createRequire } from 'node:module'
+import { errnoNames, type SyscallDetail } from '#oci/errno.ts'
 import { DrayError } from '#oci/error.ts'
 
 /** The functions of libc that sys.ts calls, and what their failures are. */
-
-/** What `detail` of a SYSCALL_FAILED holds. */
-export interface SyscallDetail {
-  readonly call: string
-  readonly errno: string
-}
 
 type Argument = string | number | bigint | Buffer | null
 type Call = (...args: readonly Argument[]) => number
@@ -64,9 +59,7 @@ export function native(): Native {
 function load(): Native {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
   const libc = koffi.load(null)
-  const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
-  // EAGAIN and ENOTSUP have synonyms of the same number.
-  for (const name of ['EAGAIN', 'ENOTSUP']) names.set(koffi.os.errno[name] ?? -1, name)
+  const nameOf = errnoNames(koffi.os.errno)
   const syscall = (args: string) => libc.func(`long syscall(long number, ${args})`) as Call
   return {
     mount: libc.func(
@@ -95,6 +88,6 @@ function load(): Native {
     tcgetattr: libc.func('int tcgetattr(int fd, uint8_t *settings)'),
     tcsetattr: libc.func('int tcsetattr(int fd, int when, const uint8_t *settings)'),
     closeRange: syscall('long first, long last, long flags'),
-    errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
+    errno: () => nameOf(koffi.errno()),
   }
 }

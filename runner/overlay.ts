@@ -1,16 +1,8 @@
 import { closeSync, constants, existsSync, openSync } from 'node:fs'
+import { errnoOf } from '#oci/errno.ts'
 import { DrayError, errorMessage } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
-import {
-  errnoOf,
-  type FsOptions,
-  fsconfig,
-  fsmount,
-  fsopen,
-  mount,
-  moveMount,
-  O_PATH,
-} from './sys.ts'
+import { type FsOptions, fsconfig, fsmount, fsopen, mount, moveMount, O_PATH } from './sys.ts'
 
 /** An overlay to mount. All paths are absolute; `upper` and `work` are empty directories of one file system. */
 export interface Overlay {

@@ -10,11 +10,12 @@ import {
 } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { errnoOf } from '#oci/errno.ts'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
 import { ETC_FILES } from './layout.ts'
 import { isInside, type PlacedVolume, type Tmpfs, type Volume } from './options.ts'
 import { makeDirectoryInRoot, resolveInRoot } from './rootfs-files.ts'
-import { errnoOf, O_PATH, openat2, RESOLVE } from './sys.ts'
+import { O_PATH, openat2, RESOLVE } from './sys.ts'
 
 /**
  * What is done to a mounted root file system before an OCI runtime sees it. Runtimes, some with known holes, set up

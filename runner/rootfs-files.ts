@@ -8,8 +8,9 @@ import {
   readlinkSync,
   readSync,
 } from 'node:fs'
+import { errnoOf } from '#oci/errno.ts'
 import { DrayError } from '#oci/error.ts'
-import { errnoOf, O_PATH, openat2, RESOLVE } from './sys.ts'
+import { O_PATH, openat2, RESOLVE } from './sys.ts'
 
 /**
  * Files of a root file system that somebody else made: its symlinks mean what they mean inside, and none of them leads

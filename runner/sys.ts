@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs'
-import { DrayError } from '#oci/error.ts'
-import { checked, type Native, native, type SyscallDetail } from './native.ts'
+import { checked, type Native, native } from './native.ts'
 
 /**
  * The system calls that running a container needs and Node lacks. The library that makes them is loaded at the first
@@ -311,15 +310,6 @@ export function showOutputAsIs(fd: number): void {
 /** Marks every descriptor but 0, 1 and 2 of this process to close in the programs it starts. Older than Linux 5.11: does nothing. */
 export function keepDescriptorsPrivate(): void {
   native().closeRange(SYS.closeRange, 3, 0xffffffff, CLOSE_RANGE_CLOEXEC)
-}
-
-/** The errno name of a failed call, of this module or of `node:fs`; undefined for any other error. */
-export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof DrayError) {
-    return error.code === 'SYSCALL_FAILED' ? (error.detail as SyscallDetail).errno : undefined
-  }
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
 }
 
 /** What the kernel says about a file system's options, one message a read, in the form `e overlay: text`. */

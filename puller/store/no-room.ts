@@ -1,5 +1,5 @@
+import { errnoOf } from '#oci/errno.ts'
 import { DrayError, isDrayError } from '#oci/error.ts'
-import { errnoOf } from '../sys.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 

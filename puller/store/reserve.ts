@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { errnoOf } from '../sys.ts'
+import { errnoOf } from '#oci/errno.ts'
 import type { StoreLayout } from './layout.ts'
 
 /** A new list of images and the stage of what goes take less, for some hundred images: as many files, and as many bytes. */

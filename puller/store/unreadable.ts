@@ -1,4 +1,4 @@
-import { errnoOf } from '../sys.ts'
+import { errnoOf } from '#oci/errno.ts'
 
 /** What reading answers where something else is in a file's place, or the disk or its file system is damaged. */
 const UNREADABLE = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EIO', 'EUCLEAN', 'EBADMSG'])

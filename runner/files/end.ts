@@ -1,7 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { errnoOf } from '#oci/errno.ts'
 import { DrayError } from '#oci/error.ts'
-import { errnoOf, O_PATH, openat2, RESOLVE } from '../sys.ts'
+import { O_PATH, openat2, RESOLVE } from '../sys.ts'
 
 /** Where a copy comes from or goes to: a path below a root directory, a container's or the host's own. */
 export interface End {

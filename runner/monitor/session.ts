@@ -2,8 +2,9 @@ import { closeSync, openSync, read, write } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { errnoOf } from '#oci/errno.ts'
 import { DrayError } from '#oci/error.ts'
-import { connectPackets, errnoOf, O_PATH, shutdownSocket } from '../sys.ts'
+import { connectPackets, O_PATH, shutdownSocket } from '../sys.ts'
 
 /** A piece of what a container says. */
 export interface Piece {

@@ -7,8 +7,9 @@ import {
   lutimesSync,
   readFileSync,
 } from 'node:fs'
+import { errnoOf } from '#oci/errno.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
-import { errnoOf, setTimes, setTimesOf, setXattr } from '../../sys.ts'
+import { setTimes, setTimesOf, setXattr } from '../../sys.ts'
 import type { TarTime } from '../../tar/entry.ts'
 import { isOverlayXattr } from '../../tar/xattr-names.ts'
 import type { Attributes } from '../tree.ts'

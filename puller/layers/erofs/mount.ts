@@ -1,5 +1,5 @@
+import { errnoOf } from '#oci/errno.ts'
 import { mountReadOnly, type NamedPath, nameForOptions, openLoopDevice } from '../../mounting.ts'
-import { errnoOf } from '../../sys.ts'
 
 /** From what the kernel mounts an image: plain files (Linux 6.12), or block devices over them. */
 export type MountSource = 'file' | 'loop'
