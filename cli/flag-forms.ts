@@ -7,6 +7,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   '--net-alias': '--network-alias',
   '--dns-opt': '--dns-option',
   '--timeout': '--time',
+  '--all': '--all-platforms',
 }
 /** What docker and podman take for a boolean. */
 const TRUE = ['1', 't', 'T', 'true', 'TRUE', 'True']

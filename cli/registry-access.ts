@@ -19,7 +19,7 @@ export async function registryAccess(
   }
   if (options.tlsVerify === false && !plainHttp) {
     const message =
-      'certificates are always verified: name the directory with that of the registry by --cert-dir, or say --plain-http where there is no TLS'
+      'certificates are always verified: name the directory with that of the registry by --cert-dir, or say --plain-http where there is no TLS (registries on this machine need neither)'
     throw new DrayError('USAGE', message)
   }
   // Not by the puller's public face, which brings what most commands that ask a registry have no use for.

@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeDirs } from '#oci/make-dirs.ts'
 import type { Platform } from '#oci/platform.ts'
 import {
   type ArchiveFormat,
@@ -68,10 +68,18 @@ async function saveLayout(
 ): Promise<void> {
   for (const blob of blobsOf(images)) {
     const path = blobPath(dir, blob.digest)
-    await mkdir(dirname(path), { recursive: true }).catch(cannotWrite(dir))
+    makeDirsOf(path, dir)
     await replaceBy(path, readBlob(store, blob), signal)
   }
   let list: readonly NamedImage[] = await readImageIndex(dir)
   for (const { name, descriptor } of images) list = withImage(list, { name, descriptor })
   await writeImageIndex(dir, list).catch(cannotWrite(dir))
+}
+
+function makeDirsOf(path: string, dir: string): void {
+  try {
+    makeDirs(dirname(path))
+  } catch (error) {
+    cannotWrite(dir)(error)
+  }
 }

@@ -1,7 +1,8 @@
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { chown, mkdir, stat } from 'node:fs/promises'
+import { chown, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DrayError, isErrno } from '#oci/error.ts'
+import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
+import { makeDirs } from '#oci/make-dirs.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { RuntimeSpec } from '#oci/runtime-spec.ts'
 import type { CdiAdditions } from './cdi/apply.ts'
@@ -181,14 +182,16 @@ async function ensureHostPath(path: string): Promise<void> {
     await stat(path)
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw volumeError(path, error)
-    await mkdir(path, { recursive: true }).catch((cause) => {
+    try {
+      makeDirs(path)
+    } catch (cause) {
       throw volumeError(path, cause)
-    })
+    }
   }
 }
 
 function volumeError(path: string, cause: unknown): DrayError {
-  return new DrayError('USAGE', `cannot use ${path} as a volume: ${String(cause)}`, { cause })
+  return new DrayError('USAGE', `cannot use ${path} as a volume: ${errorMessage(cause)}`, { cause })
 }
 
 /** Looks up `USER[:GROUP]`, and more groups, in the databases of a root file system. @throws USER_UNKNOWN */

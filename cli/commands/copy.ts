@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import type { Platform } from '#oci/platform.ts'
 import type { CopyResult, Credential, Location } from '#puller/index.ts'
@@ -28,6 +28,8 @@ interface CopyOptions extends StoreOptions, AccessOptions, ProgressOptions, Limi
   readonly withReferrers?: true
   readonly srcCreds?: Credential
   readonly destCreds?: Credential
+  readonly srcTlsVerify: boolean
+  readonly destTlsVerify: boolean
 }
 
 const PLACES =
@@ -40,8 +42,10 @@ export function copyCommand(): Command {
     .argument('<destination>', PLACES)
     .option('--src-creds <user:password>', 'credentials for the source', creds)
     .option('--dest-creds <user:password>', 'credentials for the destination', creds)
+    .addOption(new Option('--src-tls-verify', 'always so').default(true).hideHelp()) // skopeo's
+    .addOption(new Option('--dest-tls-verify', 'always so').default(true).hideHelp())
     .option('--platform <os/arch[/variant]>', 'one platform alone (default: all)', platform)
-    .option('--all, --all-platforms', 'fail if the source lacks some of the platforms')
+    .option('-a, --all-platforms', 'fail if the source lacks some of the platforms')
     .option('--with-referrers', 'copy signatures, SBOMs and other artifacts that refer to it, too')
   withLimitOptions(command, 'blobs sent at once (default: 4), or requests (8)')
   return withExamples(withProgressOptions(withAccessOptions(withStoreOptions(command))), [
@@ -67,12 +71,15 @@ async function copy(
   const places = { from: parseLocation(from), to: parseLocation(to) }
   const view = createProgressView(quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
-  const accessTo = async (place: Location, given: Credential | undefined) =>
+  const accessTo = async (place: Location, given: Credential | undefined, verified: boolean) =>
     place.kind === 'registry'
-      ? await registryAccess({ ...options, creds: given }, place.reference.registry)
+      ? await registryAccess(
+          { ...options, creds: given, tlsVerify: options.tlsVerify !== false && verified },
+          place.reference.registry,
+        )
       : undefined
-  const fromAccess = await accessTo(places.from, options.srcCreds)
-  const toAccess = await accessTo(places.to, options.destCreds)
+  const fromAccess = await accessTo(places.from, options.srcCreds, options.srcTlsVerify)
+  const toAccess = await accessTo(places.to, options.destCreds, options.destTlsVerify)
   const result = await interruptible((signal) =>
     copyImage(
       { ...places, fromAccess, toAccess, openStore: () => openLocalStore(options) },

@@ -49,7 +49,7 @@ async function pull(
   command: Command,
 ): Promise<void> {
   const { lowerPriority } = await import('#puller/index.ts')
-  const references = images.map((image) => parseReference(image))
+  const references = images.map(parseRemote)
   const debug = command.optsWithGlobals().debug === true
   const access = await registryAccess(options, onlyRegistry(references, options))
   if (options.lowPriority) lowerPriority()
@@ -64,6 +64,16 @@ async function pull(
       process.exitCode = 1
     }
   }
+}
+
+/** @throws USAGE for what is on a disk, which podman pulls as well; REFERENCE_INVALID */
+function parseRemote(image: string): Reference {
+  const [, path] = /^(?:oci|oci-archive|docker-archive):([^:]+)/.exec(image) ?? []
+  if (path === undefined) return parseReference(image)
+  throw new DrayError(
+    'USAGE',
+    `${image} is in no registry: dray load -i ${path} takes all images there, dray copy ${image} store:NAME one of them`,
+  )
 }
 
 /** The registry that credentials of the command line are for. @throws USAGE when there are several */

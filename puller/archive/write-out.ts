@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 
@@ -52,6 +53,9 @@ export async function replaceBy(
 export function cannotWrite(path: string): (error: unknown) => never {
   return (error) => {
     if (isDrayError(error)) throw error
-    throw new DrayError('USAGE', `cannot write ${path}: ${errorMessage(error)}`, { cause: error })
+    const why = isErrno(error, 'ENOENT')
+      ? `there is no directory ${dirname(path)}`
+      : errorMessage(error)
+    throw new DrayError('USAGE', `cannot write ${path}: ${why}`, { cause: error })
   }
 }

@@ -1,6 +1,8 @@
-import { mkdir, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isErrno } from '#oci/error.ts'
+import { makeDirs } from '#oci/make-dirs.ts'
+import { cannotWrite } from '../archive/write-out.ts'
 import { replaceFile } from '../store/files.ts'
 import { type AuthFile, credentialIn, helperOf, isKeyOf, readAuthFile } from './auth-file.ts'
 import { type Credential, serverName } from './credential.ts'
@@ -68,14 +70,13 @@ async function writeEntry(
   const own = entry === undefined ? [] : [[serverName(registry), entry]]
   const auths = Object.fromEntries([...others, ...own])
   const target = await realPath(path)
-  await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-  await replaceFile(
-    target,
-    Buffer.from(`${JSON.stringify({ ...document, auths }, null, '\t')}\n`),
-    {
-      mode: 0o600,
-    },
-  )
+  const text = `${JSON.stringify({ ...document, auths }, null, '\t')}\n`
+  try {
+    makeDirs(dirname(target), 0o700)
+    await replaceFile(target, Buffer.from(text), { mode: 0o600 })
+  } catch (error) {
+    cannotWrite(target)(error)
+  }
 }
 
 async function realPath(path: string): Promise<string> {

@@ -15,14 +15,26 @@ export interface PlaceOnDisk<Kind extends 'oci' | ArchiveFormat> {
   readonly name: string | undefined
 }
 
+/** Places that skopeo knows and we don't, with the way there. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  dir: 'skopeo copy between dir:DIR and oci:DIR:NAME goes between it and a layout',
+  'docker-daemon': 'docker save NAME | dray load, or dray save NAME | docker load',
+  'containers-storage': 'podman save NAME | dray load, or dray save NAME | podman load',
+}
+
 /**
  * Parses `store:NAME`, `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]` and `docker-archive:FILE[:NAME]`. Undefined for anything else.
  *
- * @throws USAGE when the path is missing
+ * @throws USAGE when the path is missing, or for a place of skopeo's
  */
 export function parseLocalPlace(text: string): LocalPlace | undefined {
   const match = /^(store|oci|oci-archive|docker-archive):(.*)$/s.exec(text)
-  if (match === null) return undefined
+  if (match === null) {
+    const [, kind = ''] = /^([a-z-]+):/.exec(text) ?? []
+    const way = Object.hasOwn(ELSEWHERE, kind) ? ELSEWHERE[kind] : undefined
+    if (way === undefined) return undefined
+    throw new DrayError('USAGE', `${text} is out of reach: ${way}`)
+  }
   const [, kind, rest = ''] = match
   if (kind === 'store') return { kind, text: rest }
   const [, path = '', name] = /^([^:]*)(?::(.*))?$/s.exec(rest) ?? []

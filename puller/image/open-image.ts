@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { DrayError } from '#oci/error.ts'
 import { parseReference, type Reference } from '#oci/reference.ts'
 import type { CompressedBefore } from '../archive/docker.ts'
 import { onlyImage, openArchive } from '../archive/stage.ts'
 import type { LocalImage } from '../push.ts'
 import { openBlobs } from '../store/blobs.ts'
+import { exists } from '../store/files.ts'
 import { findCompressed, type IsHeld, keepCompressed } from '../store/compressed.ts'
 import { findImage, readImageIndex } from '../store/image-index.ts'
 import type { Store } from '../store/store.ts'
@@ -53,7 +55,10 @@ export async function openAt(
   if (place.kind === 'store') return await openStored(await openStore(), place.text)
   const { path, name } = place
   if (place.kind === 'oci') {
-    const { descriptor } = findImage(await readImageIndex(path), name, path)
+    const images = await readImageIndex(path)
+    if (images.length === 0 && !(await exists(join(path, 'index.json'))))
+      throw new DrayError('USAGE', `${path} has no OCI image layout: there is no index.json in it`)
+    const { descriptor } = findImage(images, name, path)
     return { image: { source: openBlobs(path), descriptor }, close: async () => undefined }
   }
   const store = await openStore()

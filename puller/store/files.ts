@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { constants, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { constants, readFileSync } from 'node:fs'
 import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { DrayError, isErrno } from '#oci/error.ts'
+import { isErrno } from '#oci/error.ts'
 
 /** Whether there is anything at this path. */
 export async function exists(path: string): Promise<boolean> {
@@ -81,28 +81,6 @@ export async function publish(from: string, to: string): Promise<boolean> {
     if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false
     throw error
   }
-}
-
-/**
- * Makes a directory, and those above it. Node's own way of doing that never ends where mkdir(2) says that a directory isn't there
- * which is, as in /proc.
- *
- * @throws STORE_FAILED where there is something else, and errors of `node:fs`
- */
-export function makeDirs(path: string, mode: number): void {
-  if (isDirectory(path)) return
-  if (path !== dirname(path)) makeDirs(dirname(path), mode)
-  try {
-    mkdirSync(path, { mode })
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error
-    if (!isDirectory(path))
-      throw new DrayError('STORE_FAILED', `${path} is no directory`, { cause: error })
-  }
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 /** Makes renames in a directory survive power loss. */

@@ -1,6 +1,7 @@
-import { mkdir, rm, rmdir } from 'node:fs/promises'
+import { rm, rmdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
+import { makeDirs } from '#oci/make-dirs.ts'
 import { lockFile } from './lock.ts'
 import { openStore, type Store } from './store.ts'
 
@@ -13,14 +14,15 @@ export interface LayoutStore {
 
 /** Opens the OCI image layout in `dir`, making it if it isn't there. What is half-made is in `.dray`. @throws STORE_FAILED */
 export async function openLayoutStore(dir: string): Promise<LayoutStore> {
-  // Node's mkdir never ends where a relative path begins in a directory that is gone.
   const content = resolve(dir)
   // Unlike a store, it is there for everybody.
-  await mkdir(join(content, 'blobs', 'sha256'), { recursive: true }).catch((error: unknown) => {
+  try {
+    makeDirs(join(content, 'blobs', 'sha256'))
+  } catch (error) {
     throw new DrayError('STORE_FAILED', `cannot write to ${dir}: ${errorMessage(error)}`, {
       cause: error,
     })
-  })
+  }
   const store = await openStore(join(content, '.dray'), { content })
   return { store, close: () => removeScratch(store) }
 }

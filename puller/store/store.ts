@@ -3,9 +3,10 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '#oci/digest.ts'
 import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
+import { makeDirs } from '#oci/make-dirs.ts'
 import type { Inflater } from '../layers/inflater.ts'
 import { type BlobFiles, openBlobs, writeSmallBlob } from './blobs.ts'
-import { exists, makeDirs } from './files.ts'
+import { exists } from './files.ts'
 import {
   findImage,
   type NamedImage,

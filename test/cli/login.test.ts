@@ -89,6 +89,13 @@ describe('dray login', () => {
     })
   }
 
+  it('says where it cannot keep them', async (t) => {
+    const args = ['login', '-u', 'alice', '--password-stdin', '--authfile', '/proc/x/y', host]
+    const outcome = await typed(args, 'alice-secret\n', home(t).env)
+    assert.equal(outcome.code, 1)
+    assert.match(outcome.stderr, /^dray: cannot write \/proc\/x\/y: /)
+  })
+
   it('wants the name of a registry', async (t) => {
     const outcome = await typed(['login', '-u', 'a', '-p', 'b', 'r.example/team'], '', home(t).env)
     assert.match(outcome.stderr, /host\[:port\]/)

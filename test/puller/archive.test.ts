@@ -114,6 +114,8 @@ describe('saveImages', () => {
     const { store } = await newStore(t)
     await placeImage(store, NAME, IMAGE)
     await placeImage(store, 'registry.example/team/other:2', OTHER)
+    const refused = { code: 'USAGE', message: /^cannot write \/proc\/x: there is no directory/ }
+    await assert.rejects(saveImages(store, ['app:1'], '/proc/x', { format: 'oci-dir' }), refused)
     const dir = join(tempDir(t), 'layout')
     for (const name of ['app:1', 'registry.example/team/other:2'])
       await saveImages(store, [name], dir, { format: 'oci-dir' })

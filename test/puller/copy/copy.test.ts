@@ -199,6 +199,13 @@ describe('copyImage to and from a layout on disk', () => {
     assert.equal(manifests.length, 2)
   })
 
+  it('says at once where no layout can be', async (t) => {
+    const dir = tempDir(t)
+    writeLayoutOf(dir, BOTH)
+    const refused = { code: 'STORE_FAILED', message: /^cannot write to \/proc\/x\/y: ENOENT/ }
+    await assert.rejects(copy(`oci:${dir}`, 'oci:/proc/x/y'), refused)
+  })
+
   it('copies what a sparse layout has, and fails when all platforms are asked for', async (t) => {
     const [from, to] = [tempDir(t), tempDir(t)]
     const arm = ARM64.layers[0]?.digest
