@@ -68,9 +68,9 @@ export async function makeVolume(
     isAnonymous: options.isAnonymous ?? false,
   }
   const making = join(volumesDir(root), `.${name}-${crypto.randomUUID()}`)
-  await mkdir(join(making, '_data'), { recursive: true, mode: 0o711 })
-  await writeFile(join(making, 'volume.json'), JSON.stringify(record), { flush: true })
   try {
+    await mkdir(join(making, '_data'), { recursive: true, mode: 0o711 })
+    await writeFile(join(making, 'volume.json'), JSON.stringify(record), { flush: true })
     await rename(making, join(volumesDir(root), name))
   } catch (error) {
     await rm(making, { recursive: true, force: true })

@@ -56,6 +56,12 @@ describe('a container in the foreground', () => {
     await ok('rm', 'made')
   })
 
+  it('is told at once where no directory can be made for a volume', async () => {
+    const { code, stderr } = await store.dray('run', ...ALONE, '-v', '/proc/x/y:/m', 'busybox:1')
+    assert.equal(code, 125)
+    assert.match(stderr, /^dray: cannot use \/proc\/x\/y as a volume: ENOENT/)
+  })
+
   it('gets no signals with --sig-proxy=false', async () => {
     const words = ['--name', 'three', 'busybox:1', 'sh', '-c', 'echo up; sleep 1000']
     const child = store.start('run', '--rm', '--sig-proxy=false', ...ALONE, ...words)

@@ -1,8 +1,10 @@
 /** What the filters of prune leave of each kind of thing. */
 import assert from 'node:assert/strict'
+import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { containerStore } from '../support/container-store.ts'
+import { fillDisk, smallDisk } from '../support/small-disk.ts'
 
 const store = containerStore()
 const { ok } = store
@@ -109,5 +111,30 @@ describe('prune', () => {
     assert.deepEqual([code, /leave out --volumes/.test(stderr)], [1, true])
     await ok('system', 'prune', '-f', '--filter', 'label!=team')
     assert.doesNotMatch(await ok('ps', '-a'), /bare/)
+  })
+})
+
+describe('a disk without a free block or file', () => {
+  it('is no reason to keep containers and volumes', async (t) => {
+    const { dir } = smallDisk(t, '14m,nr_inodes=600')
+    const root = ['--root', join(dir, 'store')]
+    const here = (verb: string, ...words: readonly string[]) =>
+      ok(...verb.split(' '), ...root, ...words)
+    await here('import', join(store.root, '../tree'), 'busybox:1')
+    await here('create', '--network', 'none', '--name', 'made', 'busybox:1', 'true')
+    await here('volume create', 'lone')
+    const running = ['--network', 'none', '--name', 'on', '-v', 'data:/data', '-v', '/made-up']
+    await here('run', '-d', ...running, 'busybox:1', 'sleep', '1000')
+    fillDisk(dir)
+    const { stderr } = await store.dray('volume', 'create', ...root, 'more')
+    assert.match(stderr, /ENOSPC.*system prune/)
+    await here('volume rm', 'lone')
+    await here('rm', '-fv', 'on')
+    await here('rm', 'made')
+    await here('volume rm', 'data')
+    assert.equal(await here('ps', '-aq'), '')
+    assert.equal(await here('volume ls', '-q'), '')
+    const left = ['containers/*', 'volumes/.*', 'container-names/*']
+    assert.deepEqual(globSync(left, { cwd: join(dir, 'store') }), [])
   })
 })

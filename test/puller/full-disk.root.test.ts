@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes, randomUUID } from 'node:crypto'
-import { globSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { globSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { parsePlatform } from '#oci/platform.ts'
@@ -25,7 +25,7 @@ import type { LayerFormName } from '#puller/store/layers.ts'
 import { afterTest } from '../support/after.ts'
 import { startOpenRegistry } from '../support/open-registry.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
-import { smallDisk } from '../support/small-disk.ts'
+import { fillDisk, smallDisk } from '../support/small-disk.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { seed, setOf } from './copy/images.ts'
 
@@ -99,7 +99,7 @@ describe('a store on a disk without a free block or file', () => {
       const reference = parseReference(`${host}/app:1`)
       await pullImage(store, reference, { platform })
       await tagImage(store, `${host}/app:1`, parseReference('other:1'))
-      const empty = fill(dir)
+      const empty = fillDisk(dir)
       await assert.rejects(tagImage(store, 'other:1', parseReference('third:1')), {
         code: 'ENOSPC',
       })
@@ -116,7 +116,7 @@ describe('a store on a disk without a free block or file', () => {
       )
       empty()
       await pullImage(await openStore(root, { layerStore: 'dir' }), reference, { platform })
-      fill(dir)
+      fillDisk(dir)
       const opened = await openStore(root)
       assert.equal((await pruneImages(opened, { all: true, users })).length, 1)
       await removeGarbage(opened, users)
@@ -125,20 +125,6 @@ describe('a store on a disk without a free block or file', () => {
     })
   }
 })
-
-/** Takes every block and every file that is left. @returns what gives them back */
-function fill(dir: string): () => void {
-  const filler = join(dir, 'filler')
-  mkdirSync(filler)
-  for (const size of [MiB, 4096, 1, 0]) {
-    try {
-      for (;;) writeFileSync(join(filler, randomUUID()), Buffer.alloc(size))
-    } catch (error) {
-      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
-    }
-  }
-  return () => rmSync(filler, { recursive: true })
-}
 
 function smallExt4(t: TestContext, ...options: readonly string[]): string {
   const [file, dir] = [join(tempDir(t), 'disk'), join(tempDir(t), 'mnt')]

@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { afterTest } from './after.ts'
@@ -12,4 +14,18 @@ export function smallDisk(t: TestContext, size: string): { dir: string; grow(siz
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', dir])
   afterTest(t, () => void execFileSync('umount', [dir]))
   return { dir, grow: (to) => execFileSync('mount', ['-o', `remount,size=${to}`, dir]) }
+}
+
+/** Takes every block and every file that is left. @returns what gives them back */
+export function fillDisk(dir: string): () => void {
+  const filler = join(dir, 'filler')
+  mkdirSync(filler)
+  for (const size of [1024 * 1024, 4096, 1, 0]) {
+    try {
+      for (;;) writeFileSync(join(filler, randomUUID()), Buffer.alloc(size))
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
+    }
+  }
+  return () => rmSync(filler, { recursive: true })
 }
