@@ -57,7 +57,8 @@ describe('a container in the foreground', () => {
   })
 
   it('is told at once where no directory can be made for a volume', async () => {
-    const { code, stderr } = await store.dray('run', ...ALONE, '-v', '/proc/x/y:/m', 'busybox:1')
+    const words = ['--rm', '-v', '/proc/x/y:/m', 'busybox:1']
+    const { code, stderr } = await store.dray('run', ...ALONE, ...words)
     assert.equal(code, 125)
     assert.match(stderr, /^dray: cannot use \/proc\/x\/y as a volume: ENOENT/)
   })
