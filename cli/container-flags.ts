@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { CgroupManager } from '#runner/cgroup-path.ts'
 import type { HealthFlags } from '#runner/health/parse.ts'
-import { collect, seconds } from './commands/options.ts'
+import { collect, count, seconds } from './commands/options.ts'
 
 /** How a container is to be run, as typed. */
 export interface ContainerFlags extends HealthFlags {
@@ -11,6 +11,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly tty?: true
   readonly env: readonly string[]
   readonly envFile: readonly string[]
+  readonly envHost?: true
   readonly umask?: number
   readonly label: readonly string[]
   readonly labelFile: readonly string[]
@@ -34,6 +35,9 @@ export interface ContainerFlags extends HealthFlags {
   readonly tmpfs: readonly string[]
   readonly shmSize?: string
   readonly readOnly?: true
+  readonly readOnlyTmpfs?: true
+  readonly tz?: string
+  readonly timeout?: number
   readonly device: readonly string[]
   readonly deviceCgroupRule: readonly string[]
   readonly gpus?: string
@@ -52,6 +56,7 @@ export interface ContainerFlags extends HealthFlags {
   readonly dnsSearch: readonly string[]
   readonly dnsOption: readonly string[]
   readonly addHost: readonly string[]
+  readonly hosts: boolean
   readonly memory?: string
   readonly memorySwap?: string
   readonly memoryReservation?: string
@@ -88,6 +93,20 @@ export interface ContainerFlags extends HealthFlags {
   readonly gidmap: readonly string[]
 }
 
+/** What `update` has, too. */
+export const HEALTH_FLAGS: readonly Option[] = [
+  one(
+    '--health-cmd <command>',
+    'line of the shell that ends with 0 when the container is well, or ["a", "program"]',
+  ),
+  one('--health-interval <duration>', 'between two checks, such as 30s (default: 30s)'),
+  one('--health-timeout <duration>', 'a check that takes longer has failed (default: 30s)'),
+  one('--health-retries <number>', 'failures in a row that make it unhealthy (default: 3)', number),
+  one('--health-start-period <duration>', 'failures that early do not count (default: 0s)'),
+  one('--health-start-interval <duration>', 'between two checks that early (default: 5s)'),
+  one('--no-healthcheck', 'do not check its health, whatever the image says'),
+]
+
 /** The flags that `create` and `run` have in common, in the order of the help. */
 export const FLAGS: readonly Option[] = [
   one('--name <name>', 'name of the container (default: one that is made up)'),
@@ -96,6 +115,7 @@ export const FLAGS: readonly Option[] = [
   one('-t, --tty', 'give it a terminal'),
   many('-e, --env <K[=V]>', 'environment variable; K alone takes the value from here'),
   many('--env-file <file>', 'environment variables, one a line'),
+  one('--env-host', 'also all variables from here that neither the image nor -e has'),
   many('-l, --label <K=V>', 'label'),
   many('--label-file <file>', 'labels, one a line'),
   many('--annotation <K=V>', 'annotation, for the OCI runtime and its hooks'),
@@ -112,18 +132,10 @@ export const FLAGS: readonly Option[] = [
   ),
   one('--stop-signal <signal>', 'what asks it to stop (default: that of the image, else TERM)'),
   one('--stop-timeout <seconds>', 'how long it may take to stop (default: 10)', seconds),
+  one('--timeout <seconds>', 'kill it when it has run that long', count),
   one('--log-driver <driver>', 'k8s-file, journald or none (default: k8s-file)'),
   many('--log-opt <key=value>', 'max-size=16m, max-file=NUMBER (conmon 2.2), tag=TEXT'),
-  one(
-    '--health-cmd <command>',
-    'line of the shell that ends with 0 when the container is well, or ["a", "program"]',
-  ),
-  one('--health-interval <duration>', 'between two checks, such as 30s (default: 30s)'),
-  one('--health-timeout <duration>', 'a check that takes longer has failed (default: 30s)'),
-  one('--health-retries <number>', 'failures in a row that make it unhealthy (default: 3)', number),
-  one('--health-start-period <duration>', 'failures that early do not count (default: 0s)'),
-  one('--health-start-interval <duration>', 'between two checks that early (default: 5s)'),
-  one('--no-healthcheck', 'do not check its health, whatever the image says'),
+  ...HEALTH_FLAGS,
   one('--cidfile <file>', "write the container's id to a new file"),
   one('--runtime <program>', 'OCI runtime (default: crun or runc, whichever works here)'),
 
@@ -136,6 +148,8 @@ export const FLAGS: readonly Option[] = [
   many('--tmpfs <dir[:options]>', 'an empty file system in memory'),
   one('--shm-size <size>', 'size of /dev/shm (default: 64m)'),
   one('--read-only', 'refuse writes to the root file system'),
+  one('--read-only-tmpfs', 'with it, an empty file system in memory at /run, /tmp and /var/tmp'),
+  one('--tz <zone>', 'time zone, such as Europe/Berlin, or local for that of the host'),
   refused(
     '--storage-opt <option>',
     'What containers write has no limit of its own: --read-only and --tmpfs /dir:size=1g give it one, or a quota of the file system under the store',
@@ -178,6 +192,7 @@ export const FLAGS: readonly Option[] = [
   many('--dns-search <domain>', 'where names without a dot are looked up'),
   many('--dns-option <option>', 'option of the resolver'),
   many('--add-host <name:address>', 'line of /etc/hosts'),
+  one('--no-hosts', 'leave /etc/hosts as it is in the image'),
 
   one('-m, --memory <size>', 'memory limit, such as 512m'),
   one('--memory-swap <size>', 'limit of memory and swap together; -1 for none'),

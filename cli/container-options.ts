@@ -13,6 +13,9 @@ export function withContainerFlags(command: Command): Command {
   return command
 }
 
+/** What programs write to that keep nothing. */
+const IN_MEMORY = ['/run:exec', '/tmp:exec,mode=1777', '/var/tmp:exec,mode=1777']
+
 /** The options that flags stand for. @throws USAGE */
 export async function containerOptions(
   image: string,
@@ -25,6 +28,9 @@ export async function containerOptions(
   }
   if (flags.replace && !flags.name) {
     throw new DrayError('USAGE', '--replace needs --name: whose name is it to take?')
+  }
+  if (!flags.hosts && flags.addHost.length > 0) {
+    throw new DrayError('USAGE', '--no-hosts and --add-host exclude each other: leave out one')
   }
   checkPublished(flags)
   checkIdFile(flags.cidfile)
@@ -41,6 +47,7 @@ export async function containerOptions(
     command,
     entrypoint: flags.entrypoint === undefined ? undefined : [flags.entrypoint],
     env: [...(await readLines(flags.envFile)), ...flags.env],
+    hasHostEnv: flags.envHost,
     labels: keyValues('label', [...(await readLines(flags.labelFile)), ...flags.label]),
     annotations: keyValues('annotation', flags.annotation),
     workdir: flags.workdir || undefined,
@@ -62,6 +69,8 @@ export async function containerOptions(
       ...flags.volume.map(parse.parseVolumeFlag),
       ...flags.mount.map(parse.parseMountFlag),
       ...flags.tmpfs.map(parse.parseTmpfsFlag),
+      ...(flags.tz === undefined ? [] : [parse.parseTimeZone(flags.tz)]),
+      ...(flags.readOnly && flags.readOnlyTmpfs ? IN_MEMORY.map(parse.parseTmpfsFlag) : []),
     ]),
     volumesFrom: flags.volumesFrom,
     shmSize: optional(flags.shmSize, parse.parseBytes),
@@ -105,6 +114,7 @@ export async function containerOptions(
     dnsSearch: flags.dnsSearch.map(parse.parseResolverWord),
     dnsOptions: flags.dnsOption.map(parse.parseResolverWord),
     extraHosts: flags.addHost.map(parse.parseExtraHost),
+    keepsHosts: !flags.hosts || undefined,
     pid: optional(flags.pid, parse.parseSharedNamespace),
     ipc: optional(flags.ipc, parse.parseIpc),
     uts: optional(flags.uts, parse.parseSharedNamespace),
@@ -114,6 +124,7 @@ export async function containerOptions(
     restart: optional(flags.restart || undefined, parse.parseRestartPolicy),
     stopSignal: flags.stopSignal || undefined,
     stopTimeout: flags.stopTimeout,
+    timeout: flags.timeout,
     health: parse.parseHealthFlags(flags),
     log: parse.parseLogOptions(flags.logDriver, flags.logOpt),
   }

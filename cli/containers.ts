@@ -49,6 +49,14 @@ export interface Chosen {
   readonly ignore?: boolean | undefined
 }
 
+/** What `--all` means, and how to find it. */
+const FILTERS = {
+  'that run': [],
+  'that run and are not paused': ['status=running'],
+  'that are paused': ['status=paused'],
+  'that there are': [],
+} as const
+
 /**
  * The containers that were named, also in files, or with `--all` the ids of those that run, or of all that there are.
  *
@@ -58,14 +66,17 @@ export async function namedOrAll(
   root: string,
   references: readonly string[],
   { all = false, cidfile = [], ignore = false }: Chosen,
-  whichAll: 'that run' | 'that there are',
+  whichAll: keyof typeof FILTERS,
 ): Promise<readonly string[]> {
   if (all === references.length + cidfile.length > 0) {
     throw new DrayError('USAGE', `name containers, or say --all for all ${whichAll}`)
   }
   if (all) {
     const { listSeen } = await import('#runner/verbs/list.ts')
-    const seen = await listSeen(root, { all: whichAll === 'that there are' })
+    const seen = await listSeen(root, {
+      all: whichAll === 'that there are',
+      filters: FILTERS[whichAll],
+    })
     return seen.map(({ container }) => container.id)
   }
   const inFiles = await Promise.all(cidfile.map((path) => readIdFile(path, ignore)))

@@ -48,7 +48,10 @@ export async function lookOn(
     detachKeys,
   })
   if (isDetached) return
-  if (exitCode === undefined) say('dray: nobody saw how the container ended')
+  if (exitCode === undefined) {
+    const isTimed = container.record.options.timeout !== undefined
+    say(`dray: ${isTimed ? 'its time was up, or ' : ''}nobody saw how the container ended`)
+  }
   process.exitCode = exitCode ?? UNKNOWN_EXIT
 }
 

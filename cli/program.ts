@@ -1,4 +1,4 @@
-import { type Argument, Command, CommanderError, type Option } from 'commander'
+import { type Argument, Command, CommanderError, Option } from 'commander'
 import { exitCodeOf } from '#runner/exit-code.ts'
 import type { StoreOptions } from './commands/options.ts'
 import { takeFlagForms } from './flag-forms.ts'
@@ -11,6 +11,8 @@ import { version } from './version.ts'
 
 /** Commands by their names, in the order of the help. Each is loaded when it is needed, for a command line's words. */
 export type Commands = Readonly<Record<string, (words: readonly string[]) => Promise<Command>>>
+
+const DEBUG = 'print where errors come from'
 
 type Hook = (program: Command, action: Command) => Promise<void> | void
 
@@ -27,7 +29,8 @@ async function createProgram(
   const program = new Command('dray')
     .description('Container images, from a push to a running process')
     .version(`dray ${version()}`, '-v, --version', 'print the version')
-    .option('--debug', 'print where errors come from')
+    .option('--debug', DEBUG)
+    .addOption(new Option('--root <dir>', 'directory of the local store').hideHelp())
     .enablePositionalOptions()
     .showHelpAfterError(tellsMore('dray'))
     .configureHelp({
@@ -36,6 +39,7 @@ async function createProgram(
     })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'dray: ')) })
     .exitOverride()
+    .hook('preAction', handOnGlobals)
     .hook('preAction', onAction)
     .hook('preAction', goWhereTheStoreIs)
   for (const command of await Promise.all(
@@ -51,12 +55,22 @@ async function createProgram(
 function inheriting(command: Command, parent: Command, parentName: string): Command {
   const name = `${parentName} ${command.name()}`
   command.copyInheritedSettings(parent).showHelpAfterError(tellsMore(name))
+  if (command.commands.length === 0) command.addOption(new Option('--debug', DEBUG).hideHelp())
   for (const part of command.commands) inheriting(part, command, name)
   return command
 }
 
 function tellsMore(name: string): string {
   return `(${name} --help tells more)`
+}
+
+/** What stands before a verb counts as what stands after it. */
+function handOnGlobals(program: Command, action: Command): void {
+  const { root } = program.opts<StoreOptions>()
+  if (root !== undefined && action.opts<StoreOptions>().root === undefined) {
+    action.setOptionValue('root', root)
+  }
+  if (action.opts().debug === true) program.setOptionValue('debug', true)
 }
 
 /** An ordinary user's containers live in namespaces of its own. */
@@ -80,10 +94,17 @@ function nameOf(command: Command): string {
   return parent === null || parent.parent === null ? command.name() : nameOf(parent)
 }
 
-function namesFor([, , ...words]: readonly string[], commands: Commands): readonly string[] {
-  if (words[0] === '-v' || words[0] === '--version') return []
-  const named = words.find((word) => !word.startsWith('-')) ?? ''
+function namesFor(argv: readonly string[], commands: Commands): readonly string[] {
+  const [named = ''] = verbsOf(argv)
+  if (named === '-v' || named === '--version') return []
   return Object.hasOwn(commands, named) ? [named] : Object.keys(commands)
+}
+
+/** The words of a command line from the verb on. */
+function verbsOf([, , ...words]: readonly string[]): readonly string[] {
+  let at = 0
+  while (/^--(?:debug|root)(?:=|$)/.test(words[at] ?? '')) at += words[at] === '--root' ? 2 : 1
+  return words.slice(at)
 }
 
 /** The own words of an option or argument, without a default that is nothing. */
@@ -166,7 +187,7 @@ function report(error: unknown, { failed, debug, root }: ReportOptions): number 
 
 /** 1, but for what runs a command, which has codes of its own for what the command never got to. */
 function failureCode(error: unknown, argv: readonly string[]): number {
-  const [, , first = '', second = ''] = argv
+  const [first = '', second = ''] = verbsOf(argv)
   const verb = first === 'container' ? second : first
   return ['run', 'exec', 'healthcheck'].includes(verb) ? exitCodeOf(error) : 1
 }

@@ -40,6 +40,16 @@ export function withValues(
   )
 }
 
+/** The variables of a host that an image has none of the same name of. */
+export function variablesBeside(
+  image: readonly string[],
+  host: Readonly<Record<string, string | undefined>>,
+): string[] {
+  return Object.entries(host).flatMap(([key, value]) =>
+    value === undefined || findVariable(image, key) !== undefined ? [] : [`${key}=${value}`],
+  )
+}
+
 /**
  * Adds `KEY=VALUE` to an environment, the later winning; `KEY` alone drops it. Each key is there once, in the order of their first
  * mention.

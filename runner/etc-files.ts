@@ -22,7 +22,7 @@ export interface Surroundings {
 
 type EtcOptions = Pick<
   ContainerOptions,
-  'network' | 'domainname' | 'extraHosts' | 'dns' | 'dnsSearch' | 'dnsOptions'
+  'network' | 'domainname' | 'extraHosts' | 'keepsHosts' | 'dns' | 'dnsSearch' | 'dnsOptions'
 >
 
 /**
@@ -37,7 +37,8 @@ export function writeEtcFiles(
   around: Surroundings = {},
 ): Record<string, string> {
   const sharesHost = options.network === 'host'
-  if (around.sameAs !== undefined) return filesOf(around.sameAs)
+  const names = ETC_FILES.filter((name) => name !== 'hosts' || !options.keepsHosts)
+  if (around.sameAs !== undefined) return filesOf(around.sameAs, names)
   const texts = {
     hosts: hostsText(hostname, options, around, sharesHost ? readText('/etc/hosts') : ''),
     hostname: `${hostname}\n`,
@@ -48,7 +49,7 @@ export function writeEtcFiles(
     ),
   }
   const mounted: Record<string, string> = {}
-  for (const name of ETC_FILES) {
+  for (const name of names) {
     const path = join(dir, name)
     writeFileSync(path, texts[name])
     chmodSync(path, 0o644) // whatever the umask: users inside read it
@@ -66,8 +67,8 @@ function hostResolver(isIsolated: boolean): string {
 
 const LOCAL_HOSTS = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n'
 
-function filesOf(dir: string): Record<string, string> {
-  return Object.fromEntries(ETC_FILES.map((name) => [`/etc/${name}`, join(dir, name)]))
+function filesOf(dir: string, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [`/etc/${name}`, join(dir, name)]))
 }
 
 /** hosts(5). Pure. */

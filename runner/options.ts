@@ -95,6 +95,10 @@ export interface ContainerOptions {
   readonly entrypoint?: readonly string[] | undefined
   /** `KEY=VALUE`, or `KEY` alone for the value in `hostEnv` when it is made; without one there, the image's variable is dropped. */
   readonly env?: readonly string[] | undefined
+  /** Whether it also has the variables of `hostEnv` that neither the image nor {@link env} has. */
+  readonly hasHostEnv?: boolean | undefined
+  /** What they were when it was made; an image of it doesn't get them. */
+  readonly inheritedEnv?: readonly string[] | undefined
   /** Absolute; made when absent. */
   readonly workdir?: string | undefined
   /** `USER[:GROUP]`, names of the image or numbers. */
@@ -189,6 +193,8 @@ export interface ContainerOptions {
   readonly dnsOptions?: readonly string[] | undefined
   /** `NAME:ADDRESS` */
   readonly extraHosts?: readonly string[] | undefined
+  /** Whether /etc/hosts is the image's. */
+  readonly keepsHosts?: boolean | undefined
   /** Whose namespaces are shared: the host's, or `container:ID`; default: none. */
   readonly pid?: SharedNamespace | undefined
   /** `private`: its own, that no other container shares; `none`: that without /dev/shm. Default: its own. */
@@ -207,6 +213,8 @@ export interface ContainerOptions {
   readonly stopSignal?: string | undefined
   /** How long a container may take to stop before it is killed, in seconds; default 10, -1 for ever. */
   readonly stopTimeout?: number | undefined
+  /** Seconds that a run of it may last before it is killed. */
+  readonly timeout?: number | undefined
   readonly restart?: RestartPolicy | undefined
   readonly log?: LogOptions | undefined
   /** Overrules the image's, field by field. */

@@ -30,4 +30,10 @@ export {
 } from './spec/parse.ts'
 export { parseSecurityOptions } from './spec/security.ts'
 export { parseUserNamespace } from './userns/parse.ts'
-export { mergeMounts, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from './volumes/parse.ts'
+export {
+  mergeMounts,
+  parseMountFlag,
+  parseTimeZone,
+  parseTmpfsFlag,
+  parseVolumeFlag,
+} from './volumes/parse.ts'

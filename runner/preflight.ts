@@ -35,7 +35,7 @@ const RUNTIME_TREES = ['/dev', '/sys']
  *
  * @throws RUN_FAILED when /proc, /sys, /dev or /etc is not a directory
  */
-export function prepareMountPoints(root: string): void {
+export function prepareMountPoints(root: string, files: readonly string[] = ETC_FILES): void {
   for (const name of FIXED_DIRECTORIES) {
     const path = join(root, name)
     const found = lstatIfThere(path)
@@ -48,7 +48,7 @@ export function prepareMountPoints(root: string): void {
       throw new DrayError('RUN_FAILED', message)
     }
   }
-  for (const name of ETC_FILES) prepareFile(join(root, 'etc', name))
+  for (const name of files) prepareFile(join(root, 'etc', name))
 }
 
 /** Distributions link /etc/resolv.conf to a file that a service of theirs writes: the link goes, the mount comes. */

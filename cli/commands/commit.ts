@@ -44,7 +44,7 @@ export function commitCommand(): Command {
 }
 
 async function commit(reference: string, image: string, options: CommitOptions): Promise<void> {
-  const { applyChange, committedConfig, NO_CHANGES, whilePaused } = await import(
+  const { applyChange, committedConfig, noChanges, whilePaused } = await import(
     '#runner/verbs/commit.ts'
   )
   const { commitImage } = await import('#puller/index.ts')
@@ -59,7 +59,7 @@ async function commit(reference: string, image: string, options: CommitOptions):
     interruptible((signal) =>
       commitImage(store, {
         ...{ base: rootfs.manifestDigest, config: rootfs.config, execution, signal },
-        ...{ upper: container.paths.upper, leaveOut: NO_CHANGES, reference: target },
+        ...{ upper: container.paths.upper, leaveOut: noChanges(container), reference: target },
         ...{ author: options.author, comment: options.message, created: new Date().toISOString() },
       }),
     )

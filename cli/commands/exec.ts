@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import type { AttachStreams } from '#runner/verbs/attach.ts'
+import { readIdFile } from '../cidfile.ts'
 import { openContainer, runnerContext } from '../containers.ts'
 import { readLines } from '../read-lines.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -15,13 +16,14 @@ interface ExecOptions extends StoreOptions {
   readonly workdir?: string
   readonly user?: string
   readonly detachKeys?: string
+  readonly cidfile?: string
 }
 
 export function execCommand(): Command {
   const command = new Command('exec')
     .description('Run one more command in a container that runs')
-    .argument('<container>', 'name or id')
-    .argument('<command...>', 'command and arguments')
+    .argument('<container>', 'name or id, unless --cidfile says it')
+    .argument('[command...]', 'command and arguments')
     .passThroughOptions()
     .option('-i, --interactive', 'hand standard input to it')
     .option('-t, --tty', 'give it a terminal')
@@ -36,6 +38,7 @@ export function execCommand(): Command {
     .option('--env-file <file>', 'environment variables, one a line (repeatable)', collect, [])
     .option('-w, --workdir <dir>', 'working directory')
     .option('-u, --user <user[:group]>', 'names of the image, or numbers')
+    .option('--cidfile <file>', 'the container whose id a file of run --cidfile holds')
     .option(
       '--detach-keys <keys>',
       'keys that leave it to itself, with -it (default: ctrl-p,ctrl-q)',
@@ -46,11 +49,12 @@ export function execCommand(): Command {
   ]).action(exec)
 }
 
-async function exec(
-  reference: string,
-  command: readonly string[],
-  options: ExecOptions,
-): Promise<void> {
+async function exec(first: string, others: readonly string[], options: ExecOptions): Promise<void> {
+  const inFile =
+    options.cidfile === undefined ? undefined : await readIdFile(options.cidfile, false)
+  const reference = inFile ?? first
+  const command = inFile === undefined ? others : [first, ...others]
+  if (command.length === 0) throw new DrayError('USAGE', 'no command to run: dray exec web sh')
   const { stdin, stdout, stderr } = process
   if (options.tty && !options.detach && ![stdin, stdout, stderr].some((stream) => stream.isTTY)) {
     throw new DrayError('USAGE', 'there is no terminal here to hand on: leave out -t')

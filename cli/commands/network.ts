@@ -21,6 +21,9 @@ import {
 interface CreateOptions extends StoreOptions {
   readonly subnet: readonly string[]
   readonly gateway: readonly string[]
+  readonly ipRange: readonly string[]
+  readonly auxAddress: readonly string[]
+  readonly opt: readonly string[]
   readonly ipv6?: true
   readonly internal?: true
   readonly disableDns?: true
@@ -45,6 +48,19 @@ export function networkCommand(): Command {
           )
           .addOption(new Option('-d, --driver <driver>', 'bridge').choices(['bridge']))
           .option('--gateway <address>', "the host's address (default: the first)", collect, [])
+          .option(
+            '--ip-range <subnet>',
+            'part of a subnet that free addresses are taken from (default: all of it)',
+            collect,
+            [],
+          )
+          .option(
+            '--aux-address <name=address>',
+            'an address that no container gets, such as that of a router (repeatable)',
+            collect,
+            [],
+          )
+          .option('-o, --opt <key=value>', 'mtu=1400: bytes of a packet', collect, [])
           .option('--ipv6', 'addresses of IPv6 too')
           .option('--internal', 'nothing outside can be reached from it')
           .option('--disable-dns', 'without names')
@@ -129,17 +145,34 @@ async function create(name: string, options: CreateOptions): Promise<void> {
   const { subnet, gateway } = options
   const [subnet4, subnet6] = byFamily('subnet', subnet)
   const [gateway4, gateway6] = byFamily('gateway', gateway)
+  const [range, range6] = byFamily('ip-range', options.ipRange)
   const network = await createNetwork(runnerContext(options).root, name, {
     subnet: subnet4,
     gateway: gateway4,
     subnet6,
     gateway6,
+    range,
+    range6,
+    reserved: Object.values(keyValues('aux-address', options.auxAddress)),
+    mtu: mtuOf(options.opt),
     hasIpv6: options.ipv6,
     isInternal: options.internal,
     hasNames: !options.disableDns,
     labels: keyValues('label', options.label),
   })
   print(network.name)
+}
+
+/** Of docker's names for options of a bridge, and podman's, the one that there is here. @throws USAGE for others */
+function mtuOf(options: readonly string[]): number | undefined {
+  const { mtu, 'com.docker.network.driver.mtu': ofDocker, ...others } = keyValues('opt', options)
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined)
+    throw new DrayError('USAGE', `networks have no option ${unknown}, but mtu`)
+  const text = mtu ?? ofDocker
+  if (text === undefined) return undefined
+  if (/^\d{3,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  throw new DrayError('USAGE', `invalid mtu ${JSON.stringify(text)}: write bytes, such as 1400`)
 }
 
 /** @returns that of IPv4 and that of IPv6 */
@@ -228,6 +261,10 @@ function facts(network: NetworkRecord) {
     Created: network.createdAt,
     Subnet: network.subnet,
     Gateway: network.gateway,
+    IPRange: network.range ?? '',
+    IPRange6: network.range6 ?? '',
+    Reserved: network.reserved ?? [],
+    Options: network.mtu === undefined ? {} : { mtu: String(network.mtu) },
     EnableIPv6: network.subnet6 !== undefined,
     Subnet6: network.subnet6 ?? '',
     Gateway6: network.gateway6 ?? '',

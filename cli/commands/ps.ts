@@ -1,10 +1,11 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Seen } from '#runner/containers/filter.ts'
 import { errorMessage } from '#oci/error.ts'
 import { runnerContext } from '../containers.ts'
 import { containerRow } from '../output/container-row.ts'
 import { formatSize } from '../output/format.ts'
 import { say } from '../output/print.ts'
-import { printRows } from '../output/rows.ts'
+import { printRows, type Row } from '../output/rows.ts'
 import { collect, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface PsOptions extends StoreOptions {
@@ -16,7 +17,20 @@ interface PsOptions extends StoreOptions {
   readonly last?: number
   readonly filter: readonly string[]
   readonly format?: string
+  readonly sort?: SortKey
 }
+
+const SORT_KEYS = [
+  'command',
+  'created',
+  'id',
+  'image',
+  'names',
+  'runningfor',
+  'size',
+  'status',
+] as const
+type SortKey = (typeof SORT_KEYS)[number]
 
 const COLUMNS = [
   ['CONTAINER ID', 'ID'],
@@ -43,6 +57,9 @@ export function psCommand(): Command {
       collect,
       [],
     )
+    .addOption(
+      new Option('--sort <what>', 'in this order (default: the latest first)').choices(SORT_KEYS),
+    )
     .option(
       '--format <format>',
       "table, json (one object a line), or a Go template: '{{.Names}} {{.Status}}'",
@@ -63,13 +80,54 @@ async function ps(options: PsOptions): Promise<void> {
     last: options.latest ? 1 : options.last,
     onTrouble: (error) => say(`dray: ${errorMessage(error)}`),
   })
-  const rows = seen.map((each) => containerRow(each, { whole: !options.trunc, now: Date.now() }))
+  const now = Date.now()
+  const rows = seen.map((each) => ({
+    each,
+    row: containerRow(each, { whole: !options.trunc, now }),
+  }))
+  const isSized = options.size || options.sort === 'size'
+  const listed = await Promise.all(
+    rows.map(async ({ each, row }) => ({ each, row, size: isSized ? await sizeOf(each) : 0 })),
+  )
+  if (options.sort !== undefined) listed.sort(by(options.sort))
   const format = options.quiet ? '{{.ID}}' : options.format
-  if (!options.size) return printRows(rows, { format, columns: COLUMNS })
-  const { sizeWritten } = await import('#runner/disk-usage.ts')
-  const sizes = await Promise.all(seen.map(({ container }) => sizeWritten(container)))
-  const sized = rows.map((row, at) => ({ ...row, Size: formatSize(sizes[at] ?? 0) }))
+  if (!options.size)
+    return printRows(
+      listed.map(({ row }) => row),
+      { format, columns: COLUMNS },
+    )
+  const sized = listed.map(({ row, size }) => ({ ...row, Size: formatSize(size) }))
   printRows(sized, { format, columns: [...COLUMNS, ['SIZE', 'Size']] })
+}
+
+async function sizeOf({ container }: Seen): Promise<number> {
+  const { sizeWritten } = await import('#runner/disk-usage.ts')
+  return await sizeWritten(container)
+}
+
+interface Listed {
+  readonly each: Seen
+  readonly row: Row
+  readonly size: number
+}
+
+/** As podman has it: what was made first is first, and what has run the longest. */
+function by(key: SortKey): (a: Listed, b: Listed) => number {
+  const facts: Record<SortKey, (listed: Listed) => string | number> = {
+    command: ({ row }) => String(row.Command),
+    created: ({ row }) => String(row.CreatedAt),
+    id: ({ row }) => String(row.ID),
+    image: ({ row }) => String(row.Image),
+    names: ({ row }) => String(row.Names),
+    runningfor: ({ each }) => each.state.startedAt ?? '',
+    size: ({ size }) => size,
+    status: ({ row }) => String(row.State),
+  }
+  const fact = facts[key]
+  return (a, b) => {
+    const [first, second] = [fact(a), fact(b)]
+    return first < second ? -1 : first > second ? 1 : 0
+  }
 }
 
 function number(text: string): number {

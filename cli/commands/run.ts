@@ -1,14 +1,16 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { DrayError } from '#oci/error.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import type { ContainerOptions } from '#runner/options.ts'
 import { writeIdFile } from '../cidfile.ts'
 import type { ContainerFlags } from '../container-flags.ts'
 import { containerOptions, withContainerFlags } from '../container-options.ts'
 import { runnerContext } from '../containers.ts'
+import { containersOfStore } from '../image-users.ts'
+import { openLocalStore } from '../store.ts'
 import { checkForeground, lookOn } from '../foreground.ts'
 import { unmountUnusedLayers } from '../layers.ts'
-import { print } from '../output/print.ts'
+import { complain, print } from '../output/print.ts'
 import { replaceNamed } from '../replace.ts'
 import { type ImageOptions, withRootfs } from '../rootfs.ts'
 import { sigProxyOption, withExamples, withImageOptions } from './options.ts'
@@ -18,6 +20,7 @@ interface RunOptions extends ContainerFlags, ImageOptions {
   readonly detachKeys?: string
   readonly attach: readonly string[]
   readonly sigProxy: boolean
+  readonly rmi?: true
 }
 
 export function runCommand(): Command {
@@ -37,6 +40,7 @@ export function runCommand(): Command {
       stream,
       [],
     )
+    .option('--rmi', 'remove it when it has ended, and its image, unless others use that')
     .addOption(sigProxyOption())
   return withExamples(withImageOptions(withContainerFlags(command)), [
     ['dray run --rm -it debian:12', 'a shell, of which nothing is left afterwards'],
@@ -45,10 +49,14 @@ export function runCommand(): Command {
   ]).action(run)
 }
 
-async function run(image: string, command: readonly string[], options: RunOptions): Promise<void> {
+async function run(image: string, command: readonly string[], given: RunOptions): Promise<void> {
+  const options = given.rmi ? ({ ...given, rm: true } as const) : given
   const settings = await containerOptions(image, command, options)
   if (options.detach && options.detachKeys !== undefined) {
     throw new DrayError('USAGE', '--detach-keys is for containers in the foreground')
+  }
+  if (options.detach && options.rmi) {
+    throw new DrayError('USAGE', '--rmi is for containers in the foreground: leave out -d')
   }
   if (options.detach && options.attach.length > 0) {
     throw new DrayError('USAGE', '-d and -a exclude each other: leave out one')
@@ -59,10 +67,26 @@ async function run(image: string, command: readonly string[], options: RunOption
     if (options.replace) await replaceNamed(runnerContext(options).root, settings)
     if (options.detach) return await runInBackground(rootfs, settings, options)
     const isChecked = checkOfRecord({ rootfs, options: settings }) !== undefined
-    const isPlain = options.attach.length === 0 && options.sigProxy
+    const isTimed = options.timeout !== undefined
+    const isPlain = options.attach.length === 0 && options.sigProxy && !isTimed
     const runIt = options.rm && isPlain && !isChecked ? runAndRemove : runAndLookOn
     await runIt(rootfs, settings, options)
   })
+  if (options.rmi) await removeUnused(image, options)
+}
+
+/** Without a word where another container or name keeps it. */
+async function removeUnused(image: string, options: RunOptions): Promise<void> {
+  const { removeGarbage, removeImage } = await import('#puller/index.ts')
+  const store = await openLocalStore(options)
+  const containers = containersOfStore(options)
+  try {
+    await removeImage(store, image, containers)
+    await removeGarbage(store, containers.dirsInUse)
+  } catch (error) {
+    if (!isDrayError(error)) throw error
+    complain(`its image stays: ${error.message}`)
+  }
 }
 
 async function runAndLookOn(

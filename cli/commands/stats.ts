@@ -6,16 +6,16 @@ import { openContainer, runnerContext } from '../containers.ts'
 import { formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
 import { printRows, type Row } from '../output/rows.ts'
-import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
+import { count, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
 interface StatsOptions extends StoreOptions {
   readonly all?: true
   readonly stream: boolean
   readonly trunc: boolean
+  readonly interval: number
   readonly format?: string
 }
 
-const EVERY_MS = 1000
 /** Long enough to tell a share of a CPU from. */
 const FIRST_MS = 200
 
@@ -45,10 +45,11 @@ const COLUMNS = [
 
 export function statsCommand(): Command {
   const command = new Command('stats')
-    .description('Show what containers use, once a second')
+    .description('Show what containers use, again and again')
     .argument('[container...]', 'names or ids; default: all that run')
     .option('-a, --all', 'also those that do not run')
     .option('--no-stream', 'only once')
+    .option('-i, --interval <seconds>', 'how long to wait in between', count, 1)
     .option('--no-trunc', 'print ids whole')
     .option('--format <format>', "table, json, or a Go template: '{{.Name}} {{.MemUsage}}'")
   return withExamples(withStoreOptions(command), [
@@ -74,7 +75,7 @@ async function stats(references: readonly string[], options: StatsOptions): Prom
     printRows(rows, { format: options.format, columns: COLUMNS })
     if (!options.stream) return
     before = after
-    await delay(EVERY_MS)
+    await delay(options.interval * 1000)
   }
 }
 

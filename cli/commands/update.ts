@@ -1,9 +1,10 @@
 import { Command } from 'commander'
-import { cpuPeriod, cpuQuota } from '../container-flags.ts'
+import type { HealthFlags } from '#runner/health/parse.ts'
+import { cpuPeriod, cpuQuota, HEALTH_FLAGS } from '../container-flags.ts'
 import { forEachContainer, runnerContext } from '../containers.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
-interface UpdateFlags extends StoreOptions {
+interface UpdateFlags extends StoreOptions, HealthFlags {
   readonly memory?: string
   readonly memorySwap?: string
   readonly memoryReservation?: string
@@ -20,7 +21,7 @@ interface UpdateFlags extends StoreOptions {
 
 export function updateCommand(): Command {
   const command = new Command('update')
-    .description('Change the limits of containers, at once when they run')
+    .description('Change the limits and health checks of containers, at once when they run')
     .argument('<container...>', 'names or ids')
     .option('-m, --memory <size>', 'memory limit, such as 512m')
     .option('--memory-swap <size>', 'limit of memory and swap together')
@@ -34,6 +35,7 @@ export function updateCommand(): Command {
     .option('--pids-limit <number>', 'most processes and threads')
     .option('--blkio-weight <weight>', 'share of disks against others, 10 to 1000')
     .option('--restart <policy>', 'no, on-failure[:N], always or unless-stopped')
+  for (const flag of HEALTH_FLAGS) command.addOption(flag)
   return withExamples(withStoreOptions(command), [
     ['dray update --memory 1g --cpus 2 db', 'more of both'],
     ['dray update --restart always web', 'from now on'],
@@ -58,7 +60,10 @@ async function update(references: readonly string[], flags: UpdateFlags): Promis
     pidsLimit: given(flags.pidsLimit, parse.parsePidsLimit),
     blkioWeight: given(flags.blkioWeight, parse.parseWeight),
     restart: given(flags.restart, parse.parseRestartPolicy),
+    health: parse.parseHealthFlags(flags),
   }
-  const { root } = runnerContext(flags)
-  await forEachContainer(root, references, (container) => updateContainer(root, container, changes))
+  const context = runnerContext(flags)
+  await forEachContainer(context.root, references, (container) =>
+    updateContainer(container, changes, context),
+  )
 }

@@ -6,7 +6,7 @@ import { type Cgroups, readCgroups, weighsDevices, whyNoLimits } from '../cgroup
 import { checkCgroupManager } from '../cgroup-path.ts'
 import { removeContainer } from '../cleanup.ts'
 import type { RunnerContext } from '../context.ts'
-import { withValues } from '../environment.ts'
+import { variablesBeside, withValues } from '../environment.ts'
 import { recordEvent } from '../events/record.ts'
 import { containersDir, DEFAULT_STATE_DIR } from '../layout.ts'
 import { checkLog } from '../monitor/conmon.ts'
@@ -59,6 +59,8 @@ export async function newContainer(
       await resolveVolumes(context.root, rootfs.config.config ?? {}, wanted),
     )
     const env = withValues(options.env ?? [], context.hostEnv)
+    const { Env: ofImage = [] } = rootfs.config.config ?? {}
+    const inheritedEnv = options.hasHostEnv ? variablesBeside(ofImage, context.hostEnv) : undefined
     record = {
       version: 2,
       id: claim.id,
@@ -66,7 +68,7 @@ export async function newContainer(
       createdAt,
       image: options.image ?? rootfs.manifestDigest,
       rootfs,
-      options: { ...options, env },
+      options: { ...options, env, inheritedEnv },
       runtime: runtime.path,
       runtimeRoot,
       keeper,

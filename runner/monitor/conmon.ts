@@ -20,6 +20,8 @@ export interface Monitored {
   readonly runtimeArguments: readonly string[]
   readonly tty: boolean
   readonly interactive: boolean
+  /** Seconds after which it kills the container. */
+  readonly timeout?: number | undefined
   readonly log: LogOptions
   /** Program and arguments that the monitor starts when the container has ended. */
   readonly whenEnded: readonly string[]
@@ -58,6 +60,7 @@ export function monitorArguments(container: Monitored): string[] {
     ...logArguments(log, paths),
     ...(container.tty ? ['--terminal'] : []),
     ...(container.interactive ? ['--stdin'] : []),
+    ...(container.timeout === undefined ? [] : ['--timeout', String(container.timeout)]),
     ...(program === undefined ? [] : ['--exit-command', program]),
     ...args.flatMap((arg) => ['--exit-command-arg', arg]),
   ]

@@ -37,10 +37,20 @@ export function gatewayOf(subnet: string, gateway: string | undefined): string {
   throw new DrayError('USAGE', `the gateway ${gateway} is no address of ${text}`)
 }
 
+/** Parses a part of a subnet. @throws USAGE */
+export function rangeOf(subnet: string, range: string): string {
+  const [whole, part] = [parseSubnet(subnet), parseSubnet(range)]
+  const isPart = part.bits >= whole.bits && overlaps(subnet, range)
+  if (isPart) return part.text
+  throw new DrayError('USAGE', `the range ${range} is no part of the subnet ${whole.text}`)
+}
+
 /** All addresses that containers may have: without the first and the last, which have a meaning of their own. */
-export function* hostAddresses(subnet: string): Generator<string> {
-  const { first, size } = parseSubnet(subnet)
-  for (let number = first + 1; number < first + size - 1; number++) yield toAddress(number)
+export function* hostAddresses(subnet: string, range = subnet): Generator<string> {
+  const { first, size } = parseSubnet(range)
+  for (let number = first; number < first + size; number++) {
+    if (isHostAddress(subnet, toAddress(number))) yield toAddress(number)
+  }
 }
 
 /** Whether a container may have an address, as far as the subnet goes. */

@@ -29,10 +29,24 @@ export function gateway6Of(subnet: string, gateway: string | undefined): string 
   throw new DrayError('USAGE', `the gateway ${gateway} is no address of ${subnet}`)
 }
 
+/** Parses a part of a subnet. @throws USAGE */
+export function range6Of(subnet: string | undefined, range: string): string {
+  const part = parseSubnet6(range)
+  const whole = subnet === undefined ? undefined : parseSubnet6(subnet)
+  const isPart =
+    whole !== undefined &&
+    part.first >= whole.first &&
+    part.first + part.size <= whole.first + whole.size
+  if (isPart) return part.text
+  throw new DrayError('USAGE', `the range ${range} is no part of a subnet of the network`)
+}
+
 /** All addresses that containers may have. */
-export function* hostAddresses6(subnet: string): Generator<string> {
-  const { first, size } = parseSubnet6(subnet)
-  for (let number = first + 1n; number < first + size; number++) yield toAddress(number)
+export function* hostAddresses6(subnet: string, range = subnet): Generator<string> {
+  const { first, size } = parseSubnet6(range)
+  for (let number = first; number < first + size; number++) {
+    if (isHostAddress6(subnet, toAddress(number))) yield toAddress(number)
+  }
 }
 
 /** Whether a container may have an address, as far as the subnet goes. */

@@ -20,11 +20,11 @@ export function takeAddress(
   id: string,
   wanted?: string,
 ): string {
-  const { subnet, gateway } = network
+  const { subnet, gateway, range } = network
   if (wanted !== undefined && (wanted === gateway || !isHostAddress(subnet, wanted))) {
     throw outside(network, wanted)
   }
-  return takeOf(root, network, id, wanted === undefined ? hostAddresses(subnet) : [wanted])
+  return takeOf(root, network, id, wanted === undefined ? hostAddresses(subnet, range) : [wanted])
 }
 
 /** {@link takeAddress} in IPv6; undefined when the network has none. */
@@ -34,9 +34,9 @@ export function takeAddress6(
   id: string,
   wanted?: string,
 ): string | undefined {
-  const { subnet6, gateway6 } = network
+  const { subnet6, gateway6, range6 } = network
   if (wanted === undefined) {
-    return subnet6 && takeOf(root, network, id, hostAddresses6(subnet6))
+    return subnet6 && takeOf(root, network, id, hostAddresses6(subnet6, range6))
   }
   const address = canonical6(wanted)
   if (subnet6 === undefined || address === gateway6 || !isHostAddress6(subnet6, address)) {
@@ -47,7 +47,7 @@ export function takeAddress6(
 
 function takeOf(
   root: string,
-  { name, gateway, gateway6 }: NetworkRecord,
+  { name, gateway, gateway6, reserved = [] }: NetworkRecord,
   id: string,
   addresses: Iterable<string>,
 ): string {
@@ -56,9 +56,14 @@ function takeOf(
   return exclusively(join(dir, '.lock'), () => {
     for (const address of addresses) {
       const isHosts = address === gateway || address === gateway6
-      if (!isHosts && take(root, join(dir, address), id)) return address
+      if (!isHosts && !reserved.includes(address) && take(root, join(dir, address), id))
+        return address
     }
-    const which = Array.isArray(addresses) ? `address ${addresses[0]} of` : 'all addresses of'
+    const wanted = Array.isArray(addresses) ? String(addresses[0]) : undefined
+    if (wanted !== undefined && reserved.includes(wanted)) {
+      throw new DrayError('USAGE', `network ${name} keeps ${wanted} for somebody else`)
+    }
+    const which = wanted === undefined ? 'all addresses of' : `address ${wanted} of`
     throw new DrayError('RUN_FAILED', `other containers have ${which} network ${name}`)
   })
 }

@@ -55,12 +55,13 @@ export async function enter(
 /** Makes the pair of interfaces of a link, one end on the bridge and one in the namespace. @throws NETWORK_FAILED */
 export async function plug(guest: Guest, namespace: string, link: Link): Promise<void> {
   const { network, inside, outside, address, address6, mac } = link
+  const mtu = network.mtu === undefined ? '' : `mtu ${network.mtu} `
   const { subnet, subnet6 } = network
   await ip(
     guest.searchPath,
     [],
     [
-      `link add ${outside} type veth peer name ${inside} ${mac === undefined ? '' : `address ${mac} `}netns ${namespace}`,
+      `link add ${outside} ${mtu}type veth peer name ${inside} ${mtu}${mac === undefined ? '' : `address ${mac} `}netns ${namespace}`,
       `link set ${outside} master ${network.interface} up`,
     ],
   )

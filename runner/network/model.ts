@@ -16,6 +16,13 @@ export interface NetworkRecord {
   /** The same in IPv6, if it is on the network. */
   readonly subnet6?: string | undefined
   readonly gateway6?: string | undefined
+  /** Where free addresses are looked for; default: in all of the subnet. */
+  readonly range?: string | undefined
+  readonly range6?: string | undefined
+  /** Addresses that no container gets, such as those of other machines. */
+  readonly reserved?: readonly string[] | undefined
+  /** Bytes of a packet; default: the kernel's. */
+  readonly mtu?: number | undefined
   /** Whether nothing outside can be reached from it. */
   readonly isInternal: boolean
   /** Whether containers find one another by name. */

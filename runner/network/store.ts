@@ -9,8 +9,15 @@ import { check } from '#oci/schema.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { listContainers } from '../containers/find.ts'
 import { attachmentsOf } from './attachments.ts'
-import { gateway6Of, parseSubnet6, randomSubnet6 } from './address6.ts'
-import { gatewayOf, overlaps, parseSubnet } from './address.ts'
+import {
+  canonical6,
+  gateway6Of,
+  isHostAddress6,
+  parseSubnet6,
+  randomSubnet6,
+  range6Of,
+} from './address6.ts'
+import { gatewayOf, isHostAddress, overlaps, parseSubnet, rangeOf } from './address.ts'
 import { BRIDGE_PREFIX, type NetworkRecord } from './model.ts'
 import { USER_MODE_PROGRAMS } from './user-mode/programs.ts'
 
@@ -34,6 +41,10 @@ const schema = z.object({
   gateway: z.string(),
   subnet6: z.string().optional(),
   gateway6: z.string().optional(),
+  range: z.string().optional(),
+  range6: z.string().optional(),
+  reserved: z.array(z.string()).optional(),
+  mtu: z.number().optional(),
   isInternal: z.boolean(),
   hasNames: z.boolean(),
   labels: z.record(z.string(), z.string()),
@@ -47,6 +58,11 @@ export interface NewNetwork {
   readonly subnet6?: string | undefined
   readonly gateway6?: string | undefined
   readonly hasIpv6?: boolean | undefined
+  /** Part of the subnet. */
+  readonly range?: string | undefined
+  readonly range6?: string | undefined
+  readonly reserved?: readonly string[] | undefined
+  readonly mtu?: number | undefined
   readonly isInternal?: boolean | undefined
   /** Default true. */
   readonly hasNames?: boolean | undefined
@@ -138,10 +154,23 @@ async function newRecord(root: string, name: string, options: NewNetwork): Promi
       subnet6: parseSubnet6(subnet6).text,
       gateway6: gateway6Of(subnet6, options.gateway6),
     }),
+    ...(options.range !== undefined && { range: rangeOf(subnet, options.range) }),
+    ...(options.range6 !== undefined && { range6: range6Of(subnet6, options.range6) }),
+    ...(options.reserved?.length && {
+      reserved: options.reserved.map((address) => reservedOf(subnet, subnet6, address)),
+    }),
+    ...(options.mtu !== undefined && { mtu: options.mtu }),
     isInternal: options.isInternal ?? false,
     hasNames: !isDefault && (options.hasNames ?? true),
     labels: options.labels ?? {},
   }
+}
+
+/** @throws USAGE */
+function reservedOf(subnet: string, subnet6: string | undefined, address: string): string {
+  if (isHostAddress(subnet, address)) return address
+  if (subnet6 !== undefined && isHostAddress6(subnet6, address)) return canonical6(address)
+  throw new DrayError('USAGE', `${address} is no address of the network's subnets`)
 }
 
 /** One that neither the host nor another network uses. */

@@ -7,13 +7,13 @@ import { mergedHealthcheck } from '../health/check.ts'
 import { parseHealthInstruction } from '../health/parse.ts'
 import { normalPath } from '../options.ts'
 import { parseSignal } from '../signals.ts'
-import { MOUNT_POINTS } from './diff.ts'
+import { mountPointsOf } from './diff.ts'
 import { pauseWhileAlive } from './pause.ts'
 
 /** Paths of the upper directory that are no change of anybody's, relative to it. */
-export const NO_CHANGES: ReadonlySet<string> = new Set(
-  [...MOUNT_POINTS].map((path) => path.slice(1)),
-)
+export function noChanges({ record }: Container): ReadonlySet<string> {
+  return new Set([...mountPointsOf(record.options)].map((path) => path.slice(1)))
+}
 
 /** How an image made of a container runs: as the container does. Pure. */
 export function committedConfig(container: Container): ExecutionConfig {

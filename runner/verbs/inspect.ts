@@ -67,7 +67,10 @@ export function describeContainer(
       Hostname: hostnameOf(id, options),
       Domainname: options.domainname ?? '',
       User: options.user ?? config.User ?? '',
-      Env: mergeEnvironment(config.Env ?? [], options.env ?? []),
+      Env: mergeEnvironment(config.Env ?? [], [
+        ...(options.inheritedEnv ?? []),
+        ...(options.env ?? []),
+      ]),
       Cmd: options.command?.length ? options.command : (config.Cmd ?? []),
       Entrypoint: options.entrypoint ?? config.Entrypoint ?? [],
       Image: record.image,

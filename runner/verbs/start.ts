@@ -104,6 +104,7 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
     runtimeArguments: globalArguments(runtime, record, paths, facts.hasCgroup),
     tty: spec.process.terminal,
     interactive: record.options.interactive ?? false,
+    timeout: record.options.timeout,
     log: record.options.log ?? DEFAULT_LOG,
     whenEnded: context.whenEnded === undefined ? [] : [...context.whenEnded, id],
   }
@@ -129,20 +130,24 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   await explained(runtime, paths.log, spec.process, () =>
     run(record.runtime, startArguments(record.runtimeRoot, id), { env }),
   )
-  watchHealth(launch, env)
+  watchHealth(claim, record, launch.startedAt, launch)
   await writeRecord(paths, { ...record, phase })
   recordEvent(context.root, record, 'start')
 }
 
-function watchHealth(
-  { claim, record, cgroups, context, startedAt }: Launch,
-  env: NodeJS.ProcessEnv,
-) {
+/** Starts what checks the health of a container that runs, if anything is to. */
+export function watchHealth(
+  { paths }: Claim,
+  record: ContainerRecord,
+  startedAt: string,
+  { cgroups, context }: Pick<Launch, 'cgroups' | 'context'>,
+): void {
   const check = checkOfRecord(record)
   if (check === undefined || context.checkHealth === undefined) return
   const command = [...context.checkHealth, record.id]
   const firstPauseMs = pauseBeforeCheck(newHealth(startedAt), check, Date.now())
-  startWatch(claim.paths, { command, firstPauseMs, env, cgroups })
+  const env = monitorEnvironment(context.hostEnv)
+  startWatch(paths, { command, firstPauseMs, env, cgroups })
 }
 
 /** Of the environment of whoever starts it, the monitor and the health checks hand on what the program needs that it runs at the end. */

@@ -4,7 +4,9 @@ import { DrayError } from '#oci/error.ts'
 import { limitsSwap, readCgroups, runtimeEnvironment, whyNoLimits } from '../cgroup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
+import type { RunnerContext } from '../context.ts'
 import { recordEvent } from '../events/record.ts'
+import { endWatch } from '../health/health.ts'
 import { checkCpus, checkMemory, type ContainerOptions } from '../options.ts'
 import { type ContainerRecord, writeRecord } from '../record.ts'
 import { runtimeMessage } from '../runtime.ts'
@@ -27,24 +29,32 @@ export type UpdateOptions = Pick<
   | 'pidsLimit'
   | 'blkioWeight'
   | 'restart'
+  | 'health'
 >
 
-/** Changes the limits and the restart policy of a container, at once when it runs. @throws RUN_FAILED when the kernel refuses */
+/** Changes the limits, the restart policy and the health check of a container, at once when it runs. @throws RUN_FAILED when the kernel refuses */
 export async function updateContainer(
-  root: string,
   container: Container,
   changes: UpdateOptions,
+  context: RunnerContext,
 ): Promise<void> {
+  const { root } = context
   await changeContainer(root, container, async (claim, record) => {
     const wanted = Object.entries(changes).filter(([, value]) => value !== undefined)
     const options: ContainerOptions = { ...record.options, ...Object.fromEntries(wanted) }
+    const health = changes.health && { ...record.options.health, ...changes.health }
     checkMemory(options)
     checkCpus(options)
-    const changesLimits = wanted.some(([name]) => name !== 'restart')
-    if (changesLimits && isRunning(readState({ ...container, record }))) {
-      await apply(record, options, changes)
+    const changesLimits = wanted.some(([name]) => name !== 'restart' && name !== 'health')
+    const runs = isRunning(readState({ ...container, record }))
+    if (changesLimits && runs) await apply(record, options, changes)
+    const next = { ...record, options: { ...options, ...(health && { health }) } }
+    await writeRecord(claim.paths, next)
+    if (health !== undefined && runs && next.phase.name === 'started') {
+      const { watchHealth } = await import('./start.ts')
+      endWatch(claim.paths)
+      watchHealth(claim, next, next.phase.startedAt, { cgroups: await readCgroups(), context })
     }
-    await writeRecord(claim.paths, { ...record, options })
     recordEvent(root, record, 'update')
   })
 }

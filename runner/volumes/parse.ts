@@ -1,6 +1,14 @@
+import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { DrayError } from '#oci/error.ts'
-import { type NamedVolume, normalPath, parseVolume, type Tmpfs, type Volume } from '../options.ts'
+import {
+  isInside,
+  type NamedVolume,
+  normalPath,
+  parseVolume,
+  type Tmpfs,
+  type Volume,
+} from '../options.ts'
 import { parseBytes } from '../size.ts'
 import { isVolumeName } from './store.ts'
 
@@ -152,6 +160,20 @@ export function parseTmpfsFlag(text: string): WantedMounts {
   const [path, options] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
   const words = options === '' ? [] : options.split(',')
   return { ...NONE, tmpfs: [{ containerPath: placeOf(path), options: words.map(tmpfsOption) }] }
+}
+
+const ZONES = '/usr/share/zoneinfo'
+
+/** A time zone by its name in the host's tzdata, or `local`: a file of the host at /etc/localtime. @throws USAGE */
+export function parseTimeZone(text: string): WantedMounts {
+  const path = text === 'local' ? '/etc/localtime' : normalPath(`${ZONES}/${text}`)
+  const isZone = text === 'local' || isInside(path, ZONES)
+  if (!isZone || !statSync(path, { throwIfNoEntry: false })?.isFile()) {
+    const message = `the host knows no time zone ${JSON.stringify(text)}: write one as Europe/Berlin, a file below ${ZONES} (Debian's tzdata)`
+    throw new DrayError('USAGE', message)
+  }
+  const place = { containerPath: '/etc/localtime', readOnly: true, mustExist: true }
+  return { ...NONE, volumes: [{ hostPath: realpathSync(path), ...place }] }
 }
 
 function tmpfsOption(word: string): string {

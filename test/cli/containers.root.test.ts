@@ -79,9 +79,17 @@ describe('a container in the background', () => {
     await ok('pause', 'still')
     assert.equal(await ok('ps', '--filter', 'status=paused', '--format', '{{.Names}}'), 'still')
     assert.equal((await store.dray('pause', 'still')).code, 1)
-    await ok('unpause', 'still')
-    await ok('pause', 'still')
-    await ok('rm', '-f', 'still')
+    await ok('unpause', '-a')
+    const sorted = ['ps', '-a', '--sort', 'status', '--format', '{{.Names}}'] as const
+    await ok('create', '--name', 'idle', 'busybox:1')
+    assert.equal(await ok(...sorted), 'idle\nstill')
+    await ok('pause', '--all')
+    assert.equal(await ok(...sorted), 'idle\nstill')
+    assert.equal(
+      await ok('ps', '-a', '--sort', 'created', '--format', '{{.State}}'),
+      'paused\ncreated',
+    )
+    await ok('rm', '-f', 'still', 'idle')
     assert.deepEqual(store.leftovers(), [])
   })
 })

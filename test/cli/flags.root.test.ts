@@ -39,6 +39,56 @@ describe('a container that takes a name from another', () => {
   })
 })
 
+describe('what a container has of the host', () => {
+  it('is what was asked for', async (t) => {
+    process.env.HOST_ONLY = 'here'
+    t.after(() => delete process.env.HOST_ONLY)
+    const flags = ['--tz', 'Asia/Tokyo', '--no-hosts', '--env-host', '--read-only']
+    const script =
+      'date +%Z; test -e /etc/hosts || echo none; echo $HOST_ONLY; touch /run/x /tmp/x /var/tmp/x; touch /x'
+    const words = [...flags, '--read-only-tmpfs', 'busybox:1', 'sh', '-c', script]
+    const { code, stdout } = await store.dray('run', '--rm', ...ALONE, ...words)
+    assert.equal(stdout, 'JST\nnone\nhere\n')
+    assert.equal(code, 1)
+  })
+
+  it('lasts as long as it may, and its image no longer', async () => {
+    await ok('tag', 'busybox:1', 'busybox:brief')
+    const words = ['--timeout', '1', 'busybox:brief', 'sleep', '1000']
+    const { code, stderr } = await store.dray('run', '--rmi', ...ALONE, ...words)
+    assert.equal(code, 255)
+    assert.match(stderr, /its time was up/)
+    assert.equal(await ok('images', '-q', 'busybox:brief'), '')
+    assert.notEqual(await ok('images', '-q', 'busybox:1'), '')
+  })
+})
+
+describe('a container whose id is in a file', () => {
+  it('runs commands, and tells what it changed, which is nothing at first', async () => {
+    const file = `${store.root}/made.id`
+    await ok(
+      'run',
+      '-d',
+      ...ALONE,
+      '--cidfile',
+      file,
+      '--name',
+      'made',
+      'busybox:1',
+      'sleep',
+      '1000',
+    )
+    assert.equal(await ok('diff', 'made'), '')
+    await ok('exec', '--cidfile', file, 'sh', '-c', 'echo >/new; rm /etc/group')
+    assert.equal(await ok('diff', 'made'), 'C /etc\nD /etc/group\nA /new')
+    assert.deepEqual(JSON.parse(await ok('diff', '--format', 'json', 'made')), {
+      ...{ changed: ['/etc'], added: ['/new'], deleted: ['/etc/group'] },
+    })
+    await ok('rm', '-f', 'made')
+    rmSync(file)
+  })
+})
+
 describe('a container in the foreground', () => {
   it('is connected to the streams that were named', async () => {
     const script = 'echo out; echo err >&2'

@@ -206,6 +206,14 @@ const CASES: readonly Case[] = [
     code: 1,
     says: /ever "done": write created, running/,
   },
+  { args: ['run', '--tz', '../passwd', 'x'], code: 125, says: /no time zone "..\/passwd"/ },
+  { args: ['run', '--no-hosts', '--add-host', 'a:1.1.1.1', 'x'], code: 125, says: /exclude each/ },
+  { args: ['run', '-d', '--rmi', 'x'], code: 125, says: /in the foreground: leave out -d/ },
+  { args: ['exec', 'x'], code: 125, says: /no command to run/ },
+  { args: ['--root', '/nowhere', 'exec', 'x'], code: 125, says: /no command to run/ },
+  { args: ['network', 'create', '-o', 'vlan=1', 'x'], code: 1, says: /no option vlan, but mtu/ },
+  { args: ['network', 'create', '-o', 'mtu=1', 'x'], code: 1, says: /invalid mtu "1"/ },
+  { args: ['ps', '--sort', 'age'], code: 1, says: /Allowed choices are command, created/ },
   { args: ['run', '--memory-swappiness', '101', 'x'], code: 125, says: /from 0 to 100/ },
   {
     args: ['run', '--device-read-bps', '/dev/sda', 'x'],
@@ -293,8 +301,14 @@ describe('dray', () => {
   }
 
   it('prints where an error comes from when asked', async (t) => {
-    const { stderr } = await dray(['--debug', 'push', 'x'], { env: { DRAY_ROOT: tempDir(t) } })
-    assert.match(stderr, /IMAGE_UNKNOWN\n[\s\S]*\n {4}at /)
+    const root = tempDir(t)
+    for (const words of [
+      ['--root', root, '--debug', 'push', 'x'],
+      ['push', '--debug', '--root', root, 'x'],
+    ]) {
+      const { stderr } = await dray(words)
+      assert.match(stderr, /IMAGE_UNKNOWN\n[\s\S]*\n {4}at /)
+    }
   })
 
   it('says which directory it cannot use', async (t) => {

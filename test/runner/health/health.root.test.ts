@@ -66,6 +66,16 @@ describe('the health of a container', { timeout: 900_000 }, () => {
     assert.match(await psOf('--filter', 'health=unknown'), /^web Up .* \(health: unknown\)$/)
     await ok('restart', 'web')
     await becomes('web', 'unhealthy')
+  })
+
+  it('is found out in another way from an update on, or not at all', async () => {
+    await ok('update', '--health-cmd', 'true', 'web')
+    await becomes('web', 'healthy')
+    assert.equal(await inspect('web', '{{.Config.Healthcheck.Interval}}'), '100000000')
+    const watch = watchOf(await inspect('web', '{{.Id}}'))
+    await ok('update', '--no-healthcheck', 'web')
+    assert.ok(!isSameProcess(watch.pid, watch.ticks))
+    assert.doesNotMatch(await inspect('web', '{{json .State}}'), /Health/)
     await ok('rm', '-f', 'web')
   })
 

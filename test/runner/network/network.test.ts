@@ -9,7 +9,7 @@ import {
   parseSubnet6,
   randomSubnet6,
 } from '#runner/network/address6.ts'
-import { takeAddress, dropAddress } from '#runner/network/leases.ts'
+import { dropAddress, takeAddress, takeAddress6 } from '#runner/network/leases.ts'
 import { parseNetworks } from '#runner/network/attachments.ts'
 import { formatPort, parseExposed, parsePort } from '#runner/network/ports.ts'
 import type { PortMapping } from '#runner/network/model.ts'
@@ -254,6 +254,28 @@ describe('a network', () => {
     assert.throws(() => takeAddress(root, network, 'f'.repeat(64)), { code: 'RUN_FAILED' })
     dropAddress(root, network, '10.201.7.4', ids[2] ?? '')
     assert.equal(takeAddress(root, network, 'f'.repeat(64)), '10.201.7.4')
+  })
+
+  it('gives free addresses of a range, and never those that are kept for others', async (t) => {
+    const root = tempDir(t)
+    const network = await createNetwork(root, 'part', {
+      ...{ subnet: '10.201.8.0/24', range: '10.201.8.128/29' },
+      ...{ subnet6: 'fd00:8::/64', range6: 'fd00:8::100/120' },
+      reserved: ['10.201.8.128', '10.201.8.9', 'fd00:8::100'],
+    })
+    const [id, other] = ['a', 'b'].map((digit) => digit.repeat(64)) as [string, string]
+    assert.equal(takeAddress(root, network, id), '10.201.8.129')
+    assert.equal(takeAddress6(root, network, id), 'fd00:8::101')
+    assert.equal(takeAddress(root, network, other, '10.201.8.7'), '10.201.8.7')
+    assert.throws(() => takeAddress(root, network, other, '10.201.8.9'), { code: 'USAGE' })
+    for (const wrong of [
+      { range: '10.202.0.0/24' },
+      { subnet: '10.201.9.0/24', range: '10.201.0.0/16' },
+      { range6: 'fd00:9::/64' },
+      { reserved: ['10.0.0.256'] },
+    ]) {
+      await assert.rejects(createNetwork(root, 'wrong', wrong), { code: 'USAGE' })
+    }
   })
 })
 
