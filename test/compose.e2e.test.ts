@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { tempDir } from './support/temp-dir.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -34,6 +35,16 @@ describe('docker-compose.yml', () => {
     const images = [...text.matchAll(/^ +image: (\S+)$/gm)].map(([, image]) => image ?? '')
     assert.equal(images.length, 4)
     for (const image of images) assert.match(image, /:[0-9]+\.[0-9]+/, image)
+  })
+})
+
+describe('dray-registry.service', () => {
+  it('is a unit that systemd takes', (t) => {
+    const text = readFileSync(join(ROOT, 'deploy/dray-registry.service'), 'utf8')
+    const unit = join(tempDir(t), 'dray-registry.service')
+    writeFileSync(unit, text.replace('/usr/local/bin/dray', join(ROOT, 'bin/dray')))
+    const { ok, stderr } = run('systemd-analyze', ['verify', unit], {})
+    assert.ok(ok && stderr === '', stderr)
   })
 })
 

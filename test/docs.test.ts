@@ -36,7 +36,7 @@ describe('the pages', () => {
   })
 
   it('name files of the repository that exist', () => {
-    const gone = eachMatch(/`([\w./-]+\.(?:ts|js|sh|cfg|yml|md))`/g).filter(
+    const gone = eachMatch(/`([\w./-]+\.(?:ts|js|sh|cfg|yml|md|service))`/g).filter(
       ({ found: [, named = ''] }) =>
         !SOURCES.some((path) => path === named || path.endsWith(`/${named}`)),
     )

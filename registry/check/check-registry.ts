@@ -8,7 +8,7 @@ import { type CheckReport, type Finding, runChecks } from './findings.ts'
 export async function checkRegistry(config: RegistryConfig): Promise<CheckReport> {
   if (config.s3 === undefined) {
     const { directoryChecks } = await import('../storage/files/check.ts')
-    const findings = await runChecks(directoryChecks(config.dataDir))
+    const findings = await runChecks(directoryChecks(config))
     return reportOf(config.dataDir, findings, 'any number of workers of this machine may share it')
   }
   const { s3 } = config

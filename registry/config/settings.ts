@@ -150,7 +150,7 @@ export const SETTINGS = {
     summary: 'answer requests that change nothing, and no others',
     details:
       'Everything but `GET` and `HEAD` is refused with 405 `UNSUPPORTED`. Nothing is written to the storage, so ' +
-      'credentials that can read and list are enough.',
+      'credentials that can read and list are enough, and so is a directory on a disk that is mounted read-only.',
   }),
   immutableTags: setting('json', z.record(pattern, z.array(pattern)), {
     default: {},

@@ -27,11 +27,14 @@ export interface OpenOptions {
  */
 export function openStorage(config: RegistryConfig, options: OpenOptions): Promise<Storage> {
   return config.s3 === undefined
-    ? openFiles(config.dataDir, options)
+    ? openFiles(config, options)
     : openBucket(config, config.s3, options)
 }
 
-async function openFiles(dataDir: string, { isChecked, peers }: OpenOptions): Promise<Storage> {
+async function openFiles(
+  { dataDir, readOnly }: RegistryConfig,
+  { isChecked, peers }: OpenOptions,
+): Promise<Storage> {
   const { openFilesBlobDriver } = await import('./files/blob-driver.ts')
   const { filesLayout } = await import('./files/layout.ts')
   const { openSqliteRecordDriver } = await import('./sqlite-record-driver.ts')
@@ -39,7 +42,7 @@ async function openFiles(dataDir: string, { isChecked, peers }: OpenOptions): Pr
   try {
     if (isChecked) await checkFileSystem(dataDir)
     const content = await openFilesBlobDriver(dataDir, { peers })
-    return { content, records: openSqliteRecordDriver(filesLayout(dataDir).records) }
+    return { content, records: openSqliteRecordDriver(filesLayout(dataDir).records, { readOnly }) }
   } catch (cause) {
     const why = `cannot use the data directory ${dataDir}: ${errorMessage(cause)}`
     throw new DrayError('CONFIG_INVALID', `${why}; correct that, or choose another one (dataDir)`, {

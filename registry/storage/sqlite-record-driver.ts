@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
+import { isErrno } from '#oci/error.ts'
 import { recordConflict, storageFailed } from './errors.ts'
 import type { RecordDriver } from './record-driver.ts'
 
@@ -29,14 +31,20 @@ const STATEMENTS = {
   list: 'SELECT key FROM records WHERE key >= ? AND key > ? AND key < ? ORDER BY key LIMIT ?',
 } as const
 
+export interface SqliteOptions {
+  /** Whether nothing will be written, so that the disk need not allow it. Default: false. */
+  readonly readOnly?: boolean | undefined
+}
+
 /**
  * Keeps records in one SQLite file, which is made when it's missing. Processes of one machine may share it. Calls
  * run on the calling thread, each in well under a millisecond plus the disk's time to sync a change.
  */
-export function openSqliteRecordDriver(path: string): RecordDriver {
-  mkdirSync(dirname(path), { recursive: true })
-  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
-  database.exec(SCHEMA)
+export function openSqliteRecordDriver(
+  path: string,
+  { readOnly = false }: SqliteOptions = {},
+): RecordDriver {
+  const database = readOnly && !isWritable(dirname(path)) ? openAsItIs(path) : openForChanges(path)
   const get = database.prepare(STATEMENTS.get)
   const put = database.prepare(STATEMENTS.put)
   const create = database.prepare(STATEMENTS.create)
@@ -74,6 +82,36 @@ export function openSqliteRecordDriver(path: string): RecordDriver {
     async close() {
       database.close()
     },
+  }
+}
+
+function openForChanges(path: string): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  // SQLite alone would not say what is wrong.
+  accessSync(dirname(path), constants.W_OK)
+  // Records hold keys: nobody else may read them, nor the files that SQLite makes beside this one, with the same rights.
+  closeSync(openSync(path, 'a', 0o600))
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+  database.exec(SCHEMA)
+  return database
+}
+
+/** Without the files that SQLite makes beside one that others might change: here nobody can. */
+function openAsItIs(path: string): DatabaseSync {
+  if (existsSync(`${path}-wal`)) {
+    throw new Error(`${path} was not closed: start a registry once where it can be written to`)
+  }
+  const url = pathToFileURL(path)
+  url.searchParams.set('immutable', '1')
+  return new DatabaseSync(url, { readOnly: true })
+}
+
+function isWritable(dir: string): boolean {
+  try {
+    accessSync(dir, constants.W_OK)
+    return true
+  } catch (error) {
+    return isErrno(error, 'ENOENT')
   }
 }
 

@@ -26,7 +26,7 @@ export async function openFilesBlobDriver(
 ): Promise<BlobDriver> {
   const layout = filesLayout(dataDir)
   for (const dir of [layout.blobs, layout.uploads, layout.trash]) {
-    await mkdir(dir, { recursive: true })
+    await mkdir(dir, { recursive: true, mode: 0o700 })
   }
   const driver = createDriver(layout, peers)
   return {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises'
+import { access, mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Check } from '../../check/findings.ts'
+import type { RegistryConfig } from '../../config.ts'
 import { openSqliteRecordDriver } from '../sqlite-record-driver.ts'
 import { filesLayout } from './layout.ts'
 
@@ -33,7 +34,10 @@ const VOLATILE: ReadonlyMap<number, string> = new Map([
 ])
 
 /** All that a registry needs of a directory. */
-export function directoryChecks(dataDir: string): readonly Check[] {
+export function directoryChecks({
+  dataDir,
+  readOnly,
+}: Pick<RegistryConfig, 'dataDir' | 'readOnly'>): readonly Check[] {
   const needed = (name: string, run: (dir: string) => Promise<string>): Check => ({
     name,
     isNeeded: true,
@@ -46,6 +50,7 @@ export function directoryChecks(dataDir: string): readonly Check[] {
         )
       }),
   })
+  if (readOnly) return [needed('file system', checkFileSystem), needed('records', readRecords)]
   return [
     needed('files', checkFiles),
     needed('file system', checkFileSystem),
@@ -113,6 +118,18 @@ async function checkRecords(dataDir: string): Promise<string> {
     }
     return 'SQLite writes and lists'
   })
+}
+
+async function readRecords(dataDir: string): Promise<string> {
+  const { records: path } = filesLayout(dataDir)
+  await access(path)
+  const records = openSqliteRecordDriver(path, { readOnly: true })
+  try {
+    await records.list('', { limit: 1 })
+  } finally {
+    await records.close()
+  }
+  return 'SQLite reads them'
 }
 
 async function checkSpace(dataDir: string): Promise<string> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { appendFile, mkdtemp, readdir, rename, rm, truncate } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, rename, rm, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -35,6 +35,21 @@ testRecordDriver('records in SQLite', async () => {
     open: async () => openSqliteRecordDriver(join(dir, 'sub', 'records.sqlite')),
     dispose: () => rm(dir, { recursive: true }),
   }
+})
+
+it('what a registry makes in a directory is for its own user alone', async () => {
+  const dir = await newDir()
+  const dataDir = join(dir, 'data')
+  const content = await openFilesBlobDriver(dataDir)
+  const records = openSqliteRecordDriver(join(dataDir, 'records.sqlite'))
+  await records.put('key', Buffer.from('secret'))
+  for (const name of ['', 'records.sqlite', 'records.sqlite-wal', 'records.sqlite-shm']) {
+    const { mode } = await stat(join(dataDir, name))
+    assert.equal(mode & 0o077, 0, name)
+  }
+  await records.close()
+  await content.close()
+  await rm(dir, { recursive: true })
 })
 
 describe('uploads in files after a crash', () => {
