@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { createProgressView, type ProgressMode } from '#cli/output/progress.ts'
 import { digestOf } from '#oci/digest.ts'
@@ -21,6 +22,34 @@ function shown(mode: ProgressMode, { isTTY = false, columns = 80 } = {}): string
   view.end()
   return text
 }
+
+/** All there are, or this does not compile. */
+const TYPES: Readonly<Record<ProgressEvent['type'], true>> = {
+  resolved: true,
+  blob: true,
+  warning: true,
+  saving: true,
+}
+const STATES: Readonly<Record<Extract<ProgressEvent, { type: 'blob' }>['state'], true>> = {
+  waiting: true,
+  transferring: true,
+  finishing: true,
+  done: true,
+  exists: true,
+}
+
+describe('the page about progress', () => {
+  it('names every type of event, every field and every state', () => {
+    const page = readFileSync('docs/progress.md', 'utf8')
+    const rows = page.split('\n').filter((line) => line.startsWith('| `'))
+    const named = rows.map((row) => /^\| `(\w+)`/.exec(row)?.[1])
+    assert.deepEqual(named, [...Object.keys(TYPES), ...Object.keys(STATES)])
+    for (const { type, ...fields } of EVENTS) {
+      const row = rows.find((each) => each.startsWith(`| \`${type}\``)) ?? ''
+      for (const field of Object.keys(fields)) assert.ok(row.includes(`\`${field}\``), field)
+    }
+  })
+})
 
 describe('a progress view', () => {
   it('prints every event as one line of JSON', () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
@@ -25,6 +27,35 @@ describe('dray pull of several images', () => {
     assert.equal(second, `${names[2]}  ${digest}  up to date`)
     assert.equal(stderr, `dray: ${host} has no team/b, or no ${missing} in it\n`)
   })
+})
+
+describe('dray pull of a layer that is much larger than what is needed of it at once', () => {
+  const LARGE = 256 * 1024 * 1024
+  const MEMORY = 300 * 1024 * 1024
+
+  it('takes less than 300 MiB of memory for all', async (t) => {
+    const { host } = await serveImage(t, smallImage([tarOf({ zeros: Buffer.alloc(LARGE) })]))
+    const options = ['--root', join(tempDir(t), 'root'), '--platform', 'linux/amd64', '-q']
+    const child = spawn(LAUNCHER, ['pull', ...options, `${host}/app:1`], { stdio: 'ignore' })
+    let peak = 0
+    const looking = setInterval(() => {
+      peak = Math.max(peak, peakMemory(child.pid ?? 0))
+    }, 20)
+    const [code] = await once(child, 'exit')
+    clearInterval(looking)
+    assert.equal(code, 0)
+    assert.ok(peak > 0 && peak < MEMORY, `${peak} bytes`)
+  })
+
+  /** Of a process that runs still, in bytes (proc(5)). */
+  function peakMemory(pid: number): number {
+    try {
+      const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+      return Number(kib ?? 0) * 1024
+    } catch {
+      return 0
+    }
+  }
 })
 
 describe('dray pull where few files may be open', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -149,6 +150,18 @@ describe('pullImage', () => {
     const before = server.requests.filter(({ method }) => method === 'GET').length
     assert.equal((await pull()).transferred, 0)
     assert.equal(server.requests.filter(({ method }) => method === 'GET').length, before)
+  })
+
+  it('fetches the biggest layer first', async (t) => {
+    const tars = [2000, 90_000, 20_000].map((size) => tarOf({ noise: randomBytes(size) }))
+    const image = smallImage(tars)
+    const { server, store, reference } = await setUp(t, image)
+    await pullImage(store, reference, { platform: PLATFORM, maxConnections: 1 })
+    const digests = image.layers.map(({ digest }) => digest)
+    const asked = server.requests.flatMap(({ method, url }) =>
+      method === 'GET' ? digests.filter((digest) => url.endsWith(digest)) : [],
+    )
+    assert.deepEqual([...new Set(asked)], [digests[1], digests[2], digests[0]])
   })
 
   it('fetches a layer that two images share once', async (t) => {

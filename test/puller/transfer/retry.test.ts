@@ -33,6 +33,25 @@ describe('withRetries', () => {
     assert.equal(tries, 4)
   })
 
+  it('waits twice as long each time, by a random part', async (t) => {
+    const parts = [1, 0.5, 1, 1]
+    const random = t.mock.method(Math, 'random', () => parts[random.mock.callCount()] ?? 1)
+    const moments: number[] = []
+    const work = withRetries(
+      async () => {
+        moments.push(performance.now())
+        throw passing()
+      },
+      { tries: 5, baseDelayMs: 16 },
+    )
+    await assert.rejects(work, { code: 'REGISTRY_UNREACHABLE' })
+    for (const [at, least] of [16, 16, 64, 128].entries()) {
+      const waited = (moments[at + 1] ?? 0) - (moments[at] ?? 0)
+      assert.ok(waited >= least - 2, `${waited} ms after try ${at + 1}`)
+    }
+    assert.equal(random.mock.callCount(), 4)
+  })
+
   it('does not try again what will fail again', async () => {
     let tries = 0
     const work = withRetries(async () => {
