@@ -43,7 +43,7 @@ describe('the page about progress', () => {
     const page = readFileSync('docs/progress.md', 'utf8')
     const rows = page.split('\n').filter((line) => line.startsWith('| `'))
     const named = rows.map((row) => /^\| `(\w+)`/.exec(row)?.[1])
-    assert.deepEqual(named, [...Object.keys(TYPES), ...Object.keys(STATES)])
+    assert.deepEqual(named, ['type', ...Object.keys(TYPES), 'state', ...Object.keys(STATES)])
     for (const { type, ...fields } of EVENTS) {
       const row = rows.find((each) => each.startsWith(`| \`${type}\``)) ?? ''
       for (const field of Object.keys(fields)) assert.ok(row.includes(`\`${field}\``), field)
