@@ -95,7 +95,13 @@ async function copy(
       },
     ),
   ).finally(view.end)
-  print(quiet ? result.digest : describeCopy(result, performance.now() - started))
+  const tell = isStandardOutput(places.to) ? say : print
+  tell(quiet ? result.digest : describeCopy(result, performance.now() - started))
+}
+
+/** Nothing else may be written there then. */
+function isStandardOutput(place: Location): boolean {
+  return 'path' in place && ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'].includes(place.path)
 }
 
 function describeCopy({ name, digest, transferred, referrers }: CopyResult, ms: number): string {

@@ -14,7 +14,9 @@ export interface ProgressView {
 
 export interface ProgressStream {
   readonly isTTY?: boolean | undefined
+  /** 0 where nobody knows. */
   readonly columns?: number | undefined
+  readonly rows?: number | undefined
   write(text: string): unknown
 }
 
@@ -67,11 +69,12 @@ function terminalView(stream: ProgressStream): ProgressView {
   let isSaving = false
   let timer: NodeJS.Timeout | undefined
 
-  const draw = () => {
+  /** @param room how many lines of blobs there may be: the cursor gets back to no line that has left the screen */
+  const draw = (room = Math.max(1, (stream.rows || 24) - 2)) => {
     timer = undefined
-    const width = Math.max(40, stream.columns ?? 80) - 1
-    const lines = [...blobs.values()].map(blobLine)
-    if (lines.length > 0) {
+    const width = Math.max(1, (stream.columns || 80) - 1)
+    const lines = fitting([...blobs.values()], room).map(blobLine)
+    if (blobs.size > 0) {
       const ms = performance.now() - started
       lines.push(totalLine([...blobs.values()], { atStart: atStart ?? 0, ms, isSaving }))
     }
@@ -90,14 +93,26 @@ function terminalView(stream: ProgressStream): ProgressView {
         if (event.state === 'transferring')
           atStart ??= sum([...blobs.values()], ({ bytes }) => bytes)
       }
-      timer ??= setTimeout(draw, REDRAW_MS)
+      timer ??= setTimeout(() => draw(), REDRAW_MS)
     },
     end() {
       clearTimeout(timer)
       isSaving = false
-      if (blobs.size > 0) draw()
+      if (blobs.size > 0) draw(Number.POSITIVE_INFINITY)
     },
   }
+}
+
+/** Of more blobs than there is room for, those that are under way, then those that wait. */
+function fitting(blobs: readonly BlobEvent[], room: number): readonly BlobEvent[] {
+  if (blobs.length <= room) return blobs
+  const isWaiting = ({ state }: BlobEvent) => state === 'waiting'
+  const left = blobs.filter((event) => !isHere(event))
+  return [...left.filter((event) => !isWaiting(event)), ...left.filter(isWaiting)].slice(0, room)
+}
+
+function isHere({ state }: BlobEvent): boolean {
+  return state === 'done' || state === 'exists'
 }
 
 function headline(event: ProgressEvent & { readonly type: 'resolved' }): string {
@@ -123,7 +138,6 @@ interface Progress {
 }
 
 function totalLine(blobs: readonly BlobEvent[], { atStart, ms, isSaving }: Progress): string {
-  const isHere = ({ state }: BlobEvent) => state === 'done' || state === 'exists'
   const total = sum(blobs, (event) => event.total)
   const bytes = sum(blobs, (event) => (isHere(event) ? event.total : event.bytes))
   if (blobs.every(isHere)) return `total  ${formatSize(total)}${isSaving ? '  saving' : ''}`

@@ -38,6 +38,8 @@ export function parseLocalPlace(text: string): LocalPlace | undefined {
   const [, kind, rest = ''] = match
   if (kind === 'store') return { kind, text: rest }
   const [, path = '', name] = /^([^:]*)(?::(.*))?$/s.exec(rest) ?? []
+  if (path === '-' && kind !== 'oci')
+    throw new DrayError('USAGE', `${text} names no place: write ${kind}:/dev/stdin, or /dev/stdout`)
   if (path !== '' && name !== '')
     return { kind: kind as 'oci' | ArchiveFormat, path, name } as LocalPlace
   throw new DrayError('USAGE', `${text} names no place: write ${kind}:PATH[:NAME]`)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { createProgressView, type ProgressMode } from '#cli/output/progress.ts'
-import { digestOf } from '#oci/digest.ts'
+import { type Digest, digestOf } from '#oci/digest.ts'
 import type { ProgressEvent } from '#puller/index.ts'
 
 const A = digestOf('a')
@@ -30,7 +30,8 @@ const TYPES: Readonly<Record<ProgressEvent['type'], true>> = {
   warning: true,
   saving: true,
 }
-const STATES: Readonly<Record<Extract<ProgressEvent, { type: 'blob' }>['state'], true>> = {
+type BlobState = Extract<ProgressEvent, { type: 'blob' }>['state']
+const STATES: Readonly<Record<BlobState, true>> = {
   waiting: true,
   transferring: true,
   finishing: true,
@@ -67,11 +68,35 @@ describe('a progress view', () => {
     )
   })
 
-  it('draws on a terminal, never wider than it is', () => {
-    const text = shown('auto', { isTTY: true, columns: 50 })
-    assert.ok(text.includes('\x1b[J'))
-    assert.match(text, /total {2}2kB\n$/)
-    for (const line of text.split('\n').slice(1)) assert.ok(line.replace('\x1b[J', '').length < 50)
+  for (const columns of [50, 25]) {
+    it(`draws on a terminal, never wider than it is (${columns} columns)`, () => {
+      const text = shown('auto', { isTTY: true, columns })
+      assert.ok(text.includes('\x1b[J'))
+      assert.match(text, /total {2}2kB\n$/)
+      for (const line of text.split('\n').slice(1))
+        assert.ok(line.replace('\x1b[J', '').length < columns)
+    })
+  }
+
+  it('draws no more than fits until all is done: first what is under way', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    let text = ''
+    const stream = { isTTY: true, columns: 0, rows: 10, write: (part: string) => (text += part) }
+    const view = createProgressView('auto', stream)
+    const states = ['exists', 'waiting', 'transferring'] as const
+    const blobs = Array.from({ length: 30 }, (_, at) => digestOf(String(at)))
+    const tell = (digest: Digest, state: BlobState) =>
+      view.show({ type: 'blob', digest, kind: 'layer', state, bytes: 0, total: 2000 })
+    for (const [at, digest] of blobs.entries()) tell(digest, states[at % 3] ?? 'done')
+    t.mock.timers.tick(100)
+    const drawn = text.trimEnd().split('\n')
+    assert.equal(drawn.length, 9)
+    for (const line of drawn.slice(0, 8)) assert.match(line, /layer \w+ {2}\[>/)
+    text = ''
+    for (const digest of blobs) tell(digest, 'done')
+    view.end()
+    assert.ok(text.startsWith('\x1b[9A\x1b[J'))
+    assert.equal(text.trimEnd().split('\n').length, 31)
   })
 
   it('prints nothing when told so', () => {

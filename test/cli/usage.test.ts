@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { COMMANDS } from '#cli/commands/index.ts'
 import { dray, LAUNCHER } from '../support/dray.ts'
 import { drayHere } from '../support/dray-here.ts'
+import { smallImage, tarOf, writeLayout } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 interface Case {
@@ -87,6 +88,11 @@ const CASES: readonly Case[] = [
   },
   { args: ['copy', 'x'], code: 1, says: /missing required argument 'destination'/ },
   { args: ['copy', 'docker://', 'x'], code: 1, says: /repository name is missing/ },
+  {
+    args: ['copy', 'x', 'oci-archive:-'],
+    code: 1,
+    says: /no place: .*:\/dev\/stdin, or \/dev\/st/,
+  },
   { args: ['copy', 'oci:', 'x'], code: 1, says: /oci: names no place/ },
   { args: ['copy', 'oci:/nowhere:', 'x'], code: 1, says: /names no place/ },
   {
@@ -309,6 +315,18 @@ describe('dray', () => {
       const { stderr } = await dray(words)
       assert.match(stderr, /IMAGE_UNKNOWN\n[\s\S]*\n {4}at /)
     }
+  })
+
+  it('says nothing on standard output when an archive goes there', async (t) => {
+    const dir = tempDir(t)
+    writeLayout(join(dir, 'layout'), smallImage([tarOf({ a: 'b' })]))
+    const places = [`oci:${join(dir, 'layout')}`, 'docker-archive:/dev/stdout']
+    const words = ['copy', '--root', join(dir, 'root'), ...places]
+    // Node makes no pipes for its children but sockets, which cannot be opened by a name.
+    const piped = ['-c', '"$0" "$@" | cat', LAUNCHER, ...words]
+    const { stdout, stderr } = await promisify(execFile)('/bin/sh', piped)
+    assert.ok(stdout.endsWith('\0'))
+    assert.match(stderr, /copied in/)
   })
 
   it('says which directory it cannot use', async (t) => {
