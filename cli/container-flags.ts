@@ -123,7 +123,10 @@ export const FLAGS: readonly Option[] = [
   one('-u, --user <user[:group]>', 'names of the image, or numbers'),
   many('--group-add <group>', 'one more group of the user'),
   one('--umask <mode>', 'what new files lack of their modes, such as 0027', umask),
-  one('--entrypoint <program>', 'program to run instead of the entrypoint of the image'),
+  one(
+    '--entrypoint <program>',
+    'program to run instead of the entrypoint of the image, or a JSON list of it and arguments',
+  ),
   one('--init', 'run a small first process, which reaps what others leave (catatonit or tini)'),
   one('--rm', 'remove the container when it has ended'),
   one(

@@ -45,7 +45,7 @@ export async function containerOptions(
     // What a script leaves empty is not given, as docker and podman have it.
     name: flags.name || undefined,
     command,
-    entrypoint: flags.entrypoint === undefined ? undefined : [flags.entrypoint],
+    entrypoint: optional(flags.entrypoint, parse.parseEntrypoint),
     env: [...(await readLines(flags.envFile)), ...flags.env],
     hasHostEnv: flags.envHost,
     labels: keyValues('label', [...(await readLines(flags.labelFile)), ...flags.label]),

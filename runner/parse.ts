@@ -21,6 +21,7 @@ export { parseUlimit } from './spec/limits.ts'
 export {
   parseCgroupParent,
   parseCpuset,
+  parseEntrypoint,
   parseExtraHost,
   parseIpc,
   parseNameServer,

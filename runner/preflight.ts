@@ -92,11 +92,16 @@ export async function placeVolume(
   return { ...asIs, containerPath: real }
 }
 
-/** Makes the place where a file system in memory is mounted. @returns it with the place free of links */
+/**
+ * Makes the place where a file system in memory is mounted, with its mode, which runc gives to what is mounted.
+ *
+ * @returns it with the place free of links
+ */
 export function placeTmpfs(root: string, mount: Tmpfs): Tmpfs {
   const target = mount.containerPath
   if (RUNTIME_TREES.some((dir) => isInside(target, dir))) return mount
-  const real = makeDirectoryInRoot(root, target)
+  const mode = mount.options.findLast((option) => option.startsWith('mode='))?.slice(5) ?? '1777'
+  const real = makeDirectoryInRoot(root, target, Number.parseInt(mode, 8))
   if (real !== '/' && !isInside(real, '/proc')) return { ...mount, containerPath: real }
   throw new DrayError('USAGE', `a tmpfs cannot be mounted at ${target}: it leads to ${real}`)
 }

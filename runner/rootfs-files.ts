@@ -50,29 +50,41 @@ export function resolveInRoot(root: string, path: string): string | undefined {
 /**
  * Makes a directory and its parents, each owned by root with mode 0755, unless they are there.
  *
+ * @param mode of the directory itself
+ *
  * @returns where it is, as {@link resolveInRoot} says it
  * @throws RUN_FAILED when something else is in the way
  */
-export function makeDirectoryInRoot(root: string, path: string): string {
+export function makeDirectoryInRoot(root: string, path: string, mode = 0o755): string {
   return inRoot(root, (dir) => {
     const names = path.split('/').filter((name) => name !== '' && name !== '.')
     const walk = (at: number, depth: number): string => {
       const name = names[depth]
       if (name === undefined) return pathInside(dir, at)
       const prefix = names.slice(0, depth + 1).join('/')
-      const fd = openIfThere(dir, prefix, DIRECTORY) ?? makeDirectory(dir, at, name, prefix)
+      const isLast = depth === names.length - 1
+      const fd =
+        openIfThere(dir, prefix, DIRECTORY) ??
+        makeDirectory(dir, at, { name, prefix, mode: isLast ? mode : 0o755 })
       return using(fd, () => walk(fd, depth + 1))
     }
     return walk(dir, 0)
   })
 }
 
-function makeDirectory(dir: number, parent: number, name: string, prefix: string): number {
+interface NewDirectory {
+  readonly name: string
+  /** Where it is in the root. */
+  readonly prefix: string
+  readonly mode: number
+}
+
+function makeDirectory(dir: number, parent: number, { name, prefix, mode }: NewDirectory): number {
   try {
     // The parent is open, and mkdir follows no link in the last name.
     const made = `/proc/self/fd/${parent}/${name}`
-    mkdirSync(made, 0o755)
-    chmodSync(made, 0o755) // whatever the umask
+    mkdirSync(made, mode)
+    chmodSync(made, mode) // whatever the umask
     return openat2(dir, prefix, DIRECTORY, IN_ROOT)
   } catch (error) {
     const errno = errnoOf(error) ?? 'unknown error'

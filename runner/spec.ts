@@ -155,6 +155,6 @@ function buildProcess(
  * The group of the user among the others too, as every login has it: a file that shuts out its group must not be open to who
  * drops that one (CVE-2022-2989, CVE-2022-36109).
  */
-function withPrimary(gid: number, others: readonly number[]): number[] {
+export function withPrimary(gid: number, others: readonly number[]): number[] {
   return gid === 0 ? [...others] : [...new Set([gid, ...others])]
 }

@@ -10,6 +10,17 @@ export function parseCpuset(text: string): string {
   throw usage(`invalid list ${JSON.stringify(text)}: write numbers and ranges, such as 0-2,4`)
 }
 
+/** Parses a program, or a JSON list of it and its first arguments; empty for none. */
+export function parseEntrypoint(text: string): readonly string[] {
+  try {
+    const words: unknown = text.startsWith('[') ? JSON.parse(text) : undefined
+    if (Array.isArray(words) && words.every((word) => typeof word === 'string')) return words
+  } catch {
+    // A program may be called so.
+  }
+  return [text]
+}
+
 /** Parses the cgroup to be put below: an absolute path in every hierarchy. @throws USAGE */
 export function parseCgroupParent(text: string): string {
   const path = normalPath(text)

@@ -23,6 +23,7 @@ import {
 import { readText } from '../read-text.ts'
 import { SignalCatcher } from '../signals.ts'
 import { checkAbsolute } from '../options.ts'
+import { withPrimary } from '../spec.ts'
 import { specText } from '../spec/limits.ts'
 import { capabilitiesIn, capabilitiesOf } from '../spec/capabilities.ts'
 import { type Stdio, superviseRuntime } from '../supervise.ts'
@@ -173,7 +174,7 @@ async function execProcess(
       withValues(options.env ?? [], context.hostEnv),
     ),
     terminal: options.tty ?? false,
-    user: { ...own.user, uid, gid, additionalGids },
+    user: { ...own.user, uid, gid, additionalGids: withPrimary(gid, additionalGids) },
     ...(options.privileged
       ? { capabilities: allCapabilities(uid), noNewPrivileges: false }
       : { capabilities: capabilitiesOf(uid, record.options, own.capabilities.bounding) }),

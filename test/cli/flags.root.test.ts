@@ -79,6 +79,8 @@ describe('a container whose id is in a file', () => {
       '1000',
     )
     assert.equal(await ok('diff', 'made'), '')
+    const groups = ['grep', 'Groups', '/proc/self/status'] as const
+    assert.match(await ok('exec', '-u', '12:34', 'made', ...groups), /^Groups:\s34$/)
     await ok('exec', '--cidfile', file, 'sh', '-c', 'echo >/new; rm /etc/group')
     assert.equal(await ok('diff', 'made'), 'C /etc\nD /etc/group\nA /new')
     assert.deepEqual(JSON.parse(await ok('diff', '--format', 'json', 'made')), {

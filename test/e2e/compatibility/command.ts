@@ -15,6 +15,10 @@ export const COMMAND: Cases = {
     ['in an unknown image is 125', '~run --rm --pull never localhost/nosuch:1 true'],
     ['after an unknown flag is 125', '~run --frobnicate I true'],
     ['after an entrypoint is its arguments', 'run --rm --network none --entrypoint echo I a b'],
+    [
+      'after an entrypoint with arguments is more of them',
+      `run --rm --network none --entrypoint '["echo","a"]' I b`,
+    ],
     ['of the image is dropped by an entrypoint', 'run --rm --network none --entrypoint pwd I'],
     ['keeps flags of its own', 'run --rm --network none I echo --rm -it -v x'],
     [

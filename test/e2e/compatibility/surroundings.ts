@@ -50,13 +50,15 @@ export const SURROUNDINGS: Cases = {
       `run --rm --network none -v N:/data I sh -c 'echo a > /data/a'\nrun --rm --network none -v N:/data I cat /data/a\nvolume rm N`,
     ],
     ...together(
-      `run --rm --network none -v N:/etc -v N-ro:/ro:ro -v /data --mount type=tmpfs,target=/words,tmpfs-size=2m --tmpfs /mem:size=1m -v F:/mnt/a -v F:/mnt/a/b I`,
+      `run --rm --network none -v N:/etc -v N-ro:/ro:ro -v /data --mount type=tmpfs,target=/words,tmpfs-size=2m --tmpfs /mem:size=1m --tmpfs /own:mode=750 -v F:/mnt/a -v F:/mnt/a/b I`,
       [
         ['of volumes that begin as the image', 'cat /etc/group'],
         ['of volumes that are read-only', 'touch /ro/x 2>/dev/null || echo refused'],
         ['without a name', 'touch /data/x && ls /data'],
         ['in words, of memory', 'df -k /words | tail -1 | tr -s " " | cut -d" " -f2'],
         ['of memory', 'df -k /mem | tail -1 | tr -s " " | cut -d" " -f1-2'],
+        ['of memory that everybody writes to', 'ls -ld /mem | cut -c1-10'],
+        ['of memory with a mode', 'ls -ld /own | cut -c1-10'],
         ['one in another', 'cat /mnt/a/text'],
       ],
     ),
