@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs'
-import { link, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { constants, createWriteStream } from 'node:fs'
+import { access, link, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Digest, digestAlgorithm, isDigest } from '#oci/digest.ts'
@@ -142,6 +142,7 @@ async function putBlob(member: Member, path: string): Promise<void> {
 
 async function isDirectory(path: string): Promise<boolean> {
   try {
+    await access(path, constants.R_OK)
     return (await stat(path)).isDirectory()
   } catch (error) {
     throw new DrayError('USAGE', `cannot read ${path}: ${errorMessage(error)}`, { cause: error })

@@ -77,6 +77,11 @@ describe('an ordinary user with ranges of numbers', () => {
     }
   })
 
+  it('is told which archive it may not read', async () => {
+    const { stderr } = await user.dray('load', '-i', '/etc/shadow')
+    assert.match(stderr, /^dray: cannot read \/etc\/shadow: EACCES/m)
+  })
+
   it('creates, starts, looks into, stops and removes a container', async () => {
     await user.ok('create', '--name', 'life', ...none, image, 'sh', '-c', 'echo begun; sleep 1000')
     await user.ok('start', 'life')
