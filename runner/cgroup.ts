@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '#oci/error.ts'
+import type { BlockIo } from '#oci/runtime-spec.ts'
 import { ownerOfRoot } from '#oci/user-namespace.ts'
 import { CGROUP_ROOT, userBusOf, userManagerOf, userRuntimeDir } from './cgroup-path.ts'
 import { type MountInfo, readMounts } from './mountinfo.ts'
@@ -149,6 +150,15 @@ export function isFrozen(path: string): boolean {
     /^FR(?:OZEN|EEZING)/.test(readText(freezerOfV1(path))) ||
     readText(freezerOfV2(path)).startsWith('1')
   )
+}
+
+/** Gives devices weights of their own, which they lose when the weight of all is set. */
+export function weighDevices(path: string, { weightDevice = [] }: BlockIo): void {
+  for (const { major, minor, weight } of weightDevice) {
+    const text = `${major}:${minor} ${weight}`
+    writeIfThere(join(CGROUP_ROOT, 'blkio', path, 'blkio.bfq.weight_device'), text)
+    writeIfThere(join(innerDir(path), 'io.bfq.weight'), text)
+  }
 }
 
 /** Lets frozen processes go on: in v1, nothing frozen can be killed. */

@@ -1,7 +1,14 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DrayError } from '#oci/error.ts'
-import { limitsSwap, readCgroups, runtimeEnvironment, whyNoLimits } from '../cgroup.ts'
+import {
+  limitsSwap,
+  readCgroups,
+  runtimeEnvironment,
+  weighDevices,
+  whyNoLimits,
+} from '../cgroup.ts'
+import { cgroupOf } from '../cgroup-path.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import type { RunnerContext } from '../context.ts'
@@ -10,6 +17,7 @@ import { endWatch } from '../health/health.ts'
 import { checkCpus, checkMemory, type ContainerOptions } from '../options.ts'
 import { type ContainerRecord, writeRecord } from '../record.ts'
 import { runtimeMessage } from '../runtime.ts'
+import { blockIoOf } from '../spec/block-io.ts'
 import { buildResources, limitsHeld } from '../spec/limits.ts'
 
 const run = promisify(execFile)
@@ -81,6 +89,7 @@ async function apply(
     ['--pids-limit', pids?.limit],
     ['--blkio-weight', held.blkioWeight],
   ]
+  const blockIo = changes.blkioWeight === undefined ? undefined : blockIoOf(held)
   const args = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]))
   const env = runtimeEnvironment()
   await run(runtime, ['--root', runtimeRoot, 'update', ...args, id], { env }).catch(
@@ -90,4 +99,5 @@ async function apply(
       })
     },
   )
+  if (blockIo !== undefined) weighDevices(cgroupOf(id, options), blockIo)
 }

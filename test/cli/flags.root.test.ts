@@ -183,7 +183,9 @@ describe('a container with limits', () => {
   it('reads devices as fast as it may', { skip }, async () => {
     const flags = ['--device-read-bps', `/dev/${device}:1mb`, '--memory', '64m']
     const v1 = ['--memory-swappiness', '7', '--oom-kill-disable']
-    const weight = ['--blkio-weight', '200']
+    const isWeighed = readFileSync(`/sys/block/${device}/queue/scheduler`, 'utf8').includes('[bfq]')
+    const ofDevice = isWeighed ? ['--blkio-weight-device', `/dev/${device}:400`] : []
+    const weight = ['--blkio-weight', '200', ...ofDevice]
     const words = ['--name', 'slow', ...flags, ...weight, ...v1, 'busybox:1', 'sleep', '1000']
     await ok('run', '-d', ...ALONE, ...words)
     const id = await store.inspect('slow', '{{.Id}}')
@@ -206,6 +208,7 @@ describe('a container with limits', () => {
         assert.equal(read(weightFile), '200\n')
         await ok('update', '--blkio-weight', '300', 'slow')
         assert.equal(read(weightFile), '300\n')
+        if (isWeighed) assert.match(read(`${weightFile}_device`), new RegExp(`${number} 400`))
       }
     }
     await ok('rm', '-f', 'slow')
