@@ -199,7 +199,8 @@ async function share(
 }
 
 function call(tool: Tool, words: readonly string[]): Promise<Outcome> {
-  if (tool === DRAY && canRunHere(words)) return drayHere(words, tool.env)
+  // Here, nobody waits for what a later command ends.
+  if (tool === DRAY && (canRunHere(words) || words[0] === 'wait')) return drayHere(words, tool.env)
   return new Promise((resolve) => {
     const child = execFile(
       tool.program,
