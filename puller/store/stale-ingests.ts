@@ -1,5 +1,6 @@
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isErrno } from '#oci/error.ts'
 import { namesIn } from './files.ts'
 import type { StoreLayout } from './layout.ts'
 import { tryLockFile } from './lock.ts'
@@ -11,8 +12,18 @@ const STALE_AFTER_MS = 7 * 24 * 60 * 60 * 1000
 export async function removeStaleIngests(layout: StoreLayout, now = Date.now()): Promise<void> {
   for (const name of await namesIn(layout.ingests)) {
     const dir = join(layout.ingests, name)
-    const { mtimeMs } = await stat(join(dir, 'ranges')).catch(() => stat(dir))
-    if (now - mtimeMs >= STALE_AFTER_MS) await removeFreeIngest(dir)
+    const changedAt = (await lastChange(join(dir, 'ranges'))) ?? (await lastChange(dir)) ?? now
+    if (now - changedAt >= STALE_AFTER_MS) await removeFreeIngest(dir)
+  }
+}
+
+/** Undefined when there is nothing, as when another process is done with an ingest. */
+async function lastChange(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 

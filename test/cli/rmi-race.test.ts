@@ -9,7 +9,8 @@ import { hostPlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import { checkStore, openStore, pullImage } from '#puller/index.ts'
 import { seed, setOf } from '../puller/copy/images.ts'
-import { dray, startDray } from '../support/dray.ts'
+import { startDray } from '../support/dray.ts'
+import { drayHere } from '../support/dray-here.ts'
 import { startOpenRegistry } from '../support/open-registry.ts'
 import { smallImage, tarOf } from '../support/small-image.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -54,7 +55,7 @@ describe('dray rmi beside a dray pull of an image with the same layer', () => {
       await pullImage(store, parseReference(`${host}/app:old`))
       const options = ['--root', root]
       await pullAnd([...options, '--layer-store', 'dir', `${host}/app:new`], fits, async () => {
-        const { code, stderr } = await dray(['rmi', ...options, `${host}/app:old`])
+        const { code, stderr } = await drayHere(['rmi', ...options, `${host}/app:old`])
         assert.equal(code, 0, stderr)
       })
       assert.deepEqual(
@@ -64,7 +65,7 @@ describe('dray rmi beside a dray pull of an image with the same layer', () => {
       assert.deepEqual(await checkStore(store), [])
       const kept = (pattern: string) => globSync(pattern, { cwd: root }).length
       assert.deepEqual([kept('content/blobs/*/*'), kept('layers/*/*'), kept('ingest/*')], [4, 2, 0])
-      assert.equal((await dray(['rmi', ...options, `${host}/app:new`])).code, 0)
+      assert.equal((await drayHere(['rmi', ...options, `${host}/app:new`])).code, 0)
       assert.deepEqual([kept('content/blobs/*/*'), kept('layers/*/*'), kept('leases/*')], [0, 0, 0])
     })
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { storeLayout } from '#puller/store/layout.ts'
@@ -28,5 +28,12 @@ describe('removeStaleIngests', () => {
     t.after(() => lock.release())
     await removeStaleIngests(layout)
     assert.deepEqual(readdirSync(layout.ingests).sort(), ['open', 'young'])
+  })
+
+  it('passes over what is listed, and gone when it is looked at', async (t) => {
+    const layout = storeLayout(tempDir(t))
+    mkdirSync(layout.ingests, { recursive: true })
+    symlinkSync('gone', join(layout.ingests, 'listed'))
+    await removeStaleIngests(layout)
   })
 })
