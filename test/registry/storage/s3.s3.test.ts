@@ -305,7 +305,7 @@ describe('the check of a bucket', () => {
     const bucket = await ceph.createBucket()
     await assert.rejects(probe(bucket, { credentials }), {
       code: 'CONFIG_INVALID',
-      message: /credentials/,
+      message: /AWS_SECRET_ACCESS_KEY/,
     })
   })
 
