@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -150,22 +149,6 @@ describe('pullImage', () => {
     const before = server.requests.filter(({ method }) => method === 'GET').length
     assert.equal((await pull()).transferred, 0)
     assert.equal(server.requests.filter(({ method }) => method === 'GET').length, before)
-  })
-
-  it('asks for the bigger layers before the smaller ones', async (t) => {
-    const sizes = [2000, 20_000, 30_000, 40_000, 50_000, 90_000]
-    const tars = sizes.map((size) => tarOf({ noise: randomBytes(size) }))
-    const image = smallImage(tars)
-    const { server, store, reference } = await setUp(t, image)
-    await pullImage(store, reference, { platform: PLATFORM, maxConnections: 1 })
-    const digests = image.layers.map(({ digest }) => digest)
-    const asked = server.requests.flatMap(({ method, url }) =>
-      method === 'GET' ? digests.filter((digest) => url.endsWith(digest)) : [],
-    )
-    // All begin at once: neighbours may change places.
-    const order = [...new Set(asked)].map((digest) => digests.indexOf(digest))
-    assert.equal(order.length, sizes.length)
-    assert.ok(order.indexOf(5) < order.indexOf(0), `${order}`)
   })
 
   it('fetches a layer that two images share once', async (t) => {
