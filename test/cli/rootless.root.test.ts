@@ -144,7 +144,10 @@ describe('an ordinary user with ranges of numbers', () => {
     const containers = join(user.store, 'containers')
     const id = await user.ok('inspect', '-f', '{{.Id}}', 'held')
     await killAndWait(Number(readFileSync(join(containers, id, 'monitor.pid'), 'utf8')))
-    assert.equal(await user.ok('inspect', '-f', '{{.State.ExitCode}}', 'held'), '-1')
+    // What it held takes a moment to end.
+    await eventually(async () =>
+      assert.equal(await user.ok('inspect', '-f', '{{.State.ExitCode}}', 'held'), '-1'),
+    )
     assert.equal(existsSync(`/proc/${pid}/exe`), false)
     await user.ok('start', 'held')
     assert.equal(await user.ok('exec', 'held', 'cat', '/data/file'), 'of the image')
