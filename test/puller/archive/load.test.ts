@@ -1,186 +1,28 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Readable, Writable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { digestOf } from '#oci/digest.ts'
 import type { ErrorCode } from '#oci/error.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
-import { hostPlatform, parsePlatform } from '#oci/platform.ts'
 import { openArchive } from '#puller/archive/stage.ts'
 import { readBlob } from '#puller/archive/write.ts'
-import { loadImages, openImage, openStore, saveImages } from '#puller/index.ts'
-import { digestsOf, placeImage } from '../support/placed-image.ts'
-import { type SmallImage, smallImage, tarOf } from '../support/small-image.ts'
-import { tempDir } from '../support/temp-dir.ts'
-import { AMD64, ARM64, BOTH, indexOf, writeLayoutOf } from './copy/images.ts'
-
-const PLATFORM = parsePlatform('linux/amd64')
-const [BASE, TOP] = [tarOf({ base: 'b'.repeat(5000) }), tarOf({ top: 't' })]
-const IMAGE = smallImage([BASE, TOP])
-const OTHER = smallImage([BASE])
-const NAME = 'docker.io/library/app:1'
-const FORMATS = ['docker-archive', 'oci-archive'] as const
-
-async function newStore(t: TestContext) {
-  const store = await openStore(tempDir(t), { layerStore: 'dir' })
-  const load = (from: string | Buffer) =>
-    loadImages(store, typeof from === 'string' ? from : Readable.from([from]), {
-      platform: PLATFORM,
-    })
-  const images = async () =>
-    (await store.images()).map(({ name, descriptor }) => [name, descriptor.digest])
-  const blobs = () => readdirSync(join(store.dir, 'blobs/sha256')).sort()
-  return { store, load, images, blobs }
-}
-
-async function saved(
-  t: TestContext,
-  wanted: readonly string[],
-  format: (typeof FORMATS)[number] = 'docker-archive',
-): Promise<Buffer> {
-  const { store } = await newStore(t)
-  await placeImage(store, NAME, IMAGE)
-  await placeImage(store, 'registry.example/team/other:2', OTHER)
-  const chunks: Buffer[] = []
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      chunks.push(chunk)
-      done()
-    },
-  })
-  await saveImages(store, wanted, sink, { format })
-  return Buffer.concat(chunks)
-}
-
-/** What `docker save` wrote for twenty years. */
-function dockerArchive(
-  image: SmallImage,
-  change: { layers?: readonly Buffer[]; list?: unknown; without?: string; more?: object } = {},
-): Buffer {
-  const tars = change.layers ?? [BASE, TOP]
-  const files: Record<string, Buffer> = {}
-  for (const [at, tar] of tars.entries()) files[`${at}/layer.tar`] = tar
-  files['config.json'] = image.blobs.get(image.config.digest) ?? Buffer.alloc(0)
-  files['manifest.json'] = Buffer.from(
-    JSON.stringify(
-      change.list ?? [
-        {
-          Config: 'config.json',
-          RepoTags: ['app:1'],
-          Layers: tars.map((_, at) => `${at}/layer.tar`),
-        },
-      ],
-    ),
-  )
-  if (change.without !== undefined) delete files[change.without]
-  return tarOf({ ...files, ...change.more })
-}
-
-describe('saveImages', () => {
-  for (const format of FORMATS) {
-    it(`writes the same bytes for the same images (${format})`, async (t) => {
-      const [one, two] = [
-        await saved(t, ['app:1', 'registry.example/team/other:2'], format),
-        await saved(t, ['app:1', 'registry.example/team/other:2'], format),
-      ]
-      assert.ok(one.equals(two))
-      const twice = await saved(t, ['app:1', NAME, 'registry.example/team/other:2'], format)
-      assert.ok(one.equals(twice))
-    })
-  }
-
-  it('leaves no file when a blob is damaged or missing, and keeps the one that was there', async (t) => {
-    const { store } = await newStore(t)
-    await placeImage(store, NAME, IMAGE)
-    const file = join(tempDir(t), 'app.tar')
-    writeFileSync(file, 'before')
-    const layer = IMAGE.layers[0]
-    assert.ok(layer !== undefined)
-    const save = (format: 'oci-dir' | 'oci-archive', to: string) =>
-      saveImages(store, ['app:1'], to, { format })
-    await assert.rejects(save('oci-archive', '/nowhere/app.tar'), { code: 'USAGE' })
-    writeFileSync(store.pathOf(layer), Buffer.alloc(layer.size))
-    await assert.rejects(save('oci-archive', file), { code: 'CONTENT_MISMATCH' })
-    writeFileSync(store.pathOf(layer), '')
-    await assert.rejects(save('oci-archive', file), { code: 'LAYOUT_INVALID' })
-    await assert.rejects(save('oci-dir', `${file}.d`), { code: 'LAYOUT_INVALID' })
-    assert.equal(readFileSync(file, 'utf8'), 'before')
-    assert.equal(existsSync(`${file}.d/index.json`), false)
-  })
-
-  it('adds to a layout that is there', async (t) => {
-    const { store } = await newStore(t)
-    await placeImage(store, NAME, IMAGE)
-    await placeImage(store, 'registry.example/team/other:2', OTHER)
-    const refused = { code: 'USAGE', message: /^cannot write \/proc\/x: there is no directory/ }
-    await assert.rejects(saveImages(store, ['app:1'], '/proc/x', { format: 'oci-dir' }), refused)
-    const dir = join(tempDir(t), 'layout')
-    for (const name of ['app:1', 'registry.example/team/other:2'])
-      await saveImages(store, [name], dir, { format: 'oci-dir' })
-    const other = await newStore(t)
-    const loaded = await other.load(dir)
-    assert.deepEqual(
-      loaded.map(({ digest }) => digest),
-      [IMAGE.manifest.digest, OTHER.manifest.digest],
-    )
-  })
-})
-
-describe('saveImages of one platform', () => {
-  it('writes the manifest of that platform, and lists it for docker', async (t) => {
-    const { store, load } = await newStore(t)
-    const layout = tempDir(t)
-    writeLayoutOf(layout, BOTH, { name: 'app:1' })
-    await load(layout)
-    const file = join(tempDir(t), 'app.tar')
-    const platform = parsePlatform('linux/arm64')
-    await saveImages(store, ['app:1'], file, { format: 'docker-archive', platform })
-    const other = await newStore(t)
-    assert.deepEqual(await other.load(file), [{ name: NAME, digest: ARM64.manifest.digest }])
-    const digests = digestsOf(ARM64).map((digest) => digest.slice(7))
-    assert.deepEqual(other.blobs(), digests.sort())
-    const unknown = parsePlatform('linux/s390x')
-    await assert.rejects(
-      saveImages(store, ['app:1'], file, { format: 'oci-archive', platform: unknown }),
-      { code: 'PLATFORM_UNKNOWN' },
-    )
-  })
-
-  it('says so when the platform is not here', async (t) => {
-    const { store, load } = await newStore(t)
-    const layout = tempDir(t)
-    const arm: readonly string[] = digestsOf(ARM64)
-    writeLayoutOf(layout, BOTH, {
-      name: 'app:1',
-      lacks: (digest) => arm.includes(digest) && !AMD64.blobs.has(digest),
-    })
-    await load(layout)
-    const options = { format: 'oci-archive', platform: parsePlatform('linux/arm64') } as const
-    await assert.rejects(saveImages(store, ['app:1'], join(layout, 'x'), options), {
-      code: 'PLATFORM_UNKNOWN',
-      message: /--platform linux\/arm64/,
-    })
-  })
-
-  it('lists the image for this machine first, whatever the order of its index', async (t) => {
-    const { store, load } = await newStore(t)
-    const layout = tempDir(t)
-    const { architecture } = hostPlatform()
-    const other = architecture === 'amd64' ? 'arm64' : 'amd64'
-    const set = indexOf([
-      [OTHER, other],
-      [IMAGE, architecture],
-    ])
-    writeLayoutOf(layout, set, { name: 'app:1' })
-    await load(layout)
-    const file = join(tempDir(t), 'app.tar')
-    await saveImages(store, ['app:1'], file, { format: 'docker-archive' })
-    const list = readFileSync(file, 'latin1').match(/\[\{"Config":"blobs\/sha256\/([0-9a-f]+)"/)
-    assert.equal(list?.[1], IMAGE.config.digest.slice(7))
-  })
-})
+import { openImage } from '#puller/index.ts'
+import { digestsOf } from '../../support/placed-image.ts'
+import { smallImage, tarOf } from '../../support/small-image.ts'
+import { tempDir } from '../../support/temp-dir.ts'
+import {
+  BASE,
+  TOP,
+  dockerArchive,
+  FORMATS,
+  IMAGE,
+  NAME,
+  newStore,
+  OTHER,
+  saved,
+} from './archives.ts'
 
 describe('loadImages', () => {
   for (const format of FORMATS) {
