@@ -13,7 +13,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,6 +21,7 @@ import { parseArgs } from 'node:util'
 import { formatTable } from '#cli/output/format.ts'
 import { onFreshDisk, run } from './support/fresh-disk.ts'
 import { median } from './support/median.ts'
+import { peakMemory } from './support/peak-memory.ts'
 
 const DRAY = join(import.meta.dirname, '../bin/dray')
 
@@ -226,16 +227,6 @@ async function measure(
   clearInterval(watch)
   if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}: ${said}`)
   return { ms, memory: Math.max(memory, peakMemory(pid)) }
-}
-
-function peakMemory(pid: number): number {
-  try {
-    const [, kib] =
-      /^VmHWM:\s*([0-9]+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
-    return Number(kib ?? 0) * 1024
-  } catch {
-    return 0
-  }
 }
 
 function works(command: readonly string[]): boolean {

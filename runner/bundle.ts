@@ -9,7 +9,7 @@ import type { CdiAdditions } from './cdi/apply.ts'
 import type { RunnerContext } from './context.ts'
 import type { HostFacts } from './host-facts.ts'
 import { type Surroundings, writeEtcFiles } from './etc-files.ts'
-import { type ContainerPaths, ETC_FILES } from './layout.ts'
+import { type ContainerPaths, etcFilesOf } from './layout.ts'
 import type { ContainerOptions, PlacedVolume, Volume } from './options.ts'
 import { mountOverlay } from './overlay.ts'
 import { placeTmpfs, placeVolume, placeWorkdir, prepareMountPoints } from './preflight.ts'
@@ -69,10 +69,7 @@ async function prepare(
   const config = rootfs.config.config ?? {}
   const volatile = options.autoRemove ?? false
   mountRootfs(paths, rootfs.lowerDirs, { volatile })
-  prepareMountPoints(
-    paths.merged,
-    ETC_FILES.filter((name) => name !== 'hosts' || !options.keepsHosts),
-  )
+  prepareMountPoints(paths.merged, etcFilesOf(options))
   const added = await additionsOf(options)
   const { volumes = [], env = [], inheritedEnv = [] } = options
   const placed = await placeVolumes(paths.merged, [...volumes, ...(added?.volumes ?? [])])

@@ -1,6 +1,6 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ETC_FILES } from './layout.ts'
+import { etcFilesOf } from './layout.ts'
 import type { ContainerOptions } from './options.ts'
 import { readText } from './read-text.ts'
 
@@ -37,7 +37,7 @@ export function writeEtcFiles(
   around: Surroundings = {},
 ): Record<string, string> {
   const sharesHost = options.network === 'host'
-  const names = ETC_FILES.filter((name) => name !== 'hosts' || !options.keepsHosts)
+  const names = etcFilesOf(options)
   if (around.sameAs !== undefined) return filesOf(around.sameAs, names)
   const texts = {
     hosts: hostsText(hostname, options, around, sharesHost ? readText('/etc/hosts') : ''),

@@ -44,6 +44,11 @@ const EXEC_DIR = 'exec-'
 /** Files mounted at /etc inside. */
 export const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const
 
+/** Those of {@link ETC_FILES} that a container gets. */
+export function etcFilesOf({ keepsHosts }: { readonly keepsHosts?: boolean | undefined }) {
+  return ETC_FILES.filter((name) => name !== 'hosts' || !keepsHosts)
+}
+
 /** Absolute paths of what a container has on the host, as drawn above. */
 export interface ContainerPaths {
   readonly dir: string

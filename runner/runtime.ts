@@ -59,6 +59,11 @@ export function chooseRuntime(
   )
 }
 
+/** A program by its path, as a record has it. */
+export function runtimeAt(path: string): OciRuntime {
+  return { name: basename(path), path }
+}
+
 /** Finds a program by name on the PATH and in the system's directories, or by path. */
 export function findRuntime(
   nameOrPath: string,
@@ -69,7 +74,7 @@ export function findRuntime(
     ? [resolve(nameOrPath)]
     : dirs.map((dir) => join(dir, nameOrPath))
   for (const path of candidates) {
-    if (isExecutable(path)) return { name: basename(path), path }
+    if (isExecutable(path)) return runtimeAt(path)
   }
   return undefined
 }

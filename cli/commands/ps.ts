@@ -80,14 +80,14 @@ async function ps(options: PsOptions): Promise<void> {
     last: options.latest ? 1 : options.last,
     onTrouble: (error) => say(`dray: ${errorMessage(error)}`),
   })
-  const now = Date.now()
-  const rows = seen.map((each) => ({
-    each,
-    row: containerRow(each, { whole: !options.trunc, now }),
-  }))
+  const look = { whole: !options.trunc, now: Date.now() }
   const isSized = options.size || options.sort === 'size'
   const listed = await Promise.all(
-    rows.map(async ({ each, row }) => ({ each, row, size: isSized ? await sizeOf(each) : 0 })),
+    seen.map(async (each) => ({
+      each,
+      row: containerRow(each, look),
+      size: isSized ? await sizeOf(each) : 0,
+    })),
   )
   if (options.sort !== undefined) listed.sort(by(options.sort))
   const format = options.quiet ? '{{.ID}}' : options.format

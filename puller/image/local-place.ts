@@ -16,11 +16,13 @@ export interface PlaceOnDisk<Kind extends 'oci' | ArchiveFormat> {
 }
 
 /** Places that skopeo knows and we don't, with the way there. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
-  dir: 'skopeo copy between dir:DIR and oci:DIR:NAME goes between it and a layout',
-  'docker-daemon': 'docker save NAME | dray load, or dray save NAME | docker load',
-  'containers-storage': 'podman save NAME | dray load, or dray save NAME | podman load',
-}
+const ELSEWHERE: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    dir: 'skopeo copy between dir:DIR and oci:DIR:NAME goes between it and a layout',
+    'docker-daemon': 'docker save NAME | dray load, or dray save NAME | docker load',
+    'containers-storage': 'podman save NAME | dray load, or dray save NAME | podman load',
+  }),
+)
 
 /**
  * Parses `store:NAME`, `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]` and `docker-archive:FILE[:NAME]`. Undefined for anything else.
@@ -31,7 +33,7 @@ export function parseLocalPlace(text: string): LocalPlace | undefined {
   const match = /^(store|oci|oci-archive|docker-archive):(.*)$/s.exec(text)
   if (match === null) {
     const [, kind = ''] = /^([a-z-]+):/.exec(text) ?? []
-    const way = Object.hasOwn(ELSEWHERE, kind) ? ELSEWHERE[kind] : undefined
+    const way = ELSEWHERE.get(kind)
     if (way === undefined) return undefined
     throw new DrayError('USAGE', `${text} is out of reach: ${way}`)
   }

@@ -97,9 +97,14 @@ export async function alone(work: () => Promise<void>): Promise<void> {
   await exclusivelyAsync(LOCK, work)
 }
 
+/** What ip(8) is told of the packets of a network's interfaces, before their type. */
+export function mtuWords({ mtu }: NetworkRecord): string {
+  return mtu === undefined ? '' : `mtu ${mtu} `
+}
+
 /** The bridge is up last, by which a half is told from a whole. */
 async function putUp(network: NetworkRecord, searchPath: string | undefined): Promise<void> {
-  const { interface: bridge, gateway, subnet, gateway6, subnet6, isInternal, mtu } = network
+  const { interface: bridge, gateway, subnet, gateway6, subnet6, isInternal } = network
   if (isThere(network)) await ip(searchPath, [], [`link delete ${bridge}`])
   const base = baseRules('ip') + (subnet6 === undefined ? '' : baseRules('ip6'))
   await nft(searchPath, base + rulesToAdd(network))
@@ -107,7 +112,7 @@ async function putUp(network: NetworkRecord, searchPath: string | undefined): Pr
     searchPath,
     [],
     [
-      `link add ${bridge} ${mtu === undefined ? '' : `mtu ${mtu} `}type bridge`,
+      `link add ${bridge} ${mtuWords(network)}type bridge`,
       `address add ${gateway}/${parseSubnet(subnet).bits} dev ${bridge}`,
       ...(gateway6 && subnet6
         ? [`address add ${gateway6}/${parseSubnet6(subnet6).bits} dev ${bridge} nodad`]

@@ -1,6 +1,6 @@
 import { parseSubnet } from './address.ts'
 import { parseSubnet6 } from './address6.ts'
-import { enterNetwork, leaveNetwork } from './bridge.ts'
+import { enterNetwork, leaveNetwork, mtuWords } from './bridge.ts'
 import { writeConnection } from './connections.ts'
 import { dropAddress, takeAddress, takeAddress6 } from './leases.ts'
 import type { Attachment, Connection, Link, NetworkRecord, PortMapping } from './model.ts'
@@ -55,7 +55,7 @@ export async function enter(
 /** Makes the pair of interfaces of a link, one end on the bridge and one in the namespace. @throws NETWORK_FAILED */
 export async function plug(guest: Guest, namespace: string, link: Link): Promise<void> {
   const { network, inside, outside, address, address6, mac } = link
-  const mtu = network.mtu === undefined ? '' : `mtu ${network.mtu} `
+  const mtu = mtuWords(network)
   const { subnet, subnet6 } = network
   await ip(
     guest.searchPath,

@@ -1,6 +1,7 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import type { Container } from '../containers/state.ts'
+import { etcFilesOf } from '../layout.ts'
 import type { ContainerOptions } from '../options.ts'
 
 /** What became of a path since the image: added, changed or deleted. */
@@ -45,19 +46,9 @@ function isMadeFor(
   return below === undefined || (below.mode === mode && below.uid === uid && below.gid === gid)
 }
 
-/** Made for what is mounted there; nobody changed them. */
-const MOUNT_POINTS = [
-  '/proc',
-  '/sys',
-  '/dev',
-  '/etc/hosts',
-  '/etc/hostname',
-  '/etc/resolv.conf',
-] as const
-
-/** {@link MOUNT_POINTS} of a container. */
-export function mountPointsOf({ keepsHosts }: ContainerOptions): ReadonlySet<string> {
-  return new Set(MOUNT_POINTS.filter((path) => path !== '/etc/hosts' || !keepsHosts))
+/** Paths that were made for what is mounted there; nobody changed them. */
+export function mountPointsOf(options: ContainerOptions): ReadonlySet<string> {
+  return new Set(['/proc', '/sys', '/dev', ...etcFilesOf(options).map((name) => `/etc/${name}`)])
 }
 
 function kindOf(entry: Dirent, path: string, isInImage: boolean): Difference['kind'] {

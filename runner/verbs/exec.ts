@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { DrayError } from '#oci/error.ts'
 import type { Capabilities, Process, RuntimeSpec } from '#oci/runtime-spec.ts'
@@ -18,6 +17,7 @@ import {
   explainStart,
   findRuntime,
   type OciRuntime,
+  runtimeAt,
   runtimeMessage,
 } from '../runtime.ts'
 import { readText } from '../read-text.ts'
@@ -98,7 +98,7 @@ export async function execInContainer(
     const conmon = streams && findRuntime('conmon', context.hostEnv.PATH)?.path
     if (streams === undefined || conmon === undefined)
       return await start(container, process, paths, options, context)
-    const runtime = runtimeOf(container.record)
+    const runtime = runtimeAt(container.record.runtime)
     const { execInForeground } = await import('./exec-foreground.ts')
     const exec = { id, paths, process, runtime, conmon, streams }
     const exitCode = await execInForeground(container, exec, context)
@@ -116,7 +116,7 @@ async function start(
   options: ExecOptions,
   context: RunnerContext,
 ): Promise<number> {
-  const runtime = runtimeOf(record)
+  const runtime = runtimeAt(record.runtime)
   const args = execArguments(record.runtimeRoot, record.id, files, options.detach ?? false)
   if (options.detach) {
     await run(runtime.path, args, { timeout: 60_000 }).catch((error: unknown) => {
@@ -147,10 +147,6 @@ async function start(
   } finally {
     signals.release()
   }
-}
-
-function runtimeOf({ runtime }: Container['record']): OciRuntime {
-  return { name: basename(runtime), path: runtime }
 }
 
 /** The container's own process, changed as the options say: same capabilities, same limits. */

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { basename } from 'node:path'
 import { DrayError, errorMessage, isDrayError } from '#oci/error.ts'
 import { makeBundle } from '../bundle.ts'
 import { busEnvironment, type Cgroups, readCgroups } from '../cgroup.ts'
@@ -18,7 +17,13 @@ import { startWatch } from '../health/watch.ts'
 import { createMonitored, DEFAULT_LOG, findMonitor } from '../monitor/conmon.ts'
 import { readBootId, startTicks } from '../processes.ts'
 import { type Claim, type ContainerRecord, type Run, writeRecord } from '../record.ts'
-import { explainStart, globalArguments, type OciRuntime, startArguments } from '../runtime.ts'
+import {
+  explainStart,
+  globalArguments,
+  type OciRuntime,
+  runtimeAt,
+  startArguments,
+} from '../runtime.ts'
 import { requireRoot } from '../containers/create.ts'
 
 const run = promisify(execFile)
@@ -95,7 +100,7 @@ async function launch(launch: Launch, options: StartOptions): Promise<void> {
   const facts = await launchFacts(claim, record, context, cgroups)
   const spec = await makeBundle(claim, record.rootfs, record.options, facts)
   if (!mayBringCommand(record.options)) await checkCommand(paths.merged, spec.process)
-  const runtime: OciRuntime = { name: basename(record.runtime), path: record.runtime }
+  const runtime = runtimeAt(record.runtime)
   const monitored = {
     id,
     name: record.name,

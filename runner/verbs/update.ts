@@ -49,14 +49,18 @@ export async function updateContainer(
   const { root } = context
   await changeContainer(root, container, async (claim, record) => {
     const wanted = Object.entries(changes).filter(([, value]) => value !== undefined)
-    const options: ContainerOptions = { ...record.options, ...Object.fromEntries(wanted) }
     const health = changes.health && { ...record.options.health, ...changes.health }
+    const options: ContainerOptions = {
+      ...record.options,
+      ...Object.fromEntries(wanted),
+      ...(health && { health }),
+    }
     checkMemory(options)
     checkCpus(options)
     const changesLimits = wanted.some(([name]) => name !== 'restart' && name !== 'health')
     const runs = isRunning(readState({ ...container, record }))
     if (changesLimits && runs) await apply(record, options, changes)
-    const next = { ...record, options: { ...options, ...(health && { health }) } }
+    const next = { ...record, options }
     await writeRecord(claim.paths, next)
     if (health !== undefined && runs && next.phase.name === 'started') {
       const { watchHealth } = await import('./start.ts')

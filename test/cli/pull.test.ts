@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { peakMemory } from '#bench/support/peak-memory.ts'
 import { digestOf } from '#oci/digest.ts'
 import { serveImage } from '../support/blob-server.ts'
 import { dray, LAUNCHER } from '../support/dray.ts'
@@ -46,16 +46,6 @@ describe('dray pull of a layer that is much larger than what is needed of it at 
     assert.equal(code, 0)
     assert.ok(peak > 0 && peak < MEMORY, `${peak} bytes`)
   })
-
-  /** Of a process that runs still, in bytes (proc(5)). */
-  function peakMemory(pid: number): number {
-    try {
-      const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-      return Number(kib ?? 0) * 1024
-    } catch {
-      return 0
-    }
-  }
 })
 
 describe('dray pull where few files may be open', () => {

@@ -3,16 +3,18 @@ import { isBucketFull } from '../errors.ts'
 import { hasStatus } from './bucket.ts'
 
 /** What answers of S3 mean that say more by their code than by their status. */
-const BY_CODE: Readonly<Record<string, string>> = {
-  InvalidAccessKeyId:
-    'does not know our access key: correct AWS_ACCESS_KEY_ID, or where else the AWS SDK finds it',
-  SignatureDoesNotMatch:
-    'refuses our signature: correct AWS_SECRET_ACCESS_KEY, or where else the AWS SDK finds it',
-  ExpiredToken: 'refuses our session token, which has expired: get new credentials',
-  InvalidToken: 'refuses our session token: correct AWS_SESSION_TOKEN, or get new credentials',
-  RequestTimeTooSkewed: 'refuses our clock: set the time of this machine, or of the server',
-  AuthorizationHeaderMalformed: 'is in another region: correct s3.region',
-}
+const BY_CODE: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    InvalidAccessKeyId:
+      'does not know our access key: correct AWS_ACCESS_KEY_ID, or where else the AWS SDK finds it',
+    SignatureDoesNotMatch:
+      'refuses our signature: correct AWS_SECRET_ACCESS_KEY, or where else the AWS SDK finds it',
+    ExpiredToken: 'refuses our session token, which has expired: get new credentials',
+    InvalidToken: 'refuses our session token: correct AWS_SESSION_TOKEN, or get new credentials',
+    RequestTimeTooSkewed: 'refuses our clock: set the time of this machine, or of the server',
+    AuthorizationHeaderMalformed: 'is in another region: correct s3.region',
+  }),
+)
 
 /** Codes of OpenSSL for certificates that no CA of ours has signed. */
 const UNKNOWN_CA = [
@@ -32,7 +34,8 @@ export function explained(
   const invalid = (why: string) => new DrayError('CONFIG_INVALID', `${place} ${why}`, { cause })
   const { $metadata, name = '' } = (cause ?? {}) as Failure
   if (isBucketFull(cause)) return invalid('is full: make room, or raise its quota')
-  if (refusesUs(cause)) return invalid(BY_CODE[name] ?? '')
+  const refusal = BY_CODE.get(name)
+  if (refusal !== undefined) return invalid(refusal)
   if (hasStatus(cause, 404)) {
     return invalid('does not exist: create it (aws s3api create-bucket), or correct s3.bucket')
   }
@@ -60,7 +63,7 @@ export function explained(
 
 /** Whether an answer is about who asks, where and when, whatever was asked. */
 export function refusesUs(error: unknown): boolean {
-  return error instanceof Error && Object.hasOwn(BY_CODE, error.name)
+  return error instanceof Error && BY_CODE.has(error.name)
 }
 
 function reasonOf(cause: unknown): string {
