@@ -119,18 +119,18 @@ export async function fetchImage(
 ): Promise<FetchedImage> {
   const wanted = withDefaultTag(reference)
   const name = formatReference(wanted.digest === undefined ? wanted : withoutTag(wanted))
-  const threads = await startAhead(store, name, options)
+  const isNew = !(await store.images()).some((image) => image.name === name)
+  const threads = isNew ? startAhead(store, options) : []
   try {
-    return await fetchNamed({ store, lease, wanted, name, threads }, options)
+    return await fetchNamed({ store, lease, wanted, name, isNew, threads }, options)
   } finally {
     for (const thread of threads) void thread.terminate()
   }
 }
 
 /** A thread for the layers of an image that the store hasn't had, started before it is known which they are. */
-async function startAhead(store: Store, name: string, { unpack }: PullOptions): Promise<Worker[]> {
+function startAhead(store: Store, { unpack }: PullOptions): Worker[] {
   if (availableParallelism() === 1) return []
-  if ((await store.images()).some((image) => image.name === name)) return []
   return [startThread({ inflater: store.inflater, ahead: unpack ?? true })]
 }
 
@@ -139,11 +139,13 @@ interface Fetching {
   readonly lease: Lease
   readonly wanted: ResolvedReference
   readonly name: string
+  /** Whether the store knows no image by that name. */
+  readonly isNew: boolean
   readonly threads: readonly Worker[]
 }
 
 async function fetchNamed(fetching: Fetching, options: PullOptions): Promise<FetchedImage> {
-  const { store, lease, wanted, name, threads } = fetching
+  const { store, lease, wanted, name, isNew, threads } = fetching
   const { onProgress = () => undefined, signal = new AbortController().signal } = options
   const client = await openPlaces(wanted, {
     access: 'pull',
@@ -153,7 +155,7 @@ async function fetchNamed(fetching: Fetching, options: PullOptions): Promise<Fet
     signal,
   })
   const source = documentSource({ store, lease, client, signal })
-  const top = await topOf({ store, lease, client, signal }, wanted)
+  const top = await topOf({ store, lease, client, signal }, wanted, isNew)
   const image = await resolveImage(source, top, options.platform ?? hostPlatform())
   onProgress({
     type: 'resolved',
@@ -192,11 +194,15 @@ interface Sources {
   readonly signal: AbortSignal
 }
 
-async function topOf(sources: Sources, wanted: ResolvedReference): Promise<Document> {
+/** What the reference stands for. A tag that is known is only asked for its digest first, which costs no pull of a limit. */
+async function topOf(
+  sources: Sources,
+  wanted: ResolvedReference,
+  isNew: boolean,
+): Promise<Document> {
   const { store, lease, client, signal } = sources
-  const digest =
-    wanted.digest ??
-    (await withRetries(() => client.headManifest(manifestSelector(wanted), signal), { signal }))
+  const digestOfTag = () => client.headManifest(manifestSelector(wanted), signal)
+  const digest = wanted.digest ?? (isNew ? undefined : await withRetries(digestOfTag, { signal }))
   const local = digest === undefined ? undefined : await localManifest(store, lease, digest)
   if (local !== undefined) return local
   const selector = digest ?? manifestSelector(wanted)

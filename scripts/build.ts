@@ -6,7 +6,7 @@
  *                                       loaded faster than a hundred, and a script faster than an ES module
  *     dist/libraries/*.cjs              packages that those programs have a use for now and then
  *     dist/puller/library.js            `dray/puller` for other programs; scripts/declarations.ts writes its types
- *     dist/puller/worker.js             the thread that unpacks layers
+ *     dist/puller/worker.cjs            the thread that unpacks layers, a script for the same reason
  *     dist/registry/password-worker.js  the thread that checks passwords
  *     dist/chunks/*.js                  what they share, and what a command imports when it needs it
  *     dist/.npmignore                   keeps what earlier builds left out of a package
@@ -14,7 +14,7 @@
  * Every output lies exactly one directory below dist/, as a source directly in a module does below the repository. So
  * one expression there finds an entry point, from source and built, whichever chunk the code ends up in:
  *
- *     new URL(`../puller/worker${extname(import.meta.url)}`, import.meta.url)
+ *     new URL(`../registry/password-worker${extname(import.meta.url)}`, import.meta.url)
  */
 import { createHash } from 'node:crypto'
 import {
@@ -29,12 +29,7 @@ import {
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { build, type BuildOptions, type OutputFile, type Plugin } from 'esbuild'
 
-const ENTRY_POINTS = [
-  'cli/main.ts',
-  'puller/library.ts',
-  'puller/worker.ts',
-  'registry/password-worker.ts',
-]
+const ENTRY_POINTS = ['cli/main.ts', 'puller/library.ts', 'registry/password-worker.ts']
 
 /** Native code can't be bundled. */
 const EXTERNAL = ['koffi']
@@ -56,7 +51,7 @@ const COMMANDS =
 const LIBRARIES = ['got', 'smol-toml', 'tldts', 'yaml']
 
 /** Its file's extension is that of the entry points that it looks for. */
-const COMMAND_BANNER =
+const SCRIPT_BANNER =
   "const __url = require('node:url').pathToFileURL(__dirname + '/command.js').href;"
 
 /** How long the chunks of earlier builds stay for processes that have yet to import them. */
@@ -163,6 +158,16 @@ const COMMON = {
   logLevel: 'warning',
 } as const satisfies BuildOptions
 
+/** One file that imports nothing but Node and libraries. */
+const SCRIPT = {
+  ...COMMON,
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  define: { 'import.meta.url': '__url' },
+  supported: { 'dynamic-import': false },
+  banner: { js: SCRIPT_BANNER },
+} as const satisfies BuildOptions
+
 const results = await Promise.all([
   build({
     ...COMMON,
@@ -178,15 +183,17 @@ const results = await Promise.all([
     sourcesContent: false,
   }),
   build({
-    ...COMMON,
+    ...SCRIPT,
     entryPoints: COMMANDS.map((name) => ({ in: `command:${name}`, out: name })),
     outdir: join(dist, 'commands'),
-    outExtension: { '.js': '.cjs' },
-    format: 'cjs',
     plugins: [leanHttp, librariesApart, commandAlone],
-    define: { 'import.meta.url': '__url' },
-    supported: { 'dynamic-import': false },
-    banner: { js: COMMAND_BANNER },
+  }),
+  build({
+    ...SCRIPT,
+    entryPoints: ['puller/worker.ts'],
+    outbase: '.',
+    outdir: dist,
+    plugins: [leanHttp],
   }),
   build({
     ...COMMON,
@@ -197,9 +204,10 @@ const results = await Promise.all([
     plugins: [leanHttp, lazyLists, libraryAlone],
   }),
 ]).catch(() => process.exit(1)) // It has told why.
-const [shared, commands, libraries] = results.map((result) => result.outputFiles)
+const [shared, commands, worker, libraries] = results.map((result) => result.outputFiles)
 const outputFiles = [
   ...(shared ?? []),
+  ...(worker ?? []),
   ...(libraries ?? []),
   ...(await Promise.all((commands ?? []).map(startedCompiled))).flat(),
 ]

@@ -143,12 +143,18 @@ describe('pullImage', () => {
     await assert.rejects(prepareRootfs(store, name, { platform: PLATFORM }), wanted)
   })
 
-  it('fetches nothing that is there', async (t) => {
+  it('asks for a new image at once, and for one that is there only which it is by now', async (t) => {
     const { server, pull } = await setUp(t, IMAGE)
     await pull()
-    const before = server.requests.filter(({ method }) => method === 'GET').length
+    const asked = () => server.requests.filter(({ url }) => /\/(?:manifests|blobs)\//.test(url))
+    const first = asked()
+    assert.ok(first.every(({ method }) => method === 'GET'))
     assert.equal((await pull()).transferred, 0)
-    assert.equal(server.requests.filter(({ method }) => method === 'GET').length, before)
+    const second = asked().slice(first.length)
+    assert.deepEqual(
+      second.map(({ method }) => method),
+      ['HEAD'],
+    )
   })
 
   it('fetches a layer that two images share once', async (t) => {

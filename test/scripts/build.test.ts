@@ -34,15 +34,15 @@ describe('the build', () => {
   it('makes the program and the worker, and a source map of each file', () => {
     const files = outputs(dist)
     assert.ok(files.includes('cli/main.js'))
-    assert.ok(files.includes('puller/worker.js'))
+    assert.ok(files.includes('puller/worker.cjs'))
     assert.ok(files.includes('commands/run.cjs'))
     const modules = files.filter((file) => file.endsWith('.js'))
-    const commands = files.filter((file) =>
-      /^(?:commands|libraries|chunks)\/[a-z-]+(?:-[\da-f]{16})?\.cjs$/.test(file),
+    const scripts = files.filter((file) =>
+      /^(?:commands|libraries|chunks|puller)\/[a-z-]+(?:-[\da-f]{16})?\.cjs$/.test(file),
     )
     assert.deepEqual(
       files,
-      [...modules.flatMap((file) => [file, `${file}.map`]), ...commands].sort(),
+      [...modules.flatMap((file) => [file, `${file}.map`]), ...scripts].sort(),
     )
   })
 
