@@ -74,12 +74,20 @@ export async function storeLayers(
   const stop = new AbortController()
   const work = { ...options, opened, signal: AbortSignal.any([options.signal, stop.signal]) }
   const syncing = startSyncing(store.layout.root)
-  const ingests = await openIngests(tasks, (task, onWait) => openIngest(store, task, work, onWait))
+  const open = new Set<LayerTask>()
+  const ingests = await openIngests(tasks, async (task, onWait) => {
+    const ingest = await openIngest(store, task, work, onWait)
+    open.add(task)
+    return ingest
+  })
   try {
+    const turns = inTurn(tasks.filter((task) => open.has(task)))
     const verified = await settleAll(work.signal, (signal) =>
-      tasks.map(async (task) =>
-        verifyLayer(store, task, await ingests.get(task), { ...work, signal }),
-      ),
+      tasks.map(async (task) => {
+        const turn = turns.get(task)
+        const ingest = await ingests.get(task)
+        return await verifyLayer(store, task, ingest, { ...work, signal, turn }).finally(turn?.end)
+      }),
     )
     if (opened.length > 0) {
       options.onProgress({ type: 'saving' })
@@ -99,6 +107,24 @@ export async function storeLayers(
   }
 }
 
+/** When a layer begins to transfer: after those before it, however long each takes to get ready. */
+interface Turn {
+  readonly come: Promise<void>
+  /** Lets the next one begin. */
+  readonly end: () => void
+}
+
+function inTurn(tasks: readonly LayerTask[]): ReadonlyMap<LayerTask, Turn> {
+  let come = Promise.resolve()
+  const turns = tasks.map((task) => {
+    const next = Promise.withResolvers<void>()
+    const turn = { come, end: next.resolve }
+    come = next.promise
+    return [task, turn] as const
+  })
+  return new Map(turns)
+}
+
 /** Whether the next pull would fail on the same bytes. Anything else is worth going on from. */
 export function isImageAtFault(error: unknown): boolean {
   const codes = [
@@ -114,6 +140,8 @@ export function isImageAtFault(error: unknown): boolean {
 interface Work extends StoreLayersOptions {
   /** What must be closed in the end, whatever happens. */
   readonly opened: (Ingest | Stage)[]
+  /** Undefined for a layer that another process had: it begins when it can. */
+  readonly turn?: Turn | undefined
 }
 
 /** Opens the ingest of a blob that isn't there, waiting while another process has it. */
@@ -225,6 +253,7 @@ async function transferAndUnpack(
     diffId === undefined || (stage === undefined && !isNewBlobOf)
       ? undefined
       : { ...(await targetOf(store, stage)), diffId, asRoot: work.asRoot }
+  await work.turn?.come
   const fetching =
     ingest === undefined || client === undefined
       ? Promise.resolve()
@@ -236,6 +265,7 @@ async function transferAndUnpack(
     size: blob.size,
     unpack,
   })
+  work.turn?.end()
   // The one that fails first is the reason; the other one only follows.
   const failures: unknown[] = []
   const [, tree] = await Promise.all([

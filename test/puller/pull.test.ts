@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -154,6 +155,21 @@ describe('pullImage', () => {
     assert.deepEqual(
       second.map(({ method }) => method),
       ['HEAD'],
+    )
+  })
+
+  it('asks for the bigger layers before the smaller ones', async (t) => {
+    const sizes = [2000, 20_000, 90_000, 40_000, 50_000, 30_000]
+    const image = smallImage(sizes.map((size) => tarOf({ noise: randomBytes(size) })))
+    const { server, store, reference } = await setUp(t, image)
+    await pullImage(store, reference, { platform: PLATFORM, maxConnections: 1 })
+    const asked = server.requests.flatMap(({ method, url }) =>
+      method === 'GET' ? image.layers.filter(({ digest }) => url.endsWith(digest)) : [],
+    )
+    const bigFirst = image.layers.toSorted((a, b) => b.size - a.size)
+    assert.deepEqual(
+      asked.map(({ digest }) => digest),
+      bigFirst.map(({ digest }) => digest),
     )
   })
 
