@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { CgroupManager } from '#runner/cgroup-path.ts'
 import type { HealthFlags } from '#runner/health/parse.ts'
+import { ignored, refused } from './flags-of-others.ts'
 import { collect, count, seconds } from './commands/options.ts'
 
 /** How a container is to be run, as typed. */
@@ -155,7 +156,7 @@ export const FLAGS: readonly Option[] = [
   one('--tz <zone>', 'time zone, such as Europe/Berlin, or local for that of the host'),
   refused(
     '--storage-opt <option>',
-    'What containers write has no limit of its own: --read-only and --tmpfs /dir:size=1g give it one, or a quota of the file system under the store',
+    'what containers write has no limit of its own: --read-only and --tmpfs /dir:size=1g give it one, or a quota of the file system under the store',
   ),
   many(
     '--device <host[:inside][:rwm]>',
@@ -173,7 +174,7 @@ export const FLAGS: readonly Option[] = [
   ),
   refused(
     '--link <container>',
-    'Containers of a network find one another by name: dray network create app, and --network app for both',
+    'containers of a network find one another by name: dray network create app, and --network app for both',
   ),
   many('--network-alias <name>', 'one more name on its networks'),
   one('--ip <address>', 'its address on its network (default: one that is free)'),
@@ -256,19 +257,6 @@ export const FLAGS: readonly Option[] = [
   many('--uidmap <inside:host:size>', 'user ids of its own, and which of the host they are'),
   many('--gidmap <inside:host:size>', 'the same for groups (default: as --uidmap)'),
 ]
-
-/** What scripts give that changes nothing here. */
-function ignored(flags: string): Option {
-  return new Option(flags).hideHelp()
-}
-
-/** What docker has and nobody needs here, with what to do in its place. */
-function refused(flags: string, advice: string): Option {
-  const refuse = () => {
-    throw new InvalidArgumentError(advice)
-  }
-  return new Option(flags).hideHelp().argParser(refuse)
-}
 
 function one(flags: string, description: string, parse?: (text: string) => unknown): Option {
   const option = new Option(flags, description)

@@ -14,8 +14,10 @@ export interface ImageUser {
 }
 
 export interface RemoveOptions {
-  /** Removes also what containers use, and an image with names in several repositories by its digest. */
+  /** Removes also what containers use, and, as `anyRepository` does, by a digest. */
   readonly force?: boolean | undefined
+  /** Removes an image with names in several repositories by its digest. */
+  readonly anyRepository?: boolean | undefined
   /** The containers there are, whether they run or not. */
   readonly users: () => Promise<readonly ImageUser[]>
 }
@@ -48,7 +50,7 @@ export async function removeImage(
       throw new DrayError('USAGE', `several images have the manifest ${text}: remove them by name`)
     const isLast = image.name === undefined || image.names.length === 1
     if (!options.force) {
-      if (image.name === undefined) checkRepositories(image, text)
+      if (image.name === undefined && !options.anyRepository) checkRepositories(image, text)
       if (isLast) await checkUsers(store, image, text, await options.users())
     }
     const attached = await attachedImages(store, images)

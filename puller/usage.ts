@@ -1,6 +1,15 @@
+import type { Digest } from '#oci/digest.ts'
 import { attachedImages } from './image/attached.ts'
 import type { ImageUser } from './remove.ts'
-import { addContents, contentsOf, contentsOfDirs, manifestsOf } from './store/contents.ts'
+import {
+  addContents,
+  type Contents,
+  contentsOf,
+  contentsOfDirs,
+  KINDS,
+  manifestsOf,
+  noContents,
+} from './store/contents.ts'
 import { type DirsInUse, listItems, sizeOfItem } from './store/garbage.ts'
 import { measureIngests } from './store/stale-ingests.ts'
 import type { Store } from './store/store.ts'
@@ -68,4 +77,53 @@ export async function measureStore(
       reclaimable: bytes - open.bytes,
     },
   }
+}
+
+/** What one image takes on the disk, in bytes. */
+export interface ImageUsage {
+  readonly names: readonly string[]
+  readonly digest: Digest
+  readonly size: number
+  /** What no other image has. */
+  readonly unique: number
+  /** How many containers were made of it. */
+  readonly containers: number
+}
+
+/**
+ * Measures each image, with its blobs and unpacked layers. What belongs to another one, such as its signatures, is one of its own.
+ *
+ * @throws CONTENT_MISMATCH, MANIFEST_INVALID when an image doesn't tell what it has
+ */
+export async function measureImages(
+  store: Store,
+  users: UsageOptions['users'],
+): Promise<ImageUsage[]> {
+  const images = Map.groupBy(await store.images(), ({ descriptor }) => descriptor.digest)
+  const needs = new Map<Digest, Contents>()
+  const shares = new Map<string, number>()
+  for (const [digest, [image]] of images) {
+    const needed = await contentsOf(store, image === undefined ? [] : [image.descriptor])
+    needs.set(digest, needed)
+    for (const kind of KINDS)
+      for (const each of needed[kind])
+        shares.set(`${kind} ${each}`, (shares.get(`${kind} ${each}`) ?? 0) + 1)
+  }
+  const sizes = new Map<string, number>()
+  for (const item of await listItems(store.layout))
+    sizes.set(`${item.kind} ${item.digest}`, await sizeOfItem(store.layout, item))
+  const made = await users()
+  return [...images].map(([digest, named]) => {
+    const needed = needs.get(digest) ?? noContents()
+    const keys = KINDS.flatMap((kind) => [...needed[kind]].map((each) => `${kind} ${each}`))
+    const sum = (some: readonly string[]) =>
+      some.reduce((bytes, key) => bytes + (sizes.get(key) ?? 0), 0)
+    return {
+      names: named.flatMap(({ name }) => name ?? []),
+      digest,
+      size: sum(keys),
+      unique: sum(keys.filter((key) => shares.get(key) === 1)),
+      containers: made.filter(({ manifestDigest }) => needed.blobs.has(manifestDigest)).length,
+    }
+  })
 }

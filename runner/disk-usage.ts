@@ -3,6 +3,7 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '#oci/error.ts'
 import { listContainers } from './containers/find.ts'
+import type { Seen } from './containers/filter.ts'
 import { type Container, isRunning, readState } from './containers/state.ts'
 import type { RunnerContext } from './context.ts'
 import { withRootfs } from './files/inside.ts'
@@ -21,13 +22,18 @@ export interface DiskUsage {
 
 /** What containers wrote. Those that run are in use. */
 export async function measureContainers(root: string): Promise<DiskUsage> {
-  const containers = await listContainers(root)
-  return await measure(
-    containers.map((container) => ({
-      dir: container.paths.upper,
-      isActive: isRunning(readState(container)),
-    })),
-  )
+  const containers = await measureEachContainer(root)
+  return sumOf(containers.map(({ state, size }) => ({ size, isActive: isRunning(state) })))
+}
+
+/** What each container is doing, and wrote, in bytes on the disk. */
+export async function measureEachContainer(
+  root: string,
+): Promise<(Seen & { readonly size: number })[]> {
+  const measured = []
+  for (const container of await listContainers(root))
+    measured.push({ container, state: readState(container), size: await sizeWritten(container) })
+  return measured
 }
 
 /** What a container wrote beside its volumes, in bytes on the disk. */
@@ -42,25 +48,28 @@ export async function sizeOfRootfs(container: Container, context: RunnerContext)
 
 /** What is in volumes. Those that a container has are in use. */
 export async function measureVolumes(root: string): Promise<DiskUsage> {
-  const used = await volumesInUse(root)
-  const volumes = await listVolumes(root)
-  return await measure(
-    volumes.map(({ name, mountpoint }) => ({ dir: mountpoint, isActive: used.has(name) })),
-  )
+  const volumes = await measureEachVolume(root)
+  return sumOf(volumes.map(({ users, size }) => ({ size, isActive: users > 0 })))
 }
 
-async function measure(
-  things: readonly { readonly dir: string; readonly isActive: boolean }[],
-): Promise<DiskUsage> {
-  let size = 0
-  let reclaimable = 0
-  for (const { dir, isActive } of things) {
-    const bytes = await treeSize(dir, new Set())
-    size += bytes
-    if (!isActive) reclaimable += bytes
+/** How many containers have each volume, and what is in it, in bytes on the disk. */
+export async function measureEachVolume(root: string) {
+  const used = await volumesInUse(root)
+  const measured = []
+  for (const { name, mountpoint } of await listVolumes(root)) {
+    const users = used.get(name)?.length ?? 0
+    measured.push({ name, users, size: await treeSize(mountpoint, new Set()) })
   }
-  const active = things.filter(({ isActive }) => isActive).length
-  return { total: things.length, active, size, reclaimable }
+  return measured
+}
+
+function sumOf(
+  things: readonly { readonly size: number; readonly isActive: boolean }[],
+): DiskUsage {
+  const sum = (some: typeof things) => some.reduce((bytes, { size }) => bytes + size, 0)
+  const active = things.filter(({ isActive }) => isActive)
+  const size = sum(things)
+  return { total: things.length, active: active.length, size, reclaimable: size - sum(active) }
 }
 
 /** Bytes on the disk of everything below a directory. What goes away meanwhile counts for nothing. */

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import { parseRegistry } from '#oci/reference.ts'
 import { interruptible } from '../interrupt.ts'
+import { ignored, refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { ask } from '../output/ask.ts'
 import { print, say } from '../output/print.ts'
 import { registryAccess } from '../registry-access.ts'
@@ -13,6 +14,7 @@ interface LoginOptions extends AccessOptions {
   readonly username?: string
   readonly password?: string
   readonly passwordStdin?: true
+  readonly getLogin?: true
 }
 
 export function loginCommand(): Command {
@@ -22,13 +24,22 @@ export function loginCommand(): Command {
     .option('-u, --username <name>', 'user name (default: asked for)')
     .option('-p, --password <password>', 'password, for everybody who can list processes to read')
     .option('--password-stdin', 'read the password from standard input')
+    .option('--get-login', 'print the user name that is kept for the registry, and do nothing else')
+  withFlagsOfOthers(
+    command,
+    ignored('-v, --verbose'),
+    refused('--compat-auth-file <file>', "write --authfile <file>, which may be docker's, too"),
+    refused('--secret <name>', 'write the password into a file, and --password-stdin < FILE'),
+  )
   return withExamples(withAccessOptions(command), [
     ['dray login registry.example', 'asks for the user name and the password'],
+    ['dray login --get-login registry.example', 'who am I there? exits with 1 if nobody'],
     ['echo "$TOKEN" | dray login -u ci --password-stdin registry.example', 'in CI'],
   ]).action(login)
 }
 
 async function login(registry: string, options: LoginOptions): Promise<void> {
+  if (options.getLogin) return await printLogin(registry, options)
   const { authFiles, dockerConfigFile, keepCredential, logIn } = await import('#puller/index.ts')
   const host = parseRegistry(registry)
   const { username, password } = await namePassword(options)
@@ -46,6 +57,16 @@ async function login(registry: string, options: LoginOptions): Promise<void> {
     say(`dray: the password is in ${kept.file}, readable for you; a credential helper hides it`)
   }
   print(`logged in to ${host} as ${username}`)
+}
+
+async function printLogin(registry: string, options: LoginOptions): Promise<void> {
+  const { authFiles, credentialFinder, TOKEN_USER } = await import('#puller/index.ts')
+  const host = parseRegistry(registry)
+  const files = authFiles(process.env, { home: homedir(), named: options.authfile })
+  const credential = await credentialFinder(files)(host)
+  if (credential === undefined)
+    throw new DrayError('UNAUTHORIZED', `not logged in to ${host}: dray login ${host}`)
+  print(credential.kind === 'password' ? credential.username : TOKEN_USER)
 }
 
 async function namePassword(options: LoginOptions) {

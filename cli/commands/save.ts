@@ -3,6 +3,7 @@ import { DrayError } from '#oci/error.ts'
 import type { Platform } from '#oci/platform.ts'
 import type { SaveOptions as Saving } from '#puller/index.ts'
 import { interruptible } from '../interrupt.ts'
+import { ignored, refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { openLocalStore } from '../store.ts'
 import { platform, type StoreOptions, withExamples, withStoreOptions } from './options.ts'
 
@@ -27,6 +28,13 @@ export function saveCommand(): Command {
         .default('docker-archive'),
     )
     .option('--platform <os/arch[/variant]>', 'one platform alone (default: all here)', platform)
+  withFlagsOfOthers(
+    command,
+    ignored('-m, --multi-image-archive'), // podman's, which takes one image without it
+    ignored('-q, --quiet'),
+    refused('--compress', 'layers are saved as they are: leave it out'),
+    refused('--uncompressed', 'layers are saved as they are, which docker, podman and skopeo read'),
+  )
   return withExamples(withStoreOptions(command), [
     ['dray save -o app.tar app:1.2', 'then: docker load -i app.tar'],
     ['dray save app:1.2 db:16 | zstd | ssh node dray load', 'to another machine'],

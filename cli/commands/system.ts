@@ -2,17 +2,15 @@ import { Command } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { runnerContext } from '../containers.ts'
-import { measureAll } from '../disk-usage.ts'
 import { interruptible } from '../interrupt.ts'
 import { unmountUnusedLayers } from '../layers.ts'
 import { confirm } from '../output/confirm.ts'
-import { formatSize } from '../output/format.ts'
 import { complain, print, say } from '../output/print.ts'
-import { printRows } from '../output/rows.ts'
 import { passing, printReclaimed, printRemoved, pruneStore } from '../prune.ts'
 import { registryAccess } from '../registry-access.ts'
 import { programFor } from '../self.ts'
 import { openLocalStore } from '../store.ts'
+import { dfCommand } from './df.ts'
 import { infoCommand } from './info.ts'
 import {
   type AccessOptions,
@@ -55,16 +53,7 @@ export function systemCommand(): Command {
       [['dray system prune -af --volumes', 'all that nobody uses']],
     ).action(prune),
   )
-  command.addCommand(
-    withExamples(
-      withStoreOptions(
-        new Command('df')
-          .description('Show what takes how much of the disk')
-          .option('--format <format>', 'table, json, or a Go template'),
-      ),
-      [["dray system df --format '{{.Type}}: {{.Reclaimable}}'", 'what could be freed']],
-    ).action(df),
-  )
+  command.addCommand(dfCommand())
   command.addCommand(
     withExamples(
       withAccessOptions(
@@ -111,27 +100,6 @@ export function systemCommand(): Command {
   )
   command.addCommand(infoCommand())
   return command
-}
-
-async function df(options: StoreOptions & { readonly format?: string }): Promise<void> {
-  const usages = await measureAll(await openLocalStore(options), options)
-  const rows = usages.map(({ type, total, active, size, reclaimable }) => ({
-    Type: type,
-    TotalCount: total,
-    Active: active,
-    Size: formatSize(size),
-    Reclaimable: `${formatSize(reclaimable)} (${Math.round((100 * reclaimable) / (size || 1))}%)`,
-  }))
-  printRows(rows, {
-    format: options.format,
-    columns: [
-      ['TYPE', 'Type'],
-      ['TOTAL', 'TotalCount'],
-      ['ACTIVE', 'Active'],
-      ['SIZE', 'Size'],
-      ['RECLAIMABLE', 'Reclaimable'],
-    ],
-  })
 }
 
 async function check(options: CheckOptions): Promise<void> {

@@ -98,7 +98,7 @@ export function isKeyOf(registry: string, key: string): boolean {
 }
 
 /** Old clients wrote URLs: `https://host/v1/`. */
-function normalKey(key: string): string {
+export function normalKey(key: string): string {
   const host = key.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '')
   return host === 'index.docker.io' ? 'docker.io' : host
 }

@@ -11,6 +11,8 @@ const OUTPUT_LIMIT = 1024 * 1024
 /** What helpers say, by their common protocol, when they have nothing. */
 const NOT_FOUND = /credentials not found/i
 
+/** User names by server. */
+const listSchema = z.record(z.string(), z.string())
 const answerSchema = z.object({ Username: z.string(), Secret: z.string() })
 
 /** A program `docker-credential-<name>` that keeps credentials elsewhere, as docker's clients call it. */
@@ -21,6 +23,8 @@ export interface CredentialHelper {
   store(server: string, credential: Credential): Promise<void>
   /** Success when it has none. @throws CONFIG_INVALID */
   erase(server: string): Promise<void>
+  /** The servers that it has credentials of. @throws CONFIG_INVALID */
+  list(): Promise<readonly string[]>
 }
 
 /** @throws CONFIG_INVALID when `name` can't be a helper's */
@@ -51,6 +55,12 @@ export function credentialHelper(name: string): CredentialHelper {
     },
     async erase(server) {
       await call(program, 'erase', server)
+    },
+    async list() {
+      const output = await call(program, 'list', '')
+      if (output === undefined) return []
+      const { value } = parseSecretJson(output, listSchema, `answer of ${program}`)
+      return Object.keys(value)
     },
   }
 }

@@ -4,7 +4,14 @@ import { isErrno } from '#oci/error.ts'
 import { makeDirs } from '#oci/make-dirs.ts'
 import { cannotWrite } from '../archive/write-out.ts'
 import { replaceFile } from '../store/files.ts'
-import { type AuthFile, credentialIn, helperOf, isKeyOf, readAuthFile } from './auth-file.ts'
+import {
+  type AuthFile,
+  credentialIn,
+  helperOf,
+  isKeyOf,
+  normalKey,
+  readAuthFile,
+} from './auth-file.ts'
 import { type Credential, serverName } from './credential.ts'
 import { credentialHelper } from './helper.ts'
 
@@ -48,6 +55,15 @@ export async function forgetCredential(path: string, registry: string): Promise<
     await writeEntry(file, registry, undefined)
   }
   return isKnown
+}
+
+/** The registries that an auth file has entries for, or that its helper of all knows. @throws CONFIG_INVALID */
+export async function registriesIn(path: string): Promise<readonly string[]> {
+  const file = await readAuthFile(path)
+  if (file === undefined) return []
+  const { auths, credsStore } = file
+  const kept = credsStore === undefined ? [] : await credentialHelper(credsStore).list()
+  return [...new Set([...Object.keys(auths), ...kept].map(normalKey))]
 }
 
 function emptyFile(path: string): AuthFile {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Command } from 'commander'
+import { Command, type Option } from 'commander'
 import { takeFlagForms } from '#cli/flag-forms.ts'
 import { COMMANDS } from '#cli/commands/index.ts'
 import { isDrayError } from '#oci/error.ts'
@@ -111,7 +111,10 @@ describe('the flags of a command', () => {
     let count = 0
     for (const [name, load] of await everyCommand()) {
       const { options } = await load()
-      for (const option of options.filter((each) => !each.required && !each.optional)) {
+      // Those of others that are refused have a preset value, so that they are seen.
+      const isBoolean = (each: Option) =>
+        !each.required && !each.optional && each.presetArg === undefined
+      for (const option of options.filter(isBoolean)) {
         const flags = [option.long, option.short].filter((flag) => flag !== undefined)
         for (const flag of flags) {
           const valueAfter = async (word?: string) => {

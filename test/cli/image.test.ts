@@ -28,4 +28,35 @@ describe('dray image', () => {
     assert.deepEqual([gone.code, gone.stdout], [1, '[]\n'])
     assert.match(gone.stderr, /^dray: no image "localhost\/app:2" in the local store/)
   })
+
+  it('tells the size of each with system df, shared layers apart, and removes all with rmi -a', async (t) => {
+    const root = tempDir(t)
+    const store = await openStore(root, { layerStore: 'dir' })
+    const shared = tarOf({ hello: 'there' })
+    const [one, two] = [smallImage([shared]), smallImage([shared, tarOf({ more: 'x' })])]
+    await placeImage(store, 'localhost/app:1', one)
+    await placeImage(store, 'localhost/app:2', two)
+    await drayHere(['tag', '--root', root, 'localhost/app:1', 'localhost/other:1'])
+    const df = await drayHere(['system', 'df', '-v', '--root', root, '--format', 'json'])
+    const { Images } = JSON.parse(df.stdout)
+    assert.deepEqual(
+      Images.map(({ Names, Containers }: { Names: string[]; Containers: number }) => [
+        Names,
+        Containers,
+      ]),
+      [
+        [['localhost/app:1', 'localhost/other:1'], 0],
+        [['localhost/app:2'], 0],
+      ],
+    )
+    for (const { Size, UniqueSize } of Images) assert.ok(UniqueSize > 0 && UniqueSize < Size)
+    const text = await drayHere(['system', 'df', '-v', '--root', root])
+    assert.match(text.stdout, /^Images:\nIMAGE +SIZE +UNIQUE +CONTAINERS\n/)
+    const gone = await drayHere(['rmi', '--root', root, '-a'])
+    assert.equal(gone.code, 0, gone.stderr)
+    for (const name of ['app:1', 'other:1', 'app:2'])
+      assert.match(gone.stdout, new RegExp(`^Untagged: localhost/${name}$`, 'm'))
+    assert.equal((await drayHere(['images', '--root', root, '-q'])).stdout, '')
+    assert.equal((await drayHere(['rmi', '--root', root, '-i', 'nosuch'])).code, 0)
+  })
 })

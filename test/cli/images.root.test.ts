@@ -115,6 +115,11 @@ describe('an image that a container was made of', () => {
       await ok('system', 'df', '--format', '{{.Type}} {{.TotalCount}}'),
       /^Images 0\nContainers 1\n/,
     )
+    const { Images, Containers, Volumes } = JSON.parse(
+      await ok('system', 'df', '-v', '--format', 'json'),
+    )
+    assert.deepEqual([Images, Volumes, Containers.length], [[], [], 1])
+    assert.deepEqual([Containers[0].Name, Containers[0].State], ['job', 'exited'])
     await ok('rm', 'job')
     assert.equal((await store.dray('rmi', 'busybox:1')).code, 1)
     assert.deepEqual([kept('layers/*/*'), kept('fixups/*/*'), kept('leases/*')], [0, 0, 0])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it, type TestContext } from 'node:test'
@@ -62,6 +62,21 @@ describe('dray login', () => {
     const refused = await dray(['pull', '--root', tempDir(t), `${host}/none`], { env })
     assert.match(refused.stderr, /401.*dray login/)
     assert.match((await dray(['logout', host], { env })).stdout, /not logged in/)
+  })
+
+  it('tells who is logged in, and forgets all registries at once', async (t) => {
+    const { config, env } = home(t)
+    const asked = () => dray(['login', '--get-login', host], { env })
+    assert.equal((await asked()).code, 1)
+    await typed(['login', '-u', 'alice', '--password-stdin', host], 'alice-secret\n', env)
+    assert.equal((await asked()).stdout, '<token>\n')
+    const { auths } = JSON.parse(readFileSync(config, 'utf8'))
+    const more = { ...auths, 'r.example/team': { auth: 'YTpi' } }
+    writeFileSync(config, JSON.stringify({ auths: more, other: 1 }))
+    const { stdout } = await dray(['logout', '--all'], { env })
+    assert.match(stdout, new RegExp(`out of ${host} .*\\n.*out of r\\.example/team `))
+    assert.deepEqual(JSON.parse(readFileSync(config, 'utf8')), { auths: {}, other: 1 })
+    assert.match((await dray(['logout', '-a'], { env })).stdout, /^not logged in to any registry$/m)
   })
 
   it('keeps nothing that the registry refuses', async (t) => {

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test'
 import { credentialFinder } from '#puller/credentials/find.ts'
 import { credentialHelper } from '#puller/credentials/helper.ts'
-import { forgetCredential, keepCredential } from '#puller/credentials/keep.ts'
+import { forgetCredential, keepCredential, registriesIn } from '#puller/credentials/keep.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const SECRET = { kind: 'password', username: 'me', password: 'hunter2' } as const
@@ -40,6 +40,7 @@ const KEEPER = `
 case $1 in
   store) cat > kept ;;
   erase) cat > erased; rm -f kept ;;
+  list) [ -e kept ] && echo '{"r.example":"me"}' || echo '{}' ;;
   get) cat > asked; [ -e kept ] && exec cat kept; echo 'credentials not found in native keychain'; exit 1 ;;
 esac`
 
@@ -151,7 +152,9 @@ describe('a kept credential', () => {
       Secret: 'hunter2',
     })
     assert.doesNotMatch(readFileSync(file, 'utf8'), /hunter2|aHVudGVy/)
+    assert.deepEqual(await registriesIn(file), ['r.example'])
     assert.equal(await forgetCredential(file, 'r.example'), true)
+    assert.deepEqual(await registriesIn(file), [])
     assert.equal(existsSync(join(dir, 'kept')), false)
     assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { auths: {}, credsStore: 'x' })
   })
