@@ -154,7 +154,9 @@ class Connection {
     this.#exchange = { range, onBytes, done, fail, head: Buffer.alloc(0), left, isLast: false }
     const abort = () => this.#fail(signal.reason)
     signal.addEventListener('abort', abort)
-    this.#socket?.write(request)
+    // It may have been, while this was connected.
+    if (signal.aborted) abort()
+    else this.#socket?.write(request)
     return await promise.finally(() => signal.removeEventListener('abort', abort))
   }
 

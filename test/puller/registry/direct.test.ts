@@ -175,4 +175,11 @@ describe('createDirectReader', () => {
     await assert.rejects(reading, /enough/)
     await assert.rejects(read(), /enough/)
   })
+
+  it('asks for nothing when it is told to stop while it connects', async (t) => {
+    const { read, stop } = await serve(t, (socket) => socket.write(ANSWER))
+    const reading = read()
+    stop.abort(new Error('enough'))
+    await assert.rejects(reading, /enough/)
+  })
 })
