@@ -137,21 +137,29 @@ function createFailover(
       ? trusted
       : trusted.filter(({ capabilities }) => capabilities.includes('resolve'))
 
+  async function headManifest(selector: string, signal?: AbortSignal): Promise<Digest | undefined> {
+    for (const place of able(selector).filter(isUp)) {
+      const found = await headAt(place, selector, signal)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** By its digest, a mirror that may not say what a tag is can have what it stands for. */
+  async function getManifest(selector: string, signal?: AbortSignal) {
+    const digest =
+      able(selector).length < trusted.length ? await headManifest(selector, signal) : undefined
+    const known = digest ?? selector
+    return await ask(able(known), (client) => client.getManifest(known, signal), signal)
+  }
+
   return {
     get host() {
       return (trusted.find(isUp) ?? own).remote
     },
 
-    getManifest: (selector, signal) =>
-      ask(able(selector), (client) => client.getManifest(selector, signal), signal),
-
-    async headManifest(selector, signal) {
-      for (const place of able(selector).filter(isUp)) {
-        const found = await headAt(place, selector, signal)
-        if (found !== undefined) return found
-      }
-      return undefined
-    },
+    getManifest,
+    headManifest,
 
     openBlob: (blob, range, signal, broken) =>
       ask(
