@@ -15,5 +15,16 @@ export { type Certificates, readCertificates } from './registry/certificates.ts'
 export { chooseLayerForm, type LayerFormChoice } from './store/layer-form.ts'
 export { verityObstacle } from './store/layer-verity.ts'
 export { unmountUnused } from './store/mounts.ts'
+export {
+  listRemoteReferrers,
+  listRepositories,
+  listTags,
+  type RemoteOptions,
+  type RemoteReferrer,
+  readRemote,
+  readRemoteConfig,
+  remoteDigest,
+  removeRemote,
+} from './remote.ts'
 export { removeFreeIngests } from './store/stale-ingests.ts'
 export { measureImages, measureStore, type Usage } from './usage.ts'

@@ -16,6 +16,7 @@ export const COMMANDS: Commands = {
   push: async () => (await import('./push.ts')).pushCommand(),
   pull: async () => (await import('./pull.ts')).pullCommand(),
   copy: async () => (await import('./copy.ts')).copyCommand(),
+  remote: async () => (await import('./remote.ts')).remoteCommand(),
   login: async () => (await import('./login.ts')).loginCommand(),
   logout: async () => (await import('./logout.ts')).logoutCommand(),
   images: async () => (await import('./images.ts')).imagesCommand(),

@@ -104,7 +104,8 @@ export async function readWhatToCopy(
   return { image, referrers: withReferrers ? await readReferrers(source, image, signal) : [] }
 }
 
-async function findPlatform(
+/** Of an index, the manifest for a platform. @throws PLATFORM_UNKNOWN, IMAGE_UNKNOWN */
+export async function findPlatform(
   source: ImageSource,
   document: Document,
   platform: Platform,

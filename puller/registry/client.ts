@@ -4,18 +4,17 @@ import { type Digest, isDigest } from '#oci/digest.ts'
 import { DrayError } from '#oci/error.ts'
 import { MANIFEST_LIMIT } from '#oci/manifest.ts'
 import { MANIFEST_MEDIA_TYPES } from '#oci/media-types.ts'
-import type { RepositoryName } from '#oci/reference.ts'
+import { parseTag, type RepositoryName, type Tag } from '#oci/reference.ts'
 import type { RegistryHost } from '../mirrors/registry-host.ts'
 import type { ByteRange } from '../transfer/ranges.ts'
 import type { RegistryAccess } from './access.ts'
 import { checkManifest, checkRange } from './answers.ts'
-import { createAuthorizer } from './authorizer.ts'
 import type { RangeSource } from './direct.ts'
 import { failure, type HttpResponse, readBody, refuseWebPage } from './http.ts'
-import { openRegistry } from './open.ts'
-import type { Call } from './place.ts'
+import { readNames } from './pages.ts'
 import { listReferrers } from './referrers.ts'
-import { createRemoteHost, type RemoteHost, requestFrom } from './remote-host.ts'
+import type { RemoteHost } from './remote-host.ts'
+import { openSession } from './session.ts'
 import { type BlobUpload, createBlobUpload, type UploadOptions } from './upload.ts'
 
 /** A manifest as a registry sent it, checked against its digest where one was asked for. */
@@ -69,9 +68,15 @@ export interface RepositoryClient {
     mediaType: string,
     signal?: AbortSignal,
   ): Promise<StoredManifest>
+  /** Takes a tag away, or a manifest with its tags. @throws IMAGE_UNKNOWN when there is none */
+  deleteManifest(selector: string, signal?: AbortSignal): Promise<void>
+  /** @throws IMAGE_UNKNOWN when there is no such repository */
+  listTags(signal?: AbortSignal): Promise<readonly Tag[]>
   /** What the registry lists as referring to a manifest; undefined when it keeps no such lists. */
   getReferrers(subject: Digest, signal?: AbortSignal): Promise<readonly Descriptor[] | undefined>
 }
+
+export type Access = 'pull' | 'push' | 'delete'
 
 export interface StoredManifest {
   /** Whether the registry lists it among the referrers of its subject. */
@@ -87,7 +92,7 @@ export interface RepositoryOptions extends RegistryAccess {
   /** Where others may send requests, too. Default: `registry`, with its limits. */
   readonly remote?: RemoteHost | undefined
   /** What the client will do: decides the token that is asked for. */
-  readonly access: 'pull' | 'push'
+  readonly access: Access
   /** Other repositories of the registry that blobs may be mounted from. */
   readonly mountFrom?: readonly RepositoryName[] | undefined
   /** Longest silence of the server, in ms. Default 30,000. */
@@ -98,42 +103,12 @@ export interface RepositoryOptions extends RegistryAccess {
 /** Finds out how the registry is reached, and speaks to it. @throws REGISTRY_UNREACHABLE */
 export async function openRepository(options: RepositoryOptions): Promise<RepositoryClient> {
   const { registry, repository } = options
-  const { http, origin, api, certificates } = await openRegistry(options)
-  const { remote = createRemoteHost(registry, options.limits?.(registry)) } = options
+  const session = await openSession({ ...options, scopes: scopesOf(options) })
+  const { origin, api, certificates, remote, request } = session
   const own = options.host?.headers
   const base = new URL(`${repository}/`, api)
   const urlOf = (path: string) => withNamespace(new URL(path, base), options.host?.namespace)
   const name = `${registry}/${repository}`
-  const authorizer = createAuthorizer({
-    http,
-    origin,
-    scopes: scopesOf(options),
-    tokenServers: options.tokenServers ?? [],
-    credential: async () => options.credentials?.(registry, repository),
-  })
-
-  /** Sends a request to the registry, with what it wants to see once it has asked. Others are shown nothing. */
-  async function request(url: URL, { body, ...rest }: Call): Promise<HttpResponse> {
-    const isOwn = url.origin === origin.origin
-    const send = (authorization: string | undefined) =>
-      requestFrom(remote, () =>
-        http(url, {
-          ...rest,
-          headers: { ...rest.headers, ...(authorization === undefined ? {} : { authorization }) },
-          ...(body && { body: body() }),
-        }),
-      )
-    if (!isOwn) return send(undefined)
-    const sent = authorizer.header
-    const response = await send(sent)
-    try {
-      const isWorthAnother = await authorizer.isWorthAnother(response, sent, rest.signal)
-      return isWorthAnother ? await send(authorizer.header) : response
-    } catch (error) {
-      response.body.destroy()
-      throw error
-    }
-  }
 
   return {
     host: remote,
@@ -180,7 +155,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       }
       try {
         const isOwn = new URL(response.url).origin === origin.origin
-        const authorization = isOwn ? authorizer.header : undefined
+        const authorization = isOwn ? session.authorization : undefined
         const source = {
           url: response.url,
           headers: { ...(isOwn && own), ...(authorization !== undefined && { authorization }) },
@@ -220,9 +195,44 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       return { isListed: response.headers['oci-subject'] !== undefined }
     },
 
+    async deleteManifest(selector, signal) {
+      const response = await request(urlOf(`manifests/${selector}`), { method: 'DELETE', signal })
+      if (response.status === 404) {
+        response.body.destroy()
+        throw new DrayError(
+          'IMAGE_UNKNOWN',
+          `${registry} has no ${repository}, or no ${selector} in it`,
+        )
+      }
+      if (response.status >= 300) throw await notDeleted(response, name, selector)
+      response.body.resume()
+    },
+
+    async listTags(signal) {
+      const place = { url: urlOf('tags/list'), request, name }
+      const advice = `${registry} has no ${repository}`
+      return (await readNames(place, 'tags', { advice, signal })).map(parseTag)
+    },
+
     getReferrers: (subject, signal) =>
       listReferrers({ url: urlOf(`referrers/${subject}`), request, name }, signal),
   }
+}
+
+/** Registries may take no removals, or those of manifests alone. */
+async function notDeleted(
+  response: HttpResponse,
+  name: string,
+  selector: string,
+): Promise<DrayError> {
+  const { status } = response
+  const error = await failure(response, `cannot remove ${selector} from ${name}`)
+  if (status !== 400 && status !== 405) return error
+  const advice = isDigest(selector)
+    ? 'it may not let anybody remove images (of docker-registry: REGISTRY_STORAGE_DELETE_ENABLED=true)'
+    : `it may remove manifests alone, each with all its tags: dray remote rm ${name}@$(dray remote digest ${name}:${selector})`
+  const { code, message, detail } = error
+  return new DrayError(code, `${message}: ${advice}`, { detail })
 }
 
 /** Layers that were not to be distributed name other places, which may be anybody's: they are never asked. */
@@ -238,10 +248,16 @@ function withNamespace(url: URL, namespace: string | undefined): URL {
   return url
 }
 
+/** Some registries count a removal as a push. */
+const ACTIONS: Readonly<Record<Access, string>> = {
+  pull: 'pull',
+  push: 'pull,push',
+  delete: 'pull,push,delete',
+}
+
 function scopesOf({ repository, access, mountFrom = [] }: RepositoryOptions): string[] {
-  const actions = access === 'push' ? 'pull,push' : 'pull'
   return [
-    `repository:${repository}:${actions}`,
+    `repository:${repository}:${ACTIONS[access]}`,
     ...mountFrom.map((other) => `repository:${other}:pull`),
   ]
 }

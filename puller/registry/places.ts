@@ -24,8 +24,9 @@ export async function openPlaces(
   options: PlacesOptions,
 ): Promise<RepositoryClient> {
   const { access, hosts: find, debug, limits } = options
-  const all = await find?.({ registry, repository, digest }, access)
-  const hosts = all?.filter(({ capabilities }) => capabilities.includes(access))
+  const need = access === 'pull' ? 'pull' : 'push'
+  const all = await find?.({ registry, repository, digest }, need)
+  const hosts = all?.filter(({ capabilities }) => capabilities.includes(need))
   const remotes = new Map<string, RemoteHost>()
   const remoteOf = (name: string) => {
     const remote = remotes.get(name) ?? createRemoteHost(name, limits?.(name))
@@ -46,10 +47,10 @@ export async function openPlaces(
   if (first === undefined) {
     throw new DrayError(
       'CONFIG_INVALID',
-      `the settings of ${registry} on this machine name no host to ${access}: see hosts.toml`,
+      `the settings of ${registry} on this machine name no host to ${need}: see hosts.toml`,
     )
   }
-  if (others.length === 0 || access === 'push') return await open(first)
+  if (others.length === 0 || need === 'push') return await open(first)
   const places = hosts.map((host) => createPlace(host, remoteOf(host.registry), () => open(host)))
   return createFailover(places, { name: `${registry}/${repository}`, debug })
 }
@@ -186,6 +187,9 @@ function createFailover(
     hasBlob: (digest, signal) => ask(trusted, (client) => client.hasBlob(digest, signal), signal),
     getReferrers: (subject, signal) =>
       ask(trusted, (client) => client.getReferrers(subject, signal), signal),
+    // A mirror knows what was asked of it before, no more.
+    listTags: async (signal) => (await own.client()).listTags(signal),
+    deleteManifest: () => Promise.reject(readOnly(name)),
     uploadBlob() {
       throw readOnly(name)
     },

@@ -3,6 +3,7 @@ import { DrayError } from '#oci/error.ts'
 import { MANIFEST_LIMIT, parseManifest } from '#oci/manifest.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { failure, readBody } from './http.ts'
+import { nextPage } from './pages.ts'
 import type { Place } from './place.ts'
 
 /** More than any image has; a registry that answers with more is wrong. */
@@ -37,12 +38,4 @@ export async function listReferrers(
     page = nextPage(response.headers.link, page)
   }
   return found
-}
-
-/** The page that a header `Link` names (RFC 8288), of the same origin. */
-function nextPage(header: string | readonly string[] | undefined, from: URL): URL | undefined {
-  const [, target] = /<([^>]*)>\s*;[^,]*\brel="?next\b/.exec(`${header ?? ''}`) ?? []
-  if (target === undefined || !URL.canParse(target, from.href)) return undefined
-  const next = new URL(target, from)
-  return next.origin === from.origin ? next : undefined
 }
