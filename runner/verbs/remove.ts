@@ -1,10 +1,9 @@
-import { DrayError } from '#oci/error.ts'
+import { DrayError, isDrayError } from '#oci/error.ts'
 import { readCgroups } from '../cgroup.ts'
 import { removeContainer as removeAll } from '../cleanup.ts'
 import { changeContainer } from '../containers/change.ts'
 import { type Container, isRunning, readState } from '../containers/state.ts'
 import { waitForEnd } from '../containers/wait.ts'
-import { isDrayError } from '#oci/error.ts'
 import { dropAnonymousVolumes } from '../volumes/resolve.ts'
 import { recordEvent } from '../events/record.ts'
 import { sendSignal } from '../processes.ts'
@@ -22,15 +21,12 @@ export async function removeContainer(
   container: Container,
   options: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined } = {},
 ): Promise<void> {
-  const state = readState(container)
-  const { record } = container
-  if (isRunning(state) && !options.force) {
-    const message = `container ${record.name} is ${state.status}: stop it first, or remove it with --force`
-    throw new DrayError('CONTAINER_STATE', message)
-  }
-  if (record.keeper === 'owner') return await removeOwned(root, container, state.pid)
+  if (!options.force) refuseRunning(container)
+  if (container.record.keeper === 'owner') return await removeOwned(root, container)
   try {
     await changeContainer(root, container, async (claim, current) => {
+      // Somebody may have started it meanwhile.
+      if (!options.force) refuseRunning({ ...container, record: current })
       if (current.phase.name === 'started') recordEvent(root, current, 'kill', { signal: '9' })
       await removeAll(root, claim, current, await readCgroups())
       if (options.volumes) await dropAnonymousVolumes(root, current.options)
@@ -41,11 +37,15 @@ export async function removeContainer(
   }
 }
 
-async function removeOwned(
-  root: string,
-  container: Container,
-  pid: number | undefined,
-): Promise<void> {
+function refuseRunning(container: Container): void {
+  const state = readState(container)
+  if (!isRunning(state)) return
+  const message = `container ${container.record.name} is ${state.status}: stop it first, or remove it with --force`
+  throw new DrayError('CONTAINER_STATE', message)
+}
+
+async function removeOwned(root: string, container: Container): Promise<void> {
+  const { pid } = readState(container)
   if (pid !== undefined) sendSignal(pid, 'SIGKILL')
   const left = await waitForEnd(root, container, { withinMs: OWNER_REMOVES_WITHIN_MS })
   if (left === undefined) return

@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { findContainer } from '#runner/containers/find.ts'
+import { removeContainer } from '#runner/verbs/remove.ts'
 import { containerStore } from '../support/container-store.ts'
 import { LAUNCHER } from '../support/dray.ts'
 import { until } from '../runner/support/run.ts'
@@ -51,8 +53,11 @@ describe('a container in the background', () => {
     await ok('run', '-d', '--name', 'app', 'busybox:1', 'sh', '-c', script)
     await ok('stop', 'app')
     assert.equal(await store.inspect('app', '{{.State.Status}} {{.State.ExitCode}}'), 'exited 3')
+    const ended = await findContainer(store.root, 'app')
     await ok('start', 'app')
     await ok('restart', 'app')
+    // As a prune would that had seen it before it was started again.
+    await assert.rejects(removeContainer(store.root, ended), { code: 'CONTAINER_STATE' })
     assert.equal(await ok('kill', 'app'), 'app')
     assert.equal(await ok('wait', 'app'), '137')
     assert.equal(await ok('logs', 'app'), 'run\nrun\nrun\nrun\nrun\nrun')
