@@ -14,9 +14,9 @@ export interface StoreOptions {
 export interface AccessOptions {
   readonly plainHttp?: true
   readonly tlsVerify?: boolean
-  readonly certDir?: string
+  readonly certDir?: string | undefined
   readonly tokenServer: readonly string[]
-  readonly authfile?: string
+  readonly authfile?: string | undefined
 }
 
 export interface CredentialOptions extends AccessOptions {

@@ -1,14 +1,15 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { DrayError } from '#oci/error.ts'
 import type { Platform } from '#oci/platform.ts'
 import { parseReference, type Reference } from '#oci/reference.ts'
 import type { RegistryAccess, Store } from '#puller/index.ts'
+import { remoteImages } from '../all-tags.ts'
+import { ENCRYPTION, ignored, refused, RETRIES, withFlagsOfOthers } from '../flags-of-others.ts'
+import { orGoOn } from '../go-on.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { createProgressView } from '../output/progress.ts'
-import { asToldError } from '../output/system-error.ts'
 import { print, say } from '../output/print.ts'
-import { sayFailure } from '../output/failure.ts'
 import { registryAccess } from '../registry-access.ts'
 import { openLocalStore } from '../store.ts'
 import {
@@ -26,19 +27,32 @@ interface PullOptions extends TransferOptions, LimitOptions {
   readonly allPlatforms?: true
   readonly withReferrers?: true
   readonly unpack: boolean
+  readonly allTags?: true
 }
 
 export function pullCommand(): Command {
   const command = new Command('pull')
     .description('Fetch images into the local store, verified and unpacked')
     .argument('<image...>', '[registry/]name[:tag][@digest]; one after the other')
+    .option('-a, --all-tags', 'all tags of a repository')
     .option('--no-unpack', 'only verify and keep the layers; dray run unpacks them')
     .option('--all, --all-platforms', 'keep the layers of all other platforms, too')
     .option('--with-referrers', 'keep signatures, SBOMs and other artifacts that refer to it, too')
   withLimitOptions(command, 'requests at once, at the most (default: 8)')
+  withFlagsOfOthers(
+    command,
+    ...RETRIES,
+    ...ENCRYPTION,
+    ignored('--disable-content-trust'),
+    refused('--arch <arch>', 'write --platform linux/ARCH'),
+    refused('--os <os>', 'write --platform OS/ARCH'),
+    refused('--variant <variant>', 'write --platform linux/ARCH/VARIANT'),
+    new Option('--policy <when>').hideHelp().argParser(policy), // podman's
+  )
   return withExamples(withLayerStoreOption(withPlatformOption(withTransferOptions(command))), [
     ['dray pull debian:12', 'by its tag'],
     ['dray pull debian:12 alpine:3', 'two; one that fails does not stop the other'],
+    ['dray pull --all-tags registry.example/team/app', 'all versions of it'],
     ['dray pull --platform linux/arm64 --no-unpack registry.example/app:1', 'for another machine'],
   ]).action(pull)
 }
@@ -54,16 +68,30 @@ async function pull(
   const access = await registryAccess(options, onlyRegistry(references, options))
   if (options.lowPriority) lowerPriority()
   const store = await openLocalStore(options)
-  for (const reference of references) {
-    try {
-      print(await pullOne(store, reference, { ...options, access, debug }))
-    } catch (error) {
-      const known = asToldError(error, store.layout.root)
-      if (known === undefined) throw error
-      sayFailure(known, debug)
-      process.exitCode = 1
+  const { root } = store.layout
+  for (const named of references) {
+    const all = options.allTags ? await orGoOn({ root, debug }, () => tagged(named)) : [named]
+    for (const reference of all ?? []) {
+      const pulling = { ...options, access, debug }
+      const line = await orGoOn({ root, debug }, () => pullOne(store, reference, pulling))
+      if (line !== undefined) print(line)
     }
   }
+
+  async function tagged(repository: Reference): Promise<readonly Reference[]> {
+    return await interruptible((signal) =>
+      remoteImages(repository, { ...access, debug: debug ? say : undefined, signal }),
+    )
+  }
+}
+
+/** What podman pulls when: a pull by a tag asks for its digest first, and fetches what is new. @throws USAGE */
+function policy(when: string): void {
+  if (when === 'always' || when === 'newer') return
+  throw new DrayError(
+    'USAGE',
+    'a pull fetches only what is missing; to leave the registry alone where the image is here: dray image exists NAME || dray pull NAME',
+  )
 }
 
 /** @throws USAGE for what is on a disk, which podman pulls as well; REFERENCE_INVALID */

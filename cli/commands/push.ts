@@ -1,5 +1,22 @@
 import { Command } from 'commander'
-import type { OpenedImage, RecompressOptions, Store } from '#puller/index.ts'
+import { formatReference, type Reference } from '#oci/reference.ts'
+import type { OpenedImage, RecompressOptions, RegistryAccess, Store } from '#puller/index.ts'
+import { localImages, wholeRepository } from '../all-tags.ts'
+import {
+  checkDigestFile,
+  type DigestFileOptions,
+  withDigestFile,
+  writeDigest,
+} from '../digest-file.ts'
+import {
+  ENCRYPTION,
+  ignored,
+  refused,
+  RETRIES,
+  SIGNING,
+  withFlagsOfOthers,
+} from '../flags-of-others.ts'
+import { orGoOn } from '../go-on.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
 import { print } from '../output/print.ts'
@@ -16,7 +33,8 @@ import {
   withTransferOptions,
 } from './options.ts'
 
-interface PushOptions extends TransferOptions, LimitOptions, CompressionOptions {
+interface PushOptions extends TransferOptions, LimitOptions, CompressionOptions, DigestFileOptions {
+  readonly allTags?: true
   readonly forceCompression?: true
 }
 
@@ -30,9 +48,30 @@ export function pushCommand(): Command {
     .argument('[target]', '[registry/]name[:tag], where it differs from the name of the image')
   withLimitOptions(command, 'blobs sent at once (default: 4)')
   withCompressionOptions(command, 'layers are to be')
+  command.option('-a, --all-tags', 'all tags that the local store has of a repository')
+  withDigestFile(command)
   command.option('--force-compression', 'compress layers again that have the format already')
+  withFlagsOfOthers(
+    command,
+    ...RETRIES,
+    ...SIGNING,
+    ...ENCRYPTION,
+    ignored('--disable-content-trust'),
+    ignored('--remove-signatures'), // none are sent
+    refused('--compress', 'write --compression gzip'),
+    refused(
+      '-f, --format <format>',
+      "an image is sent as it is; with --compression, manifests become OCI's",
+    ),
+    refused('--platform <platform>', 'dray copy --platform PLATFORM store:NAME TARGET sends one'),
+  )
   return withExamples(withTransferOptions(command), [
     ['dray push registry.example/app:1', 'an image of the local store, to where its name says'],
+    ['dray push --all-tags registry.example/app', 'all that have a tag of it here'],
+    [
+      'dray push --digestfile app.digest registry.example/app:1',
+      'then: cosign sign registry.example/app@$(cat app.digest)',
+    ],
     ['dray push oci:build/app:1 localhost:5000/app:1', 'one that a builder wrote to a directory'],
     ['dray push --compression zstd app:1', 'smaller, and faster to unpack; a new digest'],
   ]).action(push)
@@ -42,14 +81,34 @@ async function push(
   image: string,
   target: string | undefined,
   options: PushOptions,
+  command: Command,
 ): Promise<void> {
-  const { blobsHeldBy, heldElsewhere, lowerPriority, pushImage, pushTarget } = await import(
-    '#puller/index.ts'
-  )
+  const { lowerPriority, pushTarget } = await import('#puller/index.ts')
+  checkDigestFile(options, options.allTags)
   if (options.lowPriority) lowerPriority()
-  const reference = pushTarget(image, target)
-  const access = await registryAccess(options, reference.registry)
+  const to = pushTarget(image, target)
+  const access = await registryAccess(options, to.registry)
   const store = await openLocalStore(options)
+  if (!options.allTags) return await pushOne(store, image, to, { ...options, access })
+  wholeRepository(to)
+  const { root } = store.layout
+  const debug = command.optsWithGlobals().debug === true
+  for (const from of await localImages(store, image)) {
+    const reference = { ...to, ...(from.tag !== undefined && { tag: from.tag }) }
+    await orGoOn({ root, debug }, () =>
+      pushOne(store, formatReference(from), reference, { ...options, access }),
+    )
+  }
+}
+
+async function pushOne(
+  store: Store,
+  image: string,
+  reference: Reference,
+  options: PushOptions & { readonly access: RegistryAccess },
+): Promise<void> {
+  const { blobsHeldBy, heldElsewhere, pushImage } = await import('#puller/index.ts')
+  const { access } = options
   const view = createProgressView(options.quiet ? 'none' : options.progress, process.stderr)
   const started = performance.now()
   const result = await interruptible(async (signal) => {
@@ -68,6 +127,7 @@ async function push(
       await opened.close()
     }
   }).finally(view.end)
+  await writeDigest(options, result.digest)
   const took = formatDuration(performance.now() - started)
   const what =
     result.transferred === 0

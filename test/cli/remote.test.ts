@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { digestOf } from '#oci/digest.ts'
@@ -25,6 +26,36 @@ async function filled(t: TestContext): Promise<OpenRegistry> {
     await ok('copy', '-q', `oci:${layout}`, `${registry.host}/team/app:${tag}`)
   return registry
 }
+
+describe('--all-tags', () => {
+  it('copies, pulls and pushes all tags of a repository', async (t) => {
+    const { host } = await filled(t)
+    const dir = tempDir(t)
+    const store = ['--root', join(dir, 'root'), '--progress', 'none']
+    const tagsOf = (name: string) => ok('remote', 'tags', `${host}/${name}`)
+    await ok('copy', '--all-tags', ...store, `${host}/team/app`, `${host}/mirror/app`)
+    assert.equal(await tagsOf('mirror/app'), '1\n2\n')
+    await ok('copy', '--all-tags', ...store, `${host}/team/app`, `oci:${dir}/layout`)
+    await ok('copy', '-q', `oci:${dir}/layout:2`, `${host}/team/app:sha256-ab.sig`)
+    await ok('pull', '-a', '--no-unpack', '--platform', 'linux/amd64', ...store, `${host}/team/app`)
+    await ok('push', '-a', ...store, `${host}/team/app`, `${host}/other/app`)
+    assert.equal(await tagsOf('other/app'), '1\n2\n', 'a signature is no version')
+  })
+})
+
+describe('--digestfile', () => {
+  it('gets nothing but the digest of what was sent', async (t) => {
+    const { host } = await filled(t)
+    const dir = tempDir(t)
+    writeLayout(`${dir}/layout`, IMAGE)
+    for (const verb of ['copy', 'push']) {
+      const file = join(dir, verb)
+      const options = ['-q', '--root', `${dir}/root`, '--digestfile', file]
+      await ok(verb, ...options, `oci:${dir}/layout`, `${host}/sent:1`)
+      assert.equal(readFileSync(file, 'utf8'), IMAGE.manifest.digest)
+    }
+  })
+})
 
 describe('dray remote', () => {
   it('tells what a registry has, and pulls no layer', async (t) => {
