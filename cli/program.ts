@@ -7,6 +7,7 @@ import { sayFailure } from './output/failure.ts'
 import { say } from './output/print.ts'
 import { asToldError } from './output/system-error.ts'
 import { rootDir } from './root-dir.ts'
+import { refuseVerbOfOthers } from './verbs-of-others.ts'
 import { version } from './version.ts'
 
 /** Commands by their names, in the order of the help. Each is loaded when it is needed, for a command line's words. */
@@ -141,6 +142,8 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
   })
   for (const command of everyCommand(program)) takeFlagForms(command)
   try {
+    const [verb = ''] = verbsOf(argv)
+    if (!Object.hasOwn(commands, verb)) refuseVerbOfOthers(verb)
     await program.parseAsync([...argv])
   } catch (error) {
     process.exitCode = report(error, {

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { DrayError } from '#oci/error.ts'
-import type { Credential, HostLimits, RegistryAccess } from '#puller/index.ts'
+import type { Credential, FindCredential, HostLimits, RegistryAccess } from '#puller/index.ts'
 import type { CredentialOptions, LimitOptions } from './commands/options.ts'
 
 /**
@@ -23,15 +23,13 @@ export async function registryAccess(
     throw new DrayError('USAGE', message)
   }
   // Not by the puller's public face, which brings what most commands that ask a registry have no use for.
-  const { authFiles, credentialFinder } = await import('#puller/credentials/find.ts')
   const { hostFinder, hostSettings } = await import('#puller/mirrors/find-hosts.ts')
   const { limitFiles, readLimits } = await import('#puller/mirrors/host-limits.ts')
   const { proxyFinder } = await import('#puller/proxy/find-proxy.ts')
   const { readCertificates } = await import('#puller/registry/certificates.ts')
   const given: Credential | undefined =
     identityToken === undefined ? creds : { kind: 'identity-token', token: identityToken }
-  const files = authFiles(process.env, { home: homedir(), named: options.authfile })
-  const kept = credentialFinder(files)
+  const kept = await keptCredentials(options.authfile)
   const certificateDirs = certificateDirectories(options.certDir)
   return {
     plainHttp,
@@ -43,6 +41,13 @@ export async function registryAccess(
     hosts: hostFinder(hostSettings(process.env, homedir())),
     limits: await readLimits(limitFiles(process.env, homedir()), givenLimits(options)),
   }
+}
+
+/** Finds credentials in the environment, and in files of docker and podman, or one that is named. @throws CONFIG_INVALID */
+export async function keptCredentials(named: string | undefined): Promise<FindCredential> {
+  const { authDocument, authFiles, credentialFinder } = await import('#puller/credentials/find.ts')
+  const files = authFiles(process.env, { home: homedir(), named })
+  return credentialFinder(files, authDocument(process.env, { named }))
 }
 
 /** What the command line says of single hosts. */

@@ -7,7 +7,7 @@ import { interruptible } from '../interrupt.ts'
 import { ignored, refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { ask } from '../output/ask.ts'
 import { print, say } from '../output/print.ts'
-import { registryAccess } from '../registry-access.ts'
+import { keptCredentials, registryAccess } from '../registry-access.ts'
 import { type AccessOptions, withAccessOptions, withExamples } from './options.ts'
 
 interface LoginOptions extends AccessOptions {
@@ -60,10 +60,9 @@ async function login(registry: string, options: LoginOptions): Promise<void> {
 }
 
 async function printLogin(registry: string, options: LoginOptions): Promise<void> {
-  const { authFiles, credentialFinder, TOKEN_USER } = await import('#puller/index.ts')
+  const { TOKEN_USER } = await import('#puller/index.ts')
   const host = parseRegistry(registry)
-  const files = authFiles(process.env, { home: homedir(), named: options.authfile })
-  const credential = await credentialFinder(files)(host)
+  const credential = await (await keptCredentials(options.authfile))(host)
   if (credential === undefined)
     throw new DrayError('UNAUTHORIZED', `not logged in to ${host}: dray login ${host}`)
   print(credential.kind === 'password' ? credential.username : TOKEN_USER)

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { DrayError, errorMessage, isErrno } from '#oci/error.ts'
+import { DrayError, errorMessage, isDrayError, isErrno } from '#oci/error.ts'
 import type { RepositoryName } from '#oci/reference.ts'
 import { absentable, stringMap } from '#oci/schema.ts'
 import { type Credential, serverName } from './credential.ts'
@@ -36,8 +36,17 @@ const fileSchema = z.object({
 /** Undefined when there is no such file. @throws CONFIG_INVALID naming the file, never what it holds */
 export async function readAuthFile(path: string): Promise<AuthFile | undefined> {
   try {
-    const bytes = await readFile(path)
-    const text = bytes.length === 0 ? Buffer.from('{}') : bytes
+    return parseAuthFile(path, await readFile(path))
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined
+    throw isDrayError(cause, 'CONFIG_INVALID') ? cause : unusable(path, cause)
+  }
+}
+
+/** @param path what it is called in errors. @throws CONFIG_INVALID, never with what it holds */
+export function parseAuthFile(path: string, bytes: Buffer): AuthFile {
+  const text = bytes.length === 0 ? Buffer.from('{}') : bytes
+  try {
     const { document, value } = parseSecretJson(text, fileSchema, 'file')
     const { auths, credHelpers, credsStore } = value
     return {
@@ -48,13 +57,13 @@ export async function readAuthFile(path: string): Promise<AuthFile | undefined> 
       document: document as Record<string, unknown>,
     }
   } catch (cause) {
-    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined
-    throw new DrayError(
-      'CONFIG_INVALID',
-      `cannot use the credentials in ${path}: ${errorMessage(cause)}`,
-      { cause },
-    )
+    throw unusable(path, cause)
   }
+}
+
+function unusable(path: string, cause: unknown): DrayError {
+  const message = `cannot use the credentials in ${path}: ${errorMessage(cause)}`
+  return new DrayError('CONFIG_INVALID', message, { cause })
 }
 
 /**

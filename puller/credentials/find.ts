@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { credentialIn, helperOf, readAuthFile } from './auth-file.ts'
+import { type AuthFile, credentialIn, helperOf, parseAuthFile, readAuthFile } from './auth-file.ts'
 import { type FindCredential, serverName } from './credential.ts'
 import { credentialHelper } from './helper.ts'
 
@@ -29,15 +29,31 @@ export function dockerConfigFile(env: Environment, home: string): string {
   return join(env.DOCKER_CONFIG || join(home, '.docker'), 'config.json')
 }
 
+/** Docker's variable that holds what its `config.json` would, for jobs of CI. */
+const DOCUMENT = 'DOCKER_AUTH_CONFIG'
+
 /**
- * Asks each file in turn: its helper for the registry, if it names one, then what it holds itself.
+ * Credentials that are in the environment itself, which docker and GitLab know; undefined without any, or where a file is named in
+ * their place.
+ */
+export function authDocument(
+  env: Environment,
+  { named }: { readonly named?: string | undefined },
+): AuthFile | undefined {
+  const text = env[DOCUMENT]
+  if (!text || named || env.REGISTRY_AUTH_FILE) return undefined
+  return parseAuthFile(DOCUMENT, Buffer.from(text))
+}
+
+/**
+ * Asks `first`, and then each file in turn: its helper for the registry, if it names one, then what it holds itself.
  *
  * The credential of a repository is looked for when a registry asks for one, never earlier.
  */
-export function credentialFinder(files: readonly string[]): FindCredential {
+export function credentialFinder(files: readonly string[], first?: AuthFile): FindCredential {
   return async (registry, repository) => {
-    for (const path of files) {
-      const file = await readAuthFile(path)
+    for (const each of first === undefined ? files : [first, ...files]) {
+      const file = typeof each === 'string' ? await readAuthFile(each) : each
       if (file === undefined) continue
       const helper = helperOf(file, registry)
       const found =

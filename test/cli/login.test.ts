@@ -126,6 +126,22 @@ describe('the credentials of a command line', () => {
     assert.match(wrong.stderr, /401/)
   })
 
+  it('may be in the environment, as docker and GitLab have them, unless a file is named', async (t) => {
+    const auth = Buffer.from('alice:alice-secret').toString('base64')
+    const DOCKER_AUTH_CONFIG = JSON.stringify({ auths: { [host]: { auth } } })
+    const env = { ...home(t).env, DOCKER_AUTH_CONFIG }
+    const args = ['remote', 'digest', `${host}/none`]
+    assert.match((await dray(args, { env })).stderr, /has no none/)
+    assert.match((await dray([...args, '--authfile', '/dev/null'], { env })).stderr, /401/)
+    assert.equal((await dray(['login', '--get-login', host], { env })).stdout, 'alice\n')
+    const damaged = { ...env, DOCKER_AUTH_CONFIG: 'alice-secret' }
+    const { stderr } = await dray(args, { env: damaged })
+    assert.match(
+      stderr,
+      /^dray: cannot use the credentials in DOCKER_AUTH_CONFIG: the file is not JSON$/m,
+    )
+  })
+
   it('are given in one way', async (t) => {
     const args = ['pull', '--creds', 'a:b', '--identity-token', 'c', `${host}/x`]
     const outcome = await dray(args, { env: home(t).env })

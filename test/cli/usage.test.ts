@@ -19,6 +19,12 @@ interface Case {
 
 const CASES: readonly Case[] = [
   { args: ['pul', 'x'], code: 1, says: /unknown command 'pul'[\s\S]*pull/ },
+  {
+    args: ['manifest', 'inspect', 'x'],
+    code: 1,
+    says: /^dray: there is no dray manifest: dray remote manifest IMAGE/m,
+  },
+  { args: ['build', '.'], code: 1, says: /no dray build: buildah, .* dray load/ },
   { args: ['pull'], code: 1, says: /missing required argument 'image'/ },
   { args: ['pull', '--frob', 'x'], code: 1, says: /unknown option '--frob'/ },
   { args: ['pull', 'x', '--frob'], code: 1, says: /^dray: .*\n\(dray pull --help tells more\)$/m },
