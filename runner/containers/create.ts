@@ -14,7 +14,7 @@ import { type ContainerOptions, checkOptions } from '../options.ts'
 import { readBootId } from '../processes.ts'
 import { type Claim, type ContainerRecord, claimNew, writeRecord } from '../record.ts'
 import { chooseRuntime, type OciRuntime } from '../runtime.ts'
-import { resolveVolumes } from '../volumes/resolve.ts'
+import { remakeVolumes, resolveVolumes } from '../volumes/resolve.ts'
 import { realContainersDir } from './find.ts'
 import { takeName } from './names.ts'
 import { resolveIds } from '../userns/resolve.ts'
@@ -78,6 +78,7 @@ export async function newContainer(
           : { name: 'created' },
     }
     await writeRecord(claim.paths, record, kept)
+    await remakeVolumes(context.root, record.options)
     recordEvent(context.root, record, 'create')
     return { claim, record, runtime, cgroups }
   } catch (error) {

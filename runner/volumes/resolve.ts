@@ -28,6 +28,13 @@ export async function resolveVolumes(
   return { ...options, volumes: [...volumes, ...made], namedVolumes: [], volumesFrom: [] }
 }
 
+/** Makes anew what was removed of the volumes of a container before its record told that it has them. */
+export async function remakeVolumes(root: string, options: ContainerOptions): Promise<void> {
+  for (const { name, isAnonymous } of options.volumes ?? []) {
+    if (name !== undefined) await makeVolume(root, name, { isAnonymous })
+  }
+}
+
 /** The volumes of other containers, but for places that are taken: by options, or by a container that is named before. */
 async function volumesOfOthers(
   root: string,

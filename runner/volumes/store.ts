@@ -52,7 +52,7 @@ export async function makeVolume(
   name: string = randomBytes(32).toString('hex'),
   options: {
     readonly labels?: Readonly<Record<string, string>>
-    readonly isAnonymous?: boolean
+    readonly isAnonymous?: boolean | undefined
   } = {},
 ): Promise<StoredVolume> {
   if (!isVolumeName(name)) {
@@ -104,15 +104,36 @@ export async function listVolumes(root: string): Promise<StoredVolume[]> {
 /** Removes a volume and what is in it. @throws VOLUME_UNKNOWN; VOLUME_IN_USE when a container has it */
 export async function removeVolume(root: string, name: string): Promise<void> {
   await findVolume(root, name)
-  const users = (await volumesInUse(root)).get(name)
-  if (users !== undefined) {
-    const message = `volume ${name} belongs to container ${users.join(', ')}: remove that first`
-    throw new DrayError('VOLUME_IN_USE', message)
-  }
+  await refuseUsed(root, name)
   // Out of sight first, so that nobody takes half of it for a whole one.
+  const dir = join(volumesDir(root), name)
   const gone = join(volumesDir(root), `.${name}-${crypto.randomUUID()}`)
-  await rename(join(volumesDir(root), name), gone)
+  await rename(dir, gone)
+  try {
+    // Whoever makes a container with it has written that down by now, or sees afterwards that it is gone.
+    await refuseUsed(root, name)
+  } catch (error) {
+    if (await putBack(gone, dir)) throw error
+  }
   await rm(gone, { recursive: true, force: true })
+}
+
+async function refuseUsed(root: string, name: string): Promise<void> {
+  const users = (await volumesInUse(root)).get(name)
+  if (users === undefined) return
+  const message = `volume ${name} belongs to container ${users.join(', ')}: remove that first`
+  throw new DrayError('VOLUME_IN_USE', message)
+}
+
+/** False when there is a new one of that name. */
+async function putBack(gone: string, dir: string): Promise<boolean> {
+  try {
+    await rename(gone, dir)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false
+    throw error
+  }
 }
 
 /** The volumes that containers have, with the names of these. */
