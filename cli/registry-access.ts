@@ -26,17 +26,22 @@ export async function registryAccess(
   const { hostFinder, hostSettings } = await import('#puller/mirrors/find-hosts.ts')
   const { limitFiles, readLimits } = await import('#puller/mirrors/host-limits.ts')
   const { proxyFinder } = await import('#puller/proxy/find-proxy.ts')
-  const { readCertificates } = await import('#puller/registry/certificates.ts')
+  const { readCertificates, readNamedCertificates } = await import(
+    '#puller/registry/certificates.ts'
+  )
   const given: Credential | undefined =
     identityToken === undefined ? creds : { kind: 'identity-token', token: identityToken }
   const kept = await keptCredentials(options.authfile)
-  const certificateDirs = certificateDirectories(options.certDir)
+  const { certDir } = options
   return {
     plainHttp,
     tokenServers: tokenServer,
     credentials: async (host, repository) =>
       given !== undefined && host === registry ? given : await kept(host, repository),
-    certificates: (host) => readCertificates(certificateDirs, host),
+    certificates: (host) =>
+      certDir === undefined
+        ? readCertificates(certificateDirectories(), host)
+        : readNamedCertificates(certDir, host, registry),
     proxy: proxyFinder(process.env),
     hosts: hostFinder(hostSettings(process.env, homedir())),
     limits: await readLimits(limitFiles(process.env, homedir()), givenLimits(options)),
@@ -63,8 +68,7 @@ function givenLimits({ maxConnections, limitRate }: LimitOptions): Map<string, H
 }
 
 /** Docker's and podman's (containers-certs.d(5)). */
-function certificateDirectories(named: string | undefined): readonly string[] {
-  if (named !== undefined) return [named]
+function certificateDirectories(): readonly string[] {
   const config = process.env.XDG_CONFIG_HOME || join(homedir(), '.config')
   return [
     join(config, 'containers/certs.d'),

@@ -173,7 +173,7 @@ export function withAccessOptions(command: Command): Command {
     )
     .option(
       '--cert-dir <dir>',
-      'certificates of registries, as <dir>/<host:port>/{*.crt,*.cert,*.key}' +
+      'certificates of registries, as <dir>/<host:port>/{*.crt,*.cert,*.key}, or straight in it' +
         ' (default: in certs.d of /etc/containers, /etc/docker and others)',
     )
     .option(

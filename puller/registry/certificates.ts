@@ -31,6 +31,26 @@ export async function readCertificates(
   return undefined
 }
 
+/**
+ * Reads certificates for a registry in a directory that was named: as {@link readCertificates}, or else, as podman and skopeo have it,
+ * straight in the directory, for the registry that the command is about.
+ *
+ * @throws CONFIG_INVALID also when there is no such directory
+ */
+export async function readNamedCertificates(
+  dir: string,
+  registry: string,
+  about: string | undefined,
+): Promise<Certificates | undefined> {
+  const names = await namesIn(dir)
+  if (names === undefined)
+    throw new DrayError('CONFIG_INVALID', `cannot read certificates in ${dir}: no such directory`)
+  const own = await readCertificates([dir], registry)
+  if (own !== undefined || registry !== about) return own
+  const isOne = (name: string) => /\.(?:crt|cert|key)$/.test(name)
+  return names.some(isOne) ? await readAll(dir, names) : undefined
+}
+
 async function namesIn(dir: string): Promise<string[] | undefined> {
   try {
     return (await readdir(dir)).sort()
@@ -53,7 +73,13 @@ async function readAll(dir: string, names: readonly string[]): Promise<Certifica
   if (own === undefined && key !== undefined) {
     throw alone(dir, key, key.replace(/\.key$/, '.cert'))
   }
-  const added = await Promise.all(roots.map(async (name) => (await read(name)).toString('latin1')))
+  const added = await Promise.all(
+    roots.map(async (name) => {
+      const text = (await read(name)).toString('latin1')
+      if (/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text)) return text
+      throw new DrayError('CONFIG_INVALID', `${join(dir, name)} holds no certificate in PEM`)
+    }),
+  )
   return {
     ...(added.length === 0 ? {} : { ca: [...(await trusted()), ...added] }),
     ...(own === undefined || wanted === undefined

@@ -237,9 +237,10 @@ async function notDeleted(
 
 /** Layers that were not to be distributed name other places, which may be anybody's: they are never asked. */
 function foreign({ urls = [] }: Descriptor, { status }: HttpResponse): string {
-  return status === 404 && urls.length > 0
+  if (status !== 404) return ''
+  return urls.length > 0
     ? ', which its manifest says is elsewhere, at a URL that is not followed: push the image with all its layers to a registry'
-    : ''
+    : ', which its manifest names, and the registry has lost (pushing the image again mends that)'
 }
 
 /** Tells a mirror of several registries which one is meant. */

@@ -135,7 +135,7 @@ function advice(response: HttpResponse, said: string): string {
     return ': it asks for credentials (dray login), or there is no such repository'
   if (status === 403 && isWebPage(response))
     return ' with a web page: a proxy on the way may refuse it'
-  if (status === 403) return ': these credentials may not do that'
+  if (status === 403) return ': whoever asks so may not do that, another account may (dray login)'
   if (status === 407)
     return ': the proxy wants credentials (http://user:password@host in HTTP_PROXY)'
   if (status === 400 && isWebPage(response) && url.startsWith('http:'))
@@ -144,7 +144,11 @@ function advice(response: HttpResponse, said: string): string {
     return ': a proxy before the registry takes no body of that size (client_max_body_size of nginx)'
   if (said === '' && (status === 502 || status === 503 || status === 504))
     return ': it does not work just now, or a proxy before it does not reach it; try again later'
-  if (status === 429) return ': too many requests, try again later'
+  if (status === 429)
+    return ': too many requests, try again later, or log in, which some registries let do more (dray login)'
+  if (said === '' && status === 500) return ': it failed, and its log tells why; try again later'
+  if (said === '' && [400, 404, 405, 415].includes(status))
+    return ': it does not know that request: is it a registry of images, and does a proxy before it let all of /v2/ through?'
   return ''
 }
 

@@ -15,6 +15,9 @@ const CERTIFICATE: Readonly<Record<string, (host: string) => string>> = {
 /** What OpenSSL says of an answer that isn't TLS. */
 const NO_TLS = /wrong version number|packet length too long/i
 
+/** Node's own, which is for those who start it. */
+const NODES_ADVICE = /; if the root CA is installed locally, try running Node\.js with .*$/
+
 function trust(host: string): string {
   return `where it is known to be right, put that of its CA into /etc/docker/certs.d/${host}/ca.crt, or ${host}/ca.crt of --cert-dir`
 }
@@ -27,7 +30,8 @@ export function unreachable(url: URL, error: Error): DrayError {
   // What a proxy lacks is said already.
   if (isDrayError(error.cause)) return error.cause
   const code = 'code' in error ? String(error.code) : ''
-  const why = code === '' ? error.message : `${error.message} (${code})`
+  const message = error.message.replace(NODES_ADVICE, '')
+  const why = code === '' ? message : `${message} (${code})`
   const mistake = mistakeOf(url, code, why)
   const says = mistake ?? `did not answer: ${why}. Check the host name, the port and the network`
   return new DrayError('REGISTRY_UNREACHABLE', `${url.origin} ${says}`, {

@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls'
 import { describe as describeBytes } from '#oci/descriptor.ts'
 import { MEDIA_TYPE } from '#oci/media-types.ts'
 import { parseRepositoryName } from '#oci/reference.ts'
-import { readCertificates } from '#puller/registry/certificates.ts'
+import { readCertificates, readNamedCertificates } from '#puller/registry/certificates.ts'
 import { openRepository } from '#puller/registry/client.ts'
 import { createDirectReader } from '#puller/registry/direct.ts'
 import { createCertificate } from '../../support/certificates.ts'
@@ -69,6 +69,7 @@ function open(registry: string, dir: string) {
 }
 
 const ALL = { 'ca.crt': CA.cert, 'me.cert': CLIENT.cert, 'me.key': CLIENT.key }
+const [FIRST, SECOND] = [SERVER.cert, CLIENT.cert].map(String)
 const DESCRIPTOR = describeBytes(MEDIA_TYPE.ociLayer, BLOB)
 
 describe('the certificates of a registry', () => {
@@ -89,7 +90,10 @@ describe('the certificates of a registry', () => {
 
   it('are needed where the system trusts nobody there', async (t) => {
     const server = await serve(t)
-    await assert.rejects(open(server.host, tempDir(t)), { code: 'REGISTRY_UNREACHABLE' })
+    await assert.rejects(open(server.host, tempDir(t)), {
+      code: 'REGISTRY_UNREACHABLE',
+      message: /^(?!.*Node\.js).*ca\.crt of --cert-dir$/,
+    })
   })
 
   it('go along with no redirect, and trust nobody else', async (t) => {
@@ -103,16 +107,32 @@ describe('the certificates of a registry', () => {
   it('are those of the first directory that has any', async (t) => {
     const [empty, first, second] = [
       tempDir(t),
-      certificatesFor(t, ['r.example:5000'], { 'a.crt': 'first' }),
-      certificatesFor(t, ['r.example:5000', 'other.example'], { 'a.crt': 'second' }),
+      certificatesFor(t, ['r.example:5000'], { 'a.crt': FIRST }),
+      certificatesFor(t, ['r.example:5000', 'other.example'], { 'a.crt': SECOND }),
     ]
     const dirs = [empty, first, second]
-    assert.equal((await readCertificates(dirs, 'r.example:5000'))?.ca?.at(-1), 'first')
-    assert.equal((await readCertificates(dirs, 'other.example'))?.ca?.at(-1), 'second')
+    assert.equal((await readCertificates(dirs, 'r.example:5000'))?.ca?.at(-1), FIRST)
+    assert.equal((await readCertificates(dirs, 'other.example'))?.ca?.at(-1), SECOND)
     assert.equal(await readCertificates(dirs, 'r.example'), undefined)
   })
 
+  it('may be straight in a directory that was named, for the registry that the command is about', async (t) => {
+    const dir = tempDir(t)
+    writeFileSync(join(dir, 'a.crt'), String(FIRST))
+    const read = (registry: string) => readNamedCertificates(dir, registry, 'r.example')
+    assert.equal((await read('r.example'))?.ca?.at(-1), FIRST)
+    assert.equal(await read('mirror.example'), undefined)
+    mkdirSync(join(dir, 'r.example'))
+    writeFileSync(join(dir, 'r.example/a.crt'), String(SECOND))
+    assert.equal((await read('r.example'))?.ca?.at(-1), SECOND)
+    await assert.rejects(readNamedCertificates('/nowhere', 'r.example', 'r.example'), {
+      code: 'CONFIG_INVALID',
+      message: /\/nowhere: no such directory$/,
+    })
+  })
+
   const ALONE = [
+    { files: { 'ca.crt': 'x' }, says: /r\.example\/ca\.crt holds no certificate in PEM$/ },
     { files: { 'me.cert': 'x' }, says: /has me\.cert, but not me\.key/ },
     { files: { 'me.key': 'x' }, says: /has me\.key, but not me\.cert/ },
     { files: { 'me.cert': 'x', 'you.key': 'y' }, says: /has me\.cert, but not me\.key/ },

@@ -114,6 +114,19 @@ describe('a repository client', () => {
     await assert.rejects((await open(server.host)).getManifest('1'), { code: 'REGISTRY_FAILED' })
   })
 
+  const ADVICE = [
+    [403, /another account may \(dray login\)$/],
+    [405, /is it a registry of images, and does a proxy/],
+    [429, /try again later, or log in/],
+    [500, /its log tells why; try again later$/],
+  ] as const
+  for (const [status, message] of ADVICE) {
+    it(`says what to do about an answer ${status} without a reason`, async (t) => {
+      const server = await serve(t, (_request, response) => response.writeHead(status).end())
+      await assert.rejects((await open(server.host)).getManifest('1'), { message })
+    })
+  }
+
   it('quotes what the registry says went wrong, without its control characters', async (t) => {
     const server = await serve(t, (_request, response) =>
       response
