@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { until } from '../runner/support/run.ts'
 import { afterTest } from './after.ts'
 import { tempDir } from './temp-dir.ts'
 
@@ -12,7 +13,8 @@ export function smallDisk(t: TestContext, size: string): { dir: string; grow(siz
   const dir = join(tempDir(t), 'disk')
   mkdirSync(dir)
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', dir])
-  afterTest(t, () => void execFileSync('umount', [dir]))
+  // A process that was killed lets go of its files a moment later.
+  afterTest(t, () => until('nobody uses it', () => spawnSync('umount', [dir]).status === 0))
   return { dir, grow: (to) => execFileSync('mount', ['-o', `remount,size=${to}`, dir]) }
 }
 
