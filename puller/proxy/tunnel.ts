@@ -6,6 +6,7 @@ import { DrayError } from '#oci/error.ts'
 import type { HttpProxy } from './find-proxy.ts'
 import { bareHost } from './no-proxy.ts'
 
+const ADVICE = 'is that the right one (HTTPS_PROXY)? Hosts in NO_PROXY do without'
 /** Longest wait for a proxy to connect, in ms. */
 const TUNNEL_TIMEOUT_MS = 15_000
 
@@ -41,13 +42,13 @@ export function openTunnel(proxy: HttpProxy, host: string, port: number): Promis
     socket.destroy()
     return statusCode === 407
       ? fail('it wants credentials: http://user:password@host', { retryable: false })
-      : fail(`it answered ${statusCode}`)
+      : fail(`it answered ${statusCode}: ${ADVICE}`)
   })
   // An answer to CONNECT ends in the event above, a refusal with a body too.
   request.once('timeout', () =>
     request.destroy(new Error(`it was silent for ${TUNNEL_TIMEOUT_MS / 1000} s`)),
   )
-  request.once('error', (cause) => fail(cause.message, { cause }))
+  request.once('error', (cause) => fail(`${cause.message}: ${ADVICE}`, { cause }))
   request.end()
   return promise
 }

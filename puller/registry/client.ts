@@ -110,6 +110,12 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   const urlOf = (path: string) => withNamespace(new URL(path, base), options.host?.namespace)
   const name = `${registry}/${repository}`
 
+  const unknown = (selector: string) => {
+    const list = isDigest(selector) ? '' : `: dray remote tags ${name} lists what is there`
+    const message = `${registry} has no ${repository}, or no ${selector} in it${list}`
+    return new DrayError('IMAGE_UNKNOWN', message)
+  }
+
   return {
     host: remote,
 
@@ -121,10 +127,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       })
       if (response.status === 404) {
         response.body.destroy()
-        throw new DrayError(
-          'IMAGE_UNKNOWN',
-          `${registry} has no ${repository}, or no ${selector} in it`,
-        )
+        throw unknown(selector)
       }
       if (response.status !== 200) throw await failure(response, what)
       refuseWebPage(response, what)
@@ -199,10 +202,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const response = await request(urlOf(`manifests/${selector}`), { method: 'DELETE', signal })
       if (response.status === 404) {
         response.body.destroy()
-        throw new DrayError(
-          'IMAGE_UNKNOWN',
-          `${registry} has no ${repository}, or no ${selector} in it`,
-        )
+        throw unknown(selector)
       }
       if (response.status >= 300) throw await notDeleted(response, name, selector)
       response.body.resume()

@@ -132,7 +132,7 @@ function isWebPage({ headers }: HttpResponse): boolean {
 function advice(response: HttpResponse, said: string): string {
   const { status, url } = response
   if (status === 401)
-    return ': it asks for credentials (dray login), or there is no such repository'
+    return ': it asks for credentials, or refuses those that it was shown (dray login), or there is no such repository'
   if (status === 403 && isWebPage(response))
     return ' with a web page: a proxy on the way may refuse it'
   if (status === 403) return ': whoever asks so may not do that, another account may (dray login)'

@@ -5,6 +5,7 @@ import { parsePlatform } from '#oci/platform.ts'
 import { parseReference } from '#oci/reference.ts'
 import { openStore, type PullOptions, pullImage } from '#puller/index.ts'
 import { proxyFinder } from '#puller/proxy/find-proxy.ts'
+import { openTunnel } from '#puller/proxy/tunnel.ts'
 import { createDirectReader } from '#puller/registry/direct.ts'
 import { createCertificate } from '../../support/certificates.ts'
 import { startFaultRegistry } from '../../support/fault-registry.ts'
@@ -57,6 +58,13 @@ describe('a pull through a proxy', () => {
     await assert.rejects(pull(t, proxy.url, { certificates: async () => undefined }), {
       code: 'REGISTRY_UNREACHABLE',
       message: /certificate/,
+    })
+  })
+
+  it('says which settings to look at where the proxy is not there', async () => {
+    const proxy = { url: new URL('http://127.0.0.1:1'), headers: {} }
+    await assert.rejects(openTunnel(proxy, 'r.example', 443), {
+      message: /^the proxy 127\.0\.0\.1:1 did not .*ECONNREFUSED.*\(HTTPS_PROXY\)\? .*NO_PROXY/,
     })
   })
 

@@ -87,7 +87,10 @@ describe('a repository client', () => {
 
   it('says that there is no such image', async (t) => {
     const server = await serve(t, (_request, response) => response.writeHead(404).end())
-    await assert.rejects((await open(server.host)).getManifest('1'), { code: 'IMAGE_UNKNOWN' })
+    await assert.rejects((await open(server.host)).getManifest('1'), {
+      code: 'IMAGE_UNKNOWN',
+      message: /no 1 in it: dray remote tags [^ ]*\/team\/app lists what is there$/,
+    })
   })
 
   it('refuses a manifest that is not the one of its digest', async (t) => {
@@ -115,6 +118,7 @@ describe('a repository client', () => {
   })
 
   const ADVICE = [
+    [401, /or refuses those that it was shown \(dray login\)/],
     [403, /another account may \(dray login\)$/],
     [405, /is it a registry of images, and does a proxy/],
     [429, /try again later, or log in/],
