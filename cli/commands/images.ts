@@ -1,5 +1,6 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { ImageSummary } from '#puller/index.ts'
+import { refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { filterImages } from '../image-filter.ts'
 import { formatSince, formatSize, shortDigest } from '../output/format.ts'
 import { print } from '../output/print.ts'
@@ -13,8 +14,22 @@ interface ImagesOptions extends StoreOptions {
   readonly quiet?: true
   readonly digests?: true
   readonly trunc: boolean
+  readonly noheading?: true
+  readonly sort?: keyof typeof ORDERS
   readonly filter: readonly string[]
 }
+
+const byText = (a = '', b = '') => Number(a > b) - Number(a < b)
+const tagOf = ({ name = '' }: ImageSummary) => /:([^/]*)$/.exec(name)?.[1]
+
+/** Podman's words. */
+const ORDERS = {
+  created: (a: ImageSummary, b: ImageSummary) => byText(b.created, a.created),
+  id: (a: ImageSummary, b: ImageSummary) => byText(a.digest, b.digest),
+  repository: (a: ImageSummary, b: ImageSummary) => byText(a.name, b.name),
+  size: (a: ImageSummary, b: ImageSummary) => a.size - b.size,
+  tag: (a: ImageSummary, b: ImageSummary) => byText(tagOf(a), tagOf(b)),
+} as const
 
 export function imagesCommand(): Command {
   const command = new Command('images')
@@ -30,7 +45,18 @@ export function imagesCommand(): Command {
       [],
     )
     .option('--format <format>', 'table, json (one object a line), or a Go template', 'table')
+    .option('-n, --noheading', 'a table without its first line')
+    .addOption(
+      new Option('--sort <by>', 'the order; created: the latest first (default: by name)').choices(
+        Object.keys(ORDERS),
+      ),
+    )
     .option('-a, --all', 'also signatures, SBOMs and other artifacts of those images')
+  withFlagsOfOthers(
+    command,
+    refused('--tree', 'the column PLATFORM has all platforms that are here'),
+    refused('--history', 'dray history IMAGE shows the steps that it was made by'),
+  )
   return withExamples(withStoreOptions(command), [
     ['dray images registry.example/team/app', 'all tags of one repository'],
     ["dray images --format '{{.Repository}}:{{.Tag}} {{.Size}}'", 'a line each'],
@@ -46,7 +72,8 @@ async function images(name: string | undefined, options: ImagesOptions): Promise
   const local = await listImages(store)
   const shown = local.filter(({ isAttached }) => options.all || !isAttached)
   const findCreated = async (image: string) => (await describeImage(store, image)).Created
-  const list = await filterImages(shown, filters, findCreated)
+  const found = await filterImages(shown, filters, findCreated)
+  const list = options.sort === undefined ? found : found.toSorted(ORDERS[options.sort])
   if (options.quiet) {
     for (const digest of new Set(list.map(({ digest }) => digest))) print(digest)
   } else if (options.format === 'json') {
@@ -58,6 +85,7 @@ async function images(name: string | undefined, options: ImagesOptions): Promise
       ),
       {
         format: options.format,
+        heading: options.noheading !== true,
         columns: [
           ['IMAGE', 'Name'],
           ['DIGEST', 'ID'],

@@ -20,15 +20,18 @@ export function printRows(
     readonly format?: string | undefined
     /** Heading and fact of each column. */
     readonly columns: readonly (readonly [heading: string, name: string])[]
+    /** Whether a table says what its columns are. Default: true. */
+    readonly heading?: boolean | undefined
   },
 ): void {
-  const { format = 'table', columns } = options
+  const { format = 'table', columns, heading = true } = options
   if (format === 'json') {
     for (const row of rows) print(JSON.stringify(row))
   } else if (format === 'table') {
     const names = columns.map(([, name]) => name)
     const lines = rows.map((row) => names.map((name) => String(row[name] ?? '')))
-    print(formatTable([columns.map(([heading]) => heading), ...lines]))
+    const first = heading ? [columns.map(([each]) => each)] : []
+    if (heading || lines.length > 0) print(formatTable([...first, ...lines]))
   } else if (format.startsWith('table ')) {
     const template = unescaped(format.slice('table '.length))
     const headings = Object.fromEntries(columns.map(([heading, name]) => [name, heading]))
@@ -38,7 +41,9 @@ export function printRows(
     const first = Object.fromEntries(
       [...names, ...Object.keys(headings)].map((name) => [name, headingOf(name, headings[name])]),
     )
-    print(formatTable([first, ...rows].map((row) => fillTemplate(template, row).split('\t'))))
+    const shown = heading ? [first, ...rows] : rows
+    if (shown.length > 0)
+      print(formatTable(shown.map((row) => fillTemplate(template, row).split('\t'))))
   } else {
     for (const row of rows) print(fillTemplate(unescaped(format), row))
   }

@@ -52,6 +52,15 @@ describe('dray image', () => {
     for (const { Size, UniqueSize } of Images) assert.ok(UniqueSize > 0 && UniqueSize < Size)
     const text = await drayHere(['system', 'df', '-v', '--root', root])
     assert.match(text.stdout, /^Images:\nIMAGE +SIZE +UNIQUE +CONTAINERS\n/)
+    const listed = async (...args: readonly string[]) =>
+      (await drayHere(['images', '--root', root, '--format', '{{.Name}}', ...args])).stdout
+    const names = ['localhost/app:1', 'localhost/other:1', 'localhost/app:2']
+    for (const order of ['size', 'tag'])
+      assert.equal(await listed('--sort', order), `${names.join('\n')}\n`, order)
+    const table = await listed('-n', '--format', 'table {{.Name}}')
+    assert.equal(table, `${names.toSorted().join('\n')}\n`)
+    const plain = await drayHere(['images', '--root', root, '-n'])
+    assert.match(plain.stdout, /^localhost\/app:1 /)
     const gone = await drayHere(['rmi', '--root', root, '-a'])
     assert.equal(gone.code, 0, gone.stderr)
     for (const name of ['app:1', 'other:1', 'app:2'])
