@@ -166,12 +166,15 @@ export async function claimSoon(
 
 /**
  * Replaces the record at once, or not at all. `durable` is for containers that outlive a power cut; of others nothing is
- * left then but the directory.
+ * left then but the directory. Where nobody is told of a change, it need not `last`: a power cut may bring back what was before.
  */
 export async function writeRecord(
   paths: ContainerPaths,
   record: ContainerRecord,
-  { durable = record.keeper === 'monitor' && !record.options.autoRemove } = {},
+  {
+    durable = record.keeper === 'monitor' && !record.options.autoRemove,
+    lasts = durable,
+  }: { readonly durable?: boolean; readonly lasts?: boolean } = {},
 ): Promise<void> {
   const temporary = `${paths.record}.new`
   const text = `${JSON.stringify(record, undefined, 2)}\n`
@@ -183,6 +186,17 @@ export async function writeRecord(
     closeSync(file)
   }
   renameSync(temporary, paths.record)
+  if (lasts) await syncDirectory(paths.dir)
+}
+
+/** Makes the names in a directory survive a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = openSync(path, 'r')
+  try {
+    await syncFile(directory)
+  } finally {
+    closeSync(directory)
+  }
 }
 
 /**

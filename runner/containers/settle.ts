@@ -54,7 +54,7 @@ export async function settle(
     return undefined
   }
   await takeDown(claim, record, cgroups)
-  await writeRecord(claim.paths, settled)
+  await writeRecord(claim.paths, settled, { lasts: false })
   removeMonitorFiles(claim)
   return settled
 }
@@ -81,7 +81,7 @@ async function abandonStart(
   await takeDown(claim, record, await readCgroups())
   const phase: Phase = before ?? { name: 'created', error: 'its start was cut off' }
   const settled: ContainerRecord = { ...record, phase }
-  await writeRecord(claim.paths, settled)
+  await writeRecord(claim.paths, settled, { lasts: false })
   removeMonitorFiles(claim)
   return settled
 }

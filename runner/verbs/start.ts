@@ -60,7 +60,7 @@ export async function startContainer(
     const bootId = readBootId()
     const before = record.phase.name === 'ended' ? wanted(record.phase) : undefined
     const phase = { name: 'starting', bootId, startedAt, before } as const
-    await writeRecord(claim.paths, { ...record, phase })
+    await writeRecord(claim.paths, { ...record, phase }, { lasts: false })
     try {
       await launch({ claim, record, cgroups, context, startedAt, bootId }, options)
       return true
@@ -192,6 +192,6 @@ async function abandon(
   const { phase } = record
   const error = errorMessage(reason)
   const back = phase.name === 'ended' ? phase : ({ name: 'created', error } as const)
-  await writeRecord(claim.paths, { ...record, phase: back })
+  await writeRecord(claim.paths, { ...record, phase: back }, { lasts: false })
   removeMonitorFiles(claim)
 }

@@ -17,6 +17,7 @@ export async function copyUp(from: string, volume: string): Promise<void> {
   const copy = join(dirname(volume), `.${basename(volume)}-${crypto.randomUUID()}`)
   try {
     await run('cp', ['-aT', '--', from, copy])
+    await run('sync', ['-f', copy]) // or a power cut leaves files without content, which nobody copies again
     await rename(copy, volume)
   } catch (error) {
     if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return

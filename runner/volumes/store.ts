@@ -6,6 +6,7 @@ import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
 import { listContainers } from '../containers/find.ts'
+import { syncDirectory } from '../record.ts'
 
 /**
  * Volumes of a store:
@@ -72,6 +73,7 @@ export async function makeVolume(
     await mkdir(join(making, '_data'), { recursive: true, mode: 0o711 })
     await writeFile(join(making, 'volume.json'), JSON.stringify(record), { flush: true })
     await rename(making, join(volumesDir(root), name))
+    await syncDirectory(volumesDir(root))
   } catch (error) {
     await rm(making, { recursive: true, force: true })
     if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error
