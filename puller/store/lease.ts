@@ -41,8 +41,11 @@ export async function openLease(layout: StoreLayout): Promise<Lease> {
       }
     },
     close() {
-      rmSync(path, { force: true })
-      own.release()
+      try {
+        rmSync(path, { force: true })
+      } finally {
+        own.release()
+      }
     },
   }
 }

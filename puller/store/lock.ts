@@ -51,9 +51,13 @@ function takeOnce(path: string): FileLock | undefined {
 export function tryLockFile(path: string): FileLock | undefined {
   const fd = openOrMissing(path)
   if (fd === undefined) return undefined
-  if (tryLock(fd, 'exclusive') && isStill(path, fd)) return { release: () => closeSync(fd) }
-  closeSync(fd)
-  return undefined
+  let isOurs = false
+  try {
+    isOurs = tryLock(fd, 'exclusive') && isStill(path, fd)
+  } finally {
+    if (!isOurs) closeSync(fd)
+  }
+  return isOurs ? { release: () => closeSync(fd) } : undefined
 }
 
 function openOrMissing(path: string): number | undefined {

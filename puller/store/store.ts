@@ -152,11 +152,14 @@ function stageLock(dir: string): string {
 
 /** What of it can't be read can't be removed either: it stays, and does no harm. */
 async function removeStage(dir: string, lock: FileLock): Promise<void> {
-  await rm(dir, { recursive: true, force: true }).catch((error: unknown) => {
-    if (!isUnreadable(error)) throw error
-  })
-  await rm(stageLock(dir), { force: true })
-  lock.release()
+  try {
+    await rm(dir, { recursive: true, force: true }).catch((error: unknown) => {
+      if (!isUnreadable(error)) throw error
+    })
+    await rm(stageLock(dir), { force: true })
+  } finally {
+    lock.release()
+  }
 }
 
 async function removeDeadStages(layout: StoreLayout): Promise<void> {
