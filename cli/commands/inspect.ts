@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { DrayError, isDrayError } from '#oci/error.ts'
 import { openContainer, runnerContext } from '../containers.ts'
+import { refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { inspectEach } from '../inspect-each.ts'
 import { openLocalStore } from '../store.ts'
 import { type StoreOptions, withExamples, withStoreOptions } from './options.ts'
@@ -23,6 +24,7 @@ export function inspectCommand(): Command {
     .addOption(
       new Option('-t, --type <type>', 'look for these only').choices(['container', 'image']),
     )
+  withFlagsOfOthers(command, refused('-l, --latest', 'dray inspect $(dray ps -lq)'))
   return withExamples(withStoreOptions(command), [
     ['dray inspect web', 'everything, as JSON'],
     ["dray inspect -f '{{.State.Status}} {{.State.ExitCode}}' job", 'two facts'],

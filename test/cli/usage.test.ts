@@ -170,6 +170,7 @@ const CASES: readonly Case[] = [
   { args: ['save', '--format', 'zip', 'x'], code: 1, says: /docker-archive, oci-archive, oci-dir/ },
   { args: ['load', '-i', '/nowhere'], code: 1, says: /cannot read \/nowhere/ },
   { args: ['load', '-i', '/etc/hostname'], code: 1, says: /tar/ },
+  { args: ['inspect', '-l'], code: 1, says: /no --latest: dray inspect \$\(dray ps -lq\)/ },
   { args: ['images', '--tree'], code: 1, says: /no --tree: the column PLATFORM/ },
   { args: ['images', '-f', 'name=x'], code: 1, says: /no such filter "name=x"/ },
   { args: ['images', '-f', 'since=x'], code: 1, says: /no image "x" in the local store/ },
