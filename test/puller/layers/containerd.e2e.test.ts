@@ -1,0 +1,101 @@
+/** What containerd makes of layers that leave something to be understood, and what we do. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { parsePlatform } from '#oci/platform.ts'
+import { parseReference } from '#oci/reference.ts'
+import { openStore, pullImage } from '#puller/index.ts'
+import { serveImage } from '../../support/blob-server.ts'
+import { type Containerd, startContainerd, treeByContainerd } from '../../support/containerd.ts'
+import { mergedTree } from '../../support/merged-tree.ts'
+import { smallImage } from '../../support/small-image.ts'
+import { tempDir } from '../../support/temp-dir.ts'
+import { compareTrees, describeTree, type TreeNode } from '../../support/tree.ts'
+import { archive, directory, file, member } from '../tar/archive.ts'
+
+const BASE = [
+  directory('./'),
+  directory('a/', 0o751),
+  directory('a/b/', 0o700),
+  file('a/f', 'first'),
+  file('a/b/f', 'deep'),
+  directory('c/', 0o755),
+  file('c/f', 'c'),
+]
+
+/** That of all members. */
+const DATE_NS = 1_000_000_000n * 1_000_000_000n
+const STARTED_NS = BigInt(Date.now()) * 1_000_000n
+
+/** What lies on the base, one layer after the other. */
+const UPPERS: Readonly<Record<string, readonly (readonly Buffer[])[]>> = {
+  'files in directories that are implied': [[file('a/b/g', 'g'), file('c/g', 'g')]],
+  'a whiteout of a file and one of a directory': [[file('a/.wh.f'), file('.wh.c')]],
+  'a directory that hides what was in it': [
+    [directory('a/', 0o711), file('a/.wh..wh..opq'), file('a/new')],
+  ],
+  'a directory that becomes a file, and a directory again': [
+    [file('.wh.c'), file('c', 'now a file')],
+    [file('.wh.c'), directory('c/', 0o777), file('c/h')],
+  ],
+  'a file that becomes a directory': [[member({ name: 'c/f/', type: '5', mode: 0o700 })]],
+  'hard links within a layer, and to one that is written over': [
+    [file('x', 'x'), member({ name: 'y', type: '1', link: 'x' })],
+    [file('x', 'another')],
+  ],
+  'links of all kinds, devices and a fifo': [
+    [
+      member({ name: 's', type: '2', link: '/a/../nowhere' }),
+      member({ name: 'null', type: '3', mode: 0o666, major: 1, minor: 3 }),
+      member({ name: 'loop', type: '4', mode: 0o660, major: 7, minor: 0 }),
+      member({ name: 'pipe', type: '6', mode: 0o640 }),
+    ],
+  ],
+  'modes with setuid, setgid and sticky, and owners of all sizes': [
+    [
+      member({ name: 'su', mode: 0o4755, uid: 0, gid: 0 }, 'su'),
+      member({ name: 'sg', mode: 0o2711, uid: 1000, gid: 65_534 }, 'sg'),
+      member({ name: 'tmp/', type: '5', mode: 0o1777, uid: 2_000_000, gid: 3 }),
+    ],
+  ],
+  'a long name, and one that is no UTF-8': [[file('n'.repeat(99)), file('caf\xe9')]],
+}
+
+/** Of directories that a layer only implies, containerd forgets the date, which is then that of their unpacking. */
+function redated(nodes: readonly TreeNode[]): TreeNode[] {
+  return nodes.map((node) =>
+    node.type === 'directory' && node.mtimeNs > STARTED_NS ? { ...node, mtimeNs: DATE_NS } : node,
+  )
+}
+
+describe('a stack of layers', { timeout: 300_000 }, () => {
+  let dir = ''
+  let containerd: Containerd
+
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'dray-test-'))
+    containerd = await startContainerd(dir)
+  })
+  after(async () => {
+    await containerd.end()
+    rmSync(dir, { recursive: true, force: true })
+  })
+
+  for (const [what, uppers] of Object.entries(UPPERS)) {
+    it(`becomes the tree that containerd makes: ${what}`, async (t) => {
+      const layers = [BASE, ...uppers].map((parts) => archive(...parts))
+      const server = await serveImage(t, smallImage(layers))
+      const image = `${server.host}/a:1`
+      const theirs = redated(await treeByContainerd(containerd, image, join(tempDir(t), 'mnt')))
+      for (const layerStore of ['dir', 'erofs'] as const) {
+        const root = tempDir(t)
+        const store = await openStore(root, { layerStore })
+        await pullImage(store, parseReference(image), { platform: parsePlatform('linux/amd64') })
+        const ours = describeTree(await mergedTree(t, root, image))
+        assert.deepEqual(compareTrees(ours, theirs), [], layerStore)
+      }
+    })
+  }
+})

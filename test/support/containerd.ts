@@ -1,0 +1,77 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { describeTree, type TreeNode } from './tree.ts'
+
+/** A containerd with all that is its own in one directory. */
+export interface Containerd {
+  readonly pid: number
+  /** The command line of its client, to which arguments are to be added. */
+  readonly client: readonly string[]
+  end(): Promise<void>
+}
+
+/**
+ * Starts containerd.
+ *
+ * @param dir where it keeps all; not longer than the path of a socket may be
+ * @param prefix runs it in another root, which must see `dir` and what will be mounted there
+ */
+export async function startContainerd(
+  dir: string,
+  prefix: readonly string[] = [],
+): Promise<Containerd> {
+  const [config, socket] = [join(dir, 'config.toml'), join(dir, 'c.sock')]
+  const places = `root = "${dir}/root"\nstate = "${dir}/state"`
+  writeFileSync(config, `version = 2\n${places}\n[grpc]\naddress = "${socket}"\n`)
+  const [program = '', ...args] = [...prefix, 'containerd', '-c', config, '-l', 'error']
+  const child = spawn(program, args, { stdio: 'ignore' })
+  const end = async () => {
+    if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
+  }
+  const client = [...prefix, 'ctr', '-a', socket]
+  for (let tries = 0; !(await answers(client)); tries++) {
+    if (tries === 100 || child.exitCode !== null) {
+      await end()
+      throw new Error(
+        `containerd doesn't answer; does ${prefix.join(' ')} see what is mounted in ${dir}?`,
+      )
+    }
+    await sleep(100)
+  }
+  return { pid: child.pid ?? 0, client, end }
+}
+
+/**
+ * Pulls an image from a registry without TLS and describes the tree that a container of it would see.
+ *
+ * @param dir an empty directory to mount it in
+ */
+export async function treeByContainerd(
+  { client }: Containerd,
+  image: string,
+  dir: string,
+): Promise<TreeNode[]> {
+  mkdirSync(dir, { recursive: true })
+  await run([...client, 'images', 'pull', '--plain-http', image])
+  await run([...client, 'images', 'mount', image, dir])
+  try {
+    return describeTree(dir)
+  } finally {
+    await run([...client, 'images', 'unmount', dir])
+  }
+}
+
+async function answers(client: readonly string[]): Promise<boolean> {
+  return await run([...client, 'version']).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function run([program = '', ...args]: readonly string[]): Promise<void> {
+  await promisify(execFile)(program, args, { maxBuffer: 1 << 26 })
+}
