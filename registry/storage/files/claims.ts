@@ -62,7 +62,10 @@ export async function releaseClaim(
   if (!(await renamed(path, layout.uploadFile(key, String(size))))) throw uploadUnknown()
 }
 
-/** How an upload stands; a claim whose process is dead is taken back first. Undefined when there is no such upload. */
+/**
+ * How an upload stands; a claim whose process is dead is taken back first, and so is a size of which a power failure took bytes.
+ * Undefined when there is no such upload.
+ */
 export async function uploadStanding(
   layout: FilesLayout,
   key: UploadKey,
@@ -71,11 +74,22 @@ export async function uploadStanding(
     const name = await onlyFile(layout.upload(key))
     if (name === undefined) return undefined
     const [size = '', holder] = name.split('.')
-    if (holder === undefined) return { name, size: Number(size), isClaimed: false }
-    if (await isAlive(holder)) return { name, size: Number(size), isClaimed: true }
+    if (holder === undefined) {
+      const standing = { name, size: Number(size), isClaimed: false }
+      if (!(await isShorter(layout.uploadFile(key, name), standing.size))) return standing
+    } else if (await isAlive(holder)) return { name, size: Number(size), isClaimed: true }
     await takeBack(layout, key, name)
   }
   return undefined
+}
+
+async function isShorter(path: string, size: number): Promise<boolean> {
+  try {
+    return (await stat(path)).size < size
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
+    throw error
+  }
 }
 
 async function takeBack(layout: FilesLayout, key: UploadKey, name: string): Promise<void> {
