@@ -13,14 +13,14 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { formatTable } from '#cli/output/format.ts'
 import { onFreshDisk, run } from './support/fresh-disk.ts'
 import { median } from './support/median.ts'
+import { startContainerd } from '../test/support/containerd.ts'
 import { peakMemory } from './support/peak-memory.ts'
 
 const DRAY = join(import.meta.dirname, '../bin/dray')
@@ -104,7 +104,7 @@ const CONTENDERS: readonly Contender[] = [
     name: 'containerd',
     form: 'unpacked',
     program: 'ctr',
-    prepare: startContainerd,
+    prepare: (dir) => startContainerd(dir, prefix),
     pull: (image, dir) => [
       ...prefix,
       'ctr',
@@ -182,29 +182,6 @@ const CONTENDERS: readonly Contender[] = [
     ],
   },
 ]
-
-async function startContainerd(dir: string): Promise<Daemon> {
-  const config = join(dir, 'config.toml')
-  writeFileSync(
-    config,
-    `version = 2\nroot = "${dir}/root"\nstate = "${dir}/state"\n[grpc]\naddress = "${dir}/c.sock"\n`,
-  )
-  const [program = 'containerd', ...args] = [...prefix, 'containerd', '-c', config, '-l', 'error']
-  const child = spawn(program, args, { stdio: 'ignore' })
-  const end = async () => {
-    if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
-  }
-  for (let tries = 0; !works([...prefix, 'ctr', '-a', `${dir}/c.sock`, 'version']); tries++) {
-    if (tries === 100 || child.exitCode !== null) {
-      await end()
-      throw new Error(
-        `containerd doesn't answer; does ${prefix.join(' ')} see what is mounted in ${dir}?`,
-      )
-    }
-    await sleep(100)
-  }
-  return { pid: child.pid ?? 0, end }
-}
 
 /** Runs a command to its end. */
 async function measure(

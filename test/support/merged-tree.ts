@@ -7,8 +7,11 @@ import { holdLayers, openStore, prepareRootfs } from '#puller/index.ts'
 import { mountOverlay, unmountIdle } from '#puller/mounting.ts'
 import { afterTest } from './after.ts'
 
-/** Mounts what a container of an image would see, read-only, for the length of one test. Needs root. */
-export async function mergedTree(t: TestContext, root: string, image: string): Promise<string> {
+/** Mounts what a container of an image would see, read-only, until it is ended. Needs root. */
+export async function mountMerged(
+  root: string,
+  image: string,
+): Promise<{ readonly merged: string; end(): Promise<void> }> {
   const store = await openStore(root)
   const { lowerDirs } = await prepareRootfs(store, parseReference(image))
   const dir = mkdtempSync(join(tmpdir(), 'dray-merged-'))
@@ -18,10 +21,17 @@ export async function mergedTree(t: TestContext, root: string, image: string): P
   const layers = await holdLayers(store.layout, lowerDirs)
   // Overlay wants two lower directories at least where there is no upper one.
   mountOverlay([...lowerDirs].reverse().concat(empty), merged)
-  afterTest(t, async () => {
+  const end = async () => {
     unmountIdle(merged)
     await layers.release()
     rmSync(dir, { recursive: true })
-  })
+  }
+  return { merged, end }
+}
+
+/** {@link mountMerged}, for the length of one test. */
+export async function mergedTree(t: TestContext, root: string, image: string): Promise<string> {
+  const { merged, end } = await mountMerged(root, image)
+  afterTest(t, end)
   return merged
 }
