@@ -65,6 +65,20 @@ export async function treeByContainerd(
   }
 }
 
+/** Of directories that a layer only implies, containerd forgets the date, which is then that of their unpacking: they get ours. */
+export function redated(
+  theirs: readonly TreeNode[],
+  ours: readonly TreeNode[],
+  since: Date,
+): TreeNode[] {
+  const sinceNs = BigInt(since.getTime()) * 1_000_000n
+  const dates = new Map(ours.map(({ path, mtimeNs }) => [path, mtimeNs]))
+  return theirs.map((node) => {
+    const isTheirOwn = node.type === 'directory' && node.mtimeNs >= sinceNs
+    return isTheirOwn ? { ...node, mtimeNs: dates.get(node.path) ?? node.mtimeNs } : node
+  })
+}
+
 async function answers(client: readonly string[]): Promise<boolean> {
   return await run([...client, 'version']).then(
     () => true,
