@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { getuid } from 'node:process'
 import { digestOf } from '#oci/digest.ts'
-import { errorMessage } from '#oci/error.ts'
+import { DrayError, errorMessage } from '#oci/error.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { type MountSource, mountLayerImage } from '../layers/erofs/mount.ts'
 import { createErofsExtractor } from '../layers/extract.ts'
@@ -22,11 +22,24 @@ export interface LayerFormChoice {
 /**
  * Chooses the form of new layers: the one that was asked for, else `erofs` where this process can mount a layer of that form from
  * this store and stack it by overlay. That is found out by trying, with a layer of one file.
+ *
+ * @throws STORE_FAILED when `erofs` was asked for and can't be
  */
 export const chooseLayerForm = oncePerStore(choose)
 
 async function choose(store: Store): Promise<LayerFormChoice> {
-  if (store.layerStore !== 'auto') return { form: store.layerStore, reason: 'as asked for' }
+  const { layerStore } = store
+  if (layerStore === 'dir') return { form: 'dir', reason: 'as asked for' }
+  const found = await tryErofs(store)
+  if (layerStore === 'auto') return found
+  if (found.form === 'erofs') return { form: 'erofs', reason: 'as asked for' }
+  throw new DrayError(
+    'STORE_FAILED',
+    `layers can't be of form erofs here, as asked for: ${found.reason}. Go on without --layer-store erofs (DRAY_LAYER_STORE), and they are directories`,
+  )
+}
+
+async function tryErofs(store: Store): Promise<LayerFormChoice> {
   if (getuid?.() !== 0 || isInUserNamespace())
     return { form: 'dir', reason: 'only root can mount layers' }
   const stage = await store.stage()

@@ -55,6 +55,13 @@ after(async () => {
 const none = ['--network', 'none'] as const
 
 describe('an ordinary user with ranges of numbers', () => {
+  it('pulls no layers that only root could mount, and says how they can be had', async () => {
+    const { code, stderr } = await user.dray('pull', '-q', '--layer-store', 'erofs', image)
+    assert.equal(code, 1)
+    assert.match(stderr, /of form erofs .*only root can mount layers.* without --layer-store erofs/)
+    assert.equal(await user.ok('images', '-q'), '')
+  })
+
   it('pulls an image with its owners, and without devices, which only root may make', async () => {
     await user.ok('pull', image)
     const script = 'stat -c %u:%g /data /data/file; test -e /null || echo no device'

@@ -18,7 +18,7 @@ import { mergedTree } from '../../support/merged-tree.ts'
 import { smallImage } from '../../support/small-image.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { compareTrees, describeTree } from '../../support/tree.ts'
-import { archive, directory, file, member } from '../tar/archive.ts'
+import { archive, directory, file, hardlink, member, pax } from '../tar/archive.ts'
 
 const BASE = [
   directory('./'),
@@ -31,6 +31,8 @@ const BASE = [
 ]
 
 const STARTED = new Date()
+/** CAP_NET_RAW, permitted and effective, as vfs_cap_data of revision 2 has it. */
+const PING = Buffer.from('0100000200200000000000000000000000000000', 'hex')
 
 /** What lies on the base, one layer after the other. */
 const UPPERS: Readonly<Record<string, readonly (readonly Buffer[])[]>> = {
@@ -63,7 +65,18 @@ const UPPERS: Readonly<Record<string, readonly (readonly Buffer[])[]>> = {
       member({ name: 'tmp/', type: '5', mode: 0o1777, uid: 2_000_000, gid: 3 }),
     ],
   ],
-  'a long name, and one that is no UTF-8': [[file('n'.repeat(99)), file('caf\xe9')]],
+  'long names, and one that is no UTF-8': [
+    [file('n'.repeat(99)), pax(['path', `c/${'m'.repeat(255)}`]), file('short'), file('caf\xe9')],
+  ],
+  'an extended attribute, and a capability': [
+    [
+      pax(['SCHILY.xattr.user.a', 'value'], ['SCHILY.xattr.security.capability', PING]),
+      member({ name: 'ping', mode: 0o755 }, 'ping'),
+    ],
+  ],
+  'a hard link to a file of a lower layer that is listed again': [
+    [file('c/f', 'c'), hardlink('c/other', 'c/f')],
+  ],
 }
 
 describe('a stack of layers', { timeout: 300_000 }, () => {
