@@ -17,7 +17,7 @@ const isThere = (bridge: string) => existsSync(`/sys/class/net/${bridge}`)
 
 /** As C libraries do: aardvark-dns doesn't listen for a moment whenever a container comes or goes. */
 const lookUp = (name: string) =>
-  `for i in 1 2 3 4 5 6 7 8; do busybox nslookup ${name} && exit; sleep 0.3; done; exit 1`
+  `for i in $(seq 30); do busybox nslookup ${name} && exit; sleep 0.3; done; exit 1`
 
 /** Those that are on their way, as the script that a test puts in front, too. */
 const nameServers = () => findPrograms(['aardvark-dns', 'sh'], '/run/dray/dns')
