@@ -17,6 +17,7 @@ import { parseReference } from '#oci/reference.ts'
 import { holdLayers, openStore, prepareRootfs } from '#puller/index.ts'
 import { mountOverlay, unmountIdle } from '#puller/mounting.ts'
 import { onFreshDisk, run } from './support/fresh-disk.ts'
+import { parseLayout } from './support/layout.ts'
 import { median } from './support/median.ts'
 
 const FORMS = ['dir', 'erofs'] as const
@@ -37,7 +38,7 @@ if (layout === undefined || !(rounds > 0)) {
   console.error('usage: node bench/erofs.ts [--rounds N] [--dir DIR] LAYOUT[:NAME]')
   process.exit(2)
 }
-const source = /:[^/]*$/.test(layout) ? layout : `${layout}:latest`
+const { source } = parseLayout(layout)
 const image = parseReference('localhost/bench:1')
 
 async function timed(work: () => Promise<unknown> | unknown): Promise<number> {

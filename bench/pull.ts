@@ -15,12 +15,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable } from '#cli/output/format.ts'
+import { clientOf, startContainerd } from '../test/support/containerd.ts'
 import { onFreshDisk, run } from './support/fresh-disk.ts'
+import { parseLayout } from './support/layout.ts'
 import { median } from './support/median.ts'
-import { startContainerd } from '../test/support/containerd.ts'
 import { peakMemory } from './support/peak-memory.ts'
 
 const DRAY = join(import.meta.dirname, '../bin/dray')
@@ -105,16 +106,7 @@ const CONTENDERS: readonly Contender[] = [
     form: 'unpacked',
     program: 'ctr',
     prepare: (dir) => startContainerd(dir, prefix),
-    pull: (image, dir) => [
-      ...prefix,
-      'ctr',
-      '-a',
-      join(dir, 'c.sock'),
-      'images',
-      'pull',
-      '--plain-http',
-      image,
-    ],
+    pull: (image, dir) => [...clientOf(dir, prefix), 'images', 'pull', '--plain-http', image],
   },
   {
     name: 'podman',
@@ -305,8 +297,7 @@ try {
   )
   console.log(`${values.setting}, medians of ${rounds}: time, Dray's time over it, peak memory`)
   for (const layout of positionals) {
-    const source = /:[^/]*$/.test(layout) ? layout : `${layout}:latest`
-    const name = basename(source.slice(0, source.lastIndexOf(':')))
+    const { source, name } = parseLayout(layout)
     run([DRAY, 'push', '-q', `oci:${source}`, `${registry.host}/bench/${name}:1`])
     const rows = await compare(`${front.host}/bench/${name}:1`, present, dir)
     console.log(formatTable(rows.map((row) => [name, ...row])).trimEnd())

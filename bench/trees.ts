@@ -17,6 +17,7 @@ import { LAUNCHER } from '../test/support/dray.ts'
 import { mountMerged } from '../test/support/merged-tree.ts'
 import { compareTrees, describeTree } from '../test/support/tree.ts'
 import { onFreshDisk, run } from './support/fresh-disk.ts'
+import { parseLayout } from './support/layout.ts'
 import { startDray } from './support/registries.ts'
 
 const { values, positionals } = parseArgs({
@@ -69,8 +70,7 @@ const dir = mkdtempSync(join(values.dir, 'dray-bench-'))
 const registry = await startDray({ dir: join(dir, 'registry'), args: ['--log-level', 'silent'] })
 try {
   for (const layout of positionals) {
-    const source = /:[^/]*$/.test(layout) ? layout : `${layout}:latest`
-    const name = basename(source.slice(0, source.lastIndexOf(':')))
+    const { source, name } = parseLayout(layout)
     const image = `127.0.0.1:${registry.port}/${name}:1`
     run([LAUNCHER, 'push', '-q', `oci:${source}`, image])
     if (!(await compare(image, dir))) process.exitCode = 1

@@ -1,7 +1,7 @@
 import { DrayError } from '#oci/error.ts'
 import { formatReference, parseReference, type Reference, type Tag } from '#oci/reference.ts'
 import { isReferrersTag } from '#oci/referrers-tag.ts'
-import type { Location, RegistryAccess, RemoteOptions, Store } from '#puller/index.ts'
+import type { Location, RegistryAccess, Store } from '#puller/index.ts'
 import { interruptible } from './interrupt.ts'
 import { say } from './output/print.ts'
 
@@ -16,11 +16,23 @@ export function wholeRepository(reference: Reference): Reference {
 /** The images of a repository of a registry, without the lists and tags of what refers to them. @throws USAGE and as listTags does */
 export async function remoteImages(
   reference: Reference,
-  options: RemoteOptions,
+  access: RegistryAccess,
+  debug: boolean,
 ): Promise<readonly Reference[]> {
-  const { listTags } = await import('#puller/index.ts')
-  const tags = await listTags(wholeRepository(reference), options)
+  const tags = await remoteTags(reference, access, debug)
   return tags.filter((tag) => !isReferrersTag(tag)).map((tag) => ({ ...reference, tag }))
+}
+
+async function remoteTags(
+  reference: Reference,
+  access: RegistryAccess | undefined,
+  debug: boolean,
+): Promise<readonly Tag[]> {
+  const repository = wholeRepository(reference)
+  const { listTags } = await import('#puller/index.ts')
+  return await interruptible((signal) =>
+    listTags(repository, { ...access, debug: debug ? say : undefined, signal }),
+  )
 }
 
 /** The images of a repository that the local store has names of. @throws USAGE, IMAGE_UNKNOWN when there are none */
@@ -65,14 +77,7 @@ export async function placesOfTags(
     )
   const withTag = placeWithTag(to)
   const { reference } = from
-  const tags = await interruptible(async (signal) => {
-    const { listTags } = await import('#puller/index.ts')
-    return await listTags(wholeRepository(reference), {
-      ...access,
-      debug: debug ? say : undefined,
-      signal,
-    })
-  })
+  const tags = await remoteTags(reference, access, debug)
   return tags.map((tag) => ({
     from: { kind: 'registry', reference: { ...reference, tag } },
     to: withTag(tag),

@@ -22,24 +22,31 @@ export function withFlagsOfOthers(command: Command, ...options: readonly Option[
 }
 
 /** Of what asks a registry, and tries again by itself what may work later. */
-export const RETRIES = [
-  ignored('--retry <n>'),
-  ignored('--retry-times <n>'),
-  ignored('--retry-delay <time>'),
-]
+export function flagsOfAsking(): Option[] {
+  return ['--retry <n>', '--retry-times <n>', '--retry-delay <time>'].map(ignored)
+}
 
-/** Of what sends an image as it is. */
-export const SIGNING = [
+/** Of what brings images from a registry, or sends them to one. */
+export function flagsOfMoving(): Option[] {
+  const encryption = ['--encryption-key <key>', '--encrypt-layer <n>', '--decryption-key <key>']
+  const advice = 'layers are not encrypted or decrypted: skopeo copy does that'
+  return [...flagsOfAsking(), ...encryption.map((flags) => refused(flags, advice))]
+}
+
+const SIGNING = [
   '--sign-by <key>',
   '--sign-by-sigstore <file>',
   '--sign-by-sigstore-private-key <file>',
   '--sign-by-sq-fingerprint <fingerprint>',
   '--sign-passphrase-file <file>',
-].map((flags) => refused(flags, 'sign what was sent, by its digest: cosign sign NAME@DIGEST'))
+]
 
-/** Of encrypted layers. */
-export const ENCRYPTION = [
-  '--encryption-key <key>',
-  '--encrypt-layer <n>',
-  '--decryption-key <key>',
-].map((flags) => refused(flags, 'layers are not encrypted or decrypted: skopeo copy does that'))
+/** Of what sends images as they are, without their signatures unless told otherwise. */
+export function flagsOfSending(): Option[] {
+  const advice = 'sign what was sent, by its digest: cosign sign NAME@DIGEST'
+  return [
+    ...flagsOfMoving(),
+    ...SIGNING.map((flags) => refused(flags, advice)),
+    ignored('--remove-signatures'),
+  ]
+}

@@ -16,6 +16,7 @@ import { readReferrers, referrerDescriptor } from './copy/referrers.ts'
 import { readImageTree } from './copy/tree.ts'
 import { checkDocument, type Document } from './image/resolve.ts'
 import { accessOf, type RegistryAccess } from './registry/access.ts'
+import type { Access, RepositoryClient } from './registry/client.ts'
 import { readNames } from './registry/pages.ts'
 import { openPlaces } from './registry/places.ts'
 import { openSession } from './registry/session.ts'
@@ -34,12 +35,8 @@ export async function listTags(
   reference: Reference,
   options: RemoteOptions,
 ): Promise<readonly Tag[]> {
-  const { debug, signal } = options
-  const client = await openPlaces(reference, {
-    access: 'pull',
-    ...accessOf(options),
-    ...{ debug, signal },
-  })
+  const { signal } = options
+  const client = await openRemote(reference, 'pull', options)
   return await withRetries(() => client.listTags(signal), { signal })
 }
 
@@ -75,11 +72,10 @@ export async function readRemote(reference: Reference, options: RemoteOptions): 
 
 /** The digest of what a name stands for, which no registry counts as a pull. @throws what {@link readRemote} does */
 export async function remoteDigest(reference: Reference, options: RemoteOptions): Promise<Digest> {
-  const { debug, platform, signal } = options
+  const { platform, signal } = options
   if (platform === undefined) {
     const wanted = withDefaultTag(reference)
-    const access = { access: 'pull', ...accessOf(options), debug, signal } as const
-    const client = await openPlaces(wanted, access)
+    const client = await openRemote(wanted, 'pull', options)
     const found = await withRetries(() => client.headManifest(manifestSelector(wanted), signal), {
       signal,
     })
@@ -139,8 +135,16 @@ export async function removeRemote(reference: Reference, options: RemoteOptions)
   const name = formatReference(reference)
   if (selector === undefined)
     throw new DrayError('USAGE', `say what of ${name} is to go: write ${name}:TAG or @DIGEST`)
-  const { debug, signal } = options
-  const access = { access: 'delete', ...accessOf(options), debug, signal } as const
-  const client = await openPlaces(reference, access)
+  const { signal } = options
+  const client = await openRemote(reference, 'delete', options)
   await withRetries(() => client.deleteManifest(selector, signal), { signal })
+}
+
+async function openRemote(
+  reference: Reference,
+  access: Access,
+  options: RemoteOptions,
+): Promise<RepositoryClient> {
+  const { debug, signal } = options
+  return await openPlaces(reference, { access, ...accessOf(options), debug, signal })
 }

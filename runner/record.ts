@@ -19,6 +19,7 @@ import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import type { Rootfs } from '#oci/rootfs.ts'
 import { check } from '#oci/schema.ts'
+import { syncPath } from '#oci/sync-path.ts'
 import { type ContainerPaths, containerPaths } from './layout.ts'
 import type { ContainerOptions } from './options.ts'
 import { monotonicMs } from './processes.ts'
@@ -186,17 +187,7 @@ export async function writeRecord(
     closeSync(file)
   }
   renameSync(temporary, paths.record)
-  if (lasts) await syncDirectory(paths.dir)
-}
-
-/** Makes the names in a directory survive a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = openSync(path, 'r')
-  try {
-    await syncFile(directory)
-  } finally {
-    closeSync(directory)
-  }
+  if (lasts) await syncPath(paths.dir)
 }
 
 /**

@@ -9,14 +9,7 @@ import {
   withDigestFile,
   writeDigest,
 } from '../digest-file.ts'
-import {
-  ENCRYPTION,
-  ignored,
-  refused,
-  RETRIES,
-  SIGNING,
-  withFlagsOfOthers,
-} from '../flags-of-others.ts'
+import { flagsOfSending, ignored, refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { orGoOn } from '../go-on.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
@@ -84,11 +77,8 @@ export function copyCommand(): Command {
   withDigestFile(command)
   withFlagsOfOthers(
     command,
-    ...RETRIES,
-    ...SIGNING,
-    ...ENCRYPTION,
+    ...flagsOfSending(),
     ignored('--preserve-digests'), // always so
-    ignored('--remove-signatures'), // none come without --with-referrers
     ignored('--image-parallel-copies <n>'),
     new Option('--multi-arch <which>').hideHelp().argParser(multiArch),
     refused('--additional-tag <name>', 'copy it once more by the other name, which sends nothing'),

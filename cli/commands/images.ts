@@ -20,7 +20,6 @@ interface ImagesOptions extends StoreOptions {
 }
 
 const byText = (a = '', b = '') => Number(a > b) - Number(a < b)
-const tagOf = ({ name = '' }: ImageSummary) => /:([^/]*)$/.exec(name)?.[1]
 
 /** Podman's words. */
 const ORDERS = {
@@ -28,7 +27,7 @@ const ORDERS = {
   id: (a: ImageSummary, b: ImageSummary) => byText(a.digest, b.digest),
   repository: (a: ImageSummary, b: ImageSummary) => byText(a.name, b.name),
   size: (a: ImageSummary, b: ImageSummary) => a.size - b.size,
-  tag: (a: ImageSummary, b: ImageSummary) => byText(tagOf(a), tagOf(b)),
+  tag: (a: ImageSummary, b: ImageSummary) => byText(partsOf(a.name).tag, partsOf(b.name).tag),
 } as const
 
 export function imagesCommand(): Command {
@@ -102,13 +101,11 @@ function rowOf(
   { name, digest, platforms, size, created }: ImageSummary,
   { whole, now }: { readonly whole: boolean; readonly now: number },
 ): Row {
-  const at = name?.indexOf('@') ?? -1
-  const colon = name?.lastIndexOf(':') ?? -1
-  const isTagged = name !== undefined && at < 0 && colon > name.lastIndexOf('/')
+  const { repository = '<none>', tag = '<none>' } = partsOf(name)
   return {
     Name: name ?? '<none>',
-    Repository: name === undefined ? '<none>' : name.slice(0, isTagged ? colon : at),
-    Tag: isTagged ? name.slice(colon + 1) : '<none>',
+    Repository: repository,
+    Tag: tag,
     ID: whole ? digest : shortDigest(digest),
     Digest: digest,
     Platforms: platforms.join(','),
@@ -116,4 +113,15 @@ function rowOf(
     CreatedSince: formatSince(created, now),
     Size: formatSize(size),
   }
+}
+
+function partsOf(name: string | undefined): {
+  readonly repository?: string
+  readonly tag?: string
+} {
+  if (name === undefined) return {}
+  const at = name.indexOf('@')
+  const colon = name.lastIndexOf(':')
+  if (at >= 0 || colon <= name.lastIndexOf('/')) return { repository: name.slice(0, at) }
+  return { repository: name.slice(0, colon), tag: name.slice(colon + 1) }
 }

@@ -4,7 +4,7 @@ import type { Platform } from '#oci/platform.ts'
 import { parseReference, type Reference } from '#oci/reference.ts'
 import type { RegistryAccess, Store } from '#puller/index.ts'
 import { remoteImages } from '../all-tags.ts'
-import { ENCRYPTION, ignored, refused, RETRIES, withFlagsOfOthers } from '../flags-of-others.ts'
+import { flagsOfMoving, ignored, refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { orGoOn } from '../go-on.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
@@ -41,8 +41,7 @@ export function pullCommand(): Command {
   withLimitOptions(command, 'requests at once, at the most (default: 8)')
   withFlagsOfOthers(
     command,
-    ...RETRIES,
-    ...ENCRYPTION,
+    ...flagsOfMoving(),
     ignored('--disable-content-trust'),
     refused('--arch <arch>', 'write --platform linux/ARCH'),
     refused('--os <os>', 'write --platform OS/ARCH'),
@@ -70,18 +69,14 @@ async function pull(
   const store = await openLocalStore(options)
   const { root } = store.layout
   for (const named of references) {
-    const all = options.allTags ? await orGoOn({ root, debug }, () => tagged(named)) : [named]
+    const all = options.allTags
+      ? await orGoOn({ root, debug }, () => remoteImages(named, access, debug))
+      : [named]
     for (const reference of all ?? []) {
       const pulling = { ...options, access, debug }
       const line = await orGoOn({ root, debug }, () => pullOne(store, reference, pulling))
       if (line !== undefined) print(line)
     }
-  }
-
-  async function tagged(repository: Reference): Promise<readonly Reference[]> {
-    return await interruptible((signal) =>
-      remoteImages(repository, { ...access, debug: debug ? say : undefined, signal }),
-    )
   }
 }
 

@@ -8,14 +8,7 @@ import {
   withDigestFile,
   writeDigest,
 } from '../digest-file.ts'
-import {
-  ENCRYPTION,
-  ignored,
-  refused,
-  RETRIES,
-  SIGNING,
-  withFlagsOfOthers,
-} from '../flags-of-others.ts'
+import { flagsOfSending, ignored, refused, withFlagsOfOthers } from '../flags-of-others.ts'
 import { orGoOn } from '../go-on.ts'
 import { interruptible } from '../interrupt.ts'
 import { formatDuration, formatSize } from '../output/format.ts'
@@ -53,11 +46,8 @@ export function pushCommand(): Command {
   command.option('--force-compression', 'compress layers again that have the format already')
   withFlagsOfOthers(
     command,
-    ...RETRIES,
-    ...SIGNING,
-    ...ENCRYPTION,
+    ...flagsOfSending(),
     ignored('--disable-content-trust'),
-    ignored('--remove-signatures'), // none are sent
     refused('--compress', 'write --compression gzip'),
     refused(
       '-f, --format <format>',

@@ -3,7 +3,7 @@ import type { Platform } from '#oci/platform.ts'
 import { parseReference, parseRegistry, type Reference } from '#oci/reference.ts'
 import type { RemoteOptions } from '#puller/index.ts'
 import { forEachName } from '../containers.ts'
-import { RETRIES, withFlagsOfOthers } from '../flags-of-others.ts'
+import { flagsOfAsking, withFlagsOfOthers } from '../flags-of-others.ts'
 import { interruptible } from '../interrupt.ts'
 import { print, say, writeTo } from '../output/print.ts'
 import { printRows } from '../output/rows.ts'
@@ -161,7 +161,7 @@ function rmCommand(): Command {
 }
 
 function asking(name: string): Command {
-  return withFlagsOfOthers(withCredentialOptions(new Command(name)), ...RETRIES)
+  return withFlagsOfOthers(withCredentialOptions(new Command(name)), ...flagsOfAsking())
 }
 
 function withPlatform(command: Command, otherwise = 'what the name stands for'): Command {

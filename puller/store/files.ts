@@ -3,6 +3,7 @@ import { constants, readFileSync } from 'node:fs'
 import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isErrno } from '#oci/error.ts'
+import { syncPath } from '#oci/sync-path.ts'
 
 /** Whether there is anything at this path. */
 export async function exists(path: string): Promise<boolean> {
@@ -65,7 +66,7 @@ export async function replaceFile(
     await rm(temporary, { force: true }).catch(() => undefined)
     throw error
   }
-  await syncDirectory(dirname(path))
+  await syncPath(dirname(path))
 }
 
 /**
@@ -80,15 +81,5 @@ export async function publish(from: string, to: string): Promise<boolean> {
   } catch (error) {
     if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false
     throw error
-  }
-}
-
-/** Makes renames in a directory survive power loss. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
   }
 }

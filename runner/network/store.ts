@@ -6,9 +6,9 @@ import * as z from 'zod'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
+import { syncPath } from '#oci/sync-path.ts'
 import { isInUserNamespace } from '#oci/user-namespace.ts'
 import { listContainers } from '../containers/find.ts'
-import { syncDirectory } from '../record.ts'
 import { attachmentsOf } from './attachments.ts'
 import {
   canonical6,
@@ -219,7 +219,7 @@ async function publish(root: string, record: NetworkRecord): Promise<boolean> {
   await writeFile(temporary, JSON.stringify(record), { flush: true })
   try {
     await link(temporary, recordPath(root, record.name))
-    await syncDirectory(networksDir(root))
+    await syncPath(networksDir(root))
     return true
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false

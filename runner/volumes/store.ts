@@ -5,8 +5,8 @@ import * as z from 'zod'
 import { DrayError, isErrno } from '#oci/error.ts'
 import { parseJson } from '#oci/json.ts'
 import { check } from '#oci/schema.ts'
+import { syncPath } from '#oci/sync-path.ts'
 import { listContainers } from '../containers/find.ts'
-import { syncDirectory } from '../record.ts'
 
 /**
  * Volumes of a store:
@@ -73,7 +73,7 @@ export async function makeVolume(
     await mkdir(join(making, '_data'), { recursive: true, mode: 0o711 })
     await writeFile(join(making, 'volume.json'), JSON.stringify(record), { flush: true })
     await rename(making, join(volumesDir(root), name))
-    await syncDirectory(volumesDir(root))
+    await syncPath(volumesDir(root))
   } catch (error) {
     await rm(making, { recursive: true, force: true })
     if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error

@@ -9,9 +9,18 @@ import { describeTree, type TreeNode } from './tree.ts'
 /** A containerd with all that is its own in one directory. */
 export interface Containerd {
   readonly pid: number
-  /** The command line of its client, to which arguments are to be added. */
+  /** See {@link clientOf}. */
   readonly client: readonly string[]
   end(): Promise<void>
+}
+
+/** The command line of the client of a containerd in `dir`, to which arguments are to be added. */
+export function clientOf(dir: string, prefix: readonly string[] = []): readonly string[] {
+  return [...prefix, 'ctr', '-a', socketIn(dir)]
+}
+
+function socketIn(dir: string): string {
+  return join(dir, 'c.sock')
 }
 
 /**
@@ -24,15 +33,15 @@ export async function startContainerd(
   dir: string,
   prefix: readonly string[] = [],
 ): Promise<Containerd> {
-  const [config, socket] = [join(dir, 'config.toml'), join(dir, 'c.sock')]
+  const config = join(dir, 'config.toml')
   const places = `root = "${dir}/root"\nstate = "${dir}/state"`
-  writeFileSync(config, `version = 2\n${places}\n[grpc]\naddress = "${socket}"\n`)
+  writeFileSync(config, `version = 2\n${places}\n[grpc]\naddress = "${socketIn(dir)}"\n`)
   const [program = '', ...args] = [...prefix, 'containerd', '-c', config, '-l', 'error']
   const child = spawn(program, args, { stdio: 'ignore' })
   const end = async () => {
     if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
   }
-  const client = [...prefix, 'ctr', '-a', socket]
+  const client = clientOf(dir, prefix)
   for (let tries = 0; !(await answers(client)); tries++) {
     if (tries === 100 || child.exitCode !== null) {
       await end()

@@ -17,31 +17,25 @@ export interface PowerDisk {
   restore(): void
 }
 
-/** How each file system is made and mounted so that nothing but a sync puts anything on the disk, but for luck. */
-const FILE_SYSTEMS = {
-  ext4: { size: 96, make: ['mkfs.ext4', '-q', '-m', '0'], options: 'noauto_da_alloc,commit=300' },
-  xfs: { size: 320, make: ['mkfs.xfs', '-q'], options: 'nouuid' },
-} as const
-
-const MiB = 1024 * 1024
+const SIZE = 96 * 1024 * 1024
+/** By which nothing but a sync puts anything on the disk, but for luck. */
+const OPTIONS = 'loop,noauto_da_alloc,commit=300'
 // linux/fs.h: FS_IOC_SHUTDOWN, FS_SHUTDOWN_FLAGS_NOLOGFLUSH
 const SHUTDOWN = 0x8004587d
 const NO_LOG_FLUSH = Buffer.from(Uint32Array.of(2).buffer)
 
-/** Makes a file system on a disk of its own. */
-export function powerDisk(t: TestContext, kind: keyof typeof FILE_SYSTEMS = 'ext4'): PowerDisk {
-  const { size, make, options } = FILE_SYSTEMS[kind]
+/** Makes an ext4 on a disk of its own. */
+export function powerDisk(t: TestContext): PowerDisk {
   const [memory, dir] = [join(tempDir(t), 'memory'), join(tempDir(t), 'mnt')]
   const [disk, found] = [join(memory, 'disk'), join(memory, 'found')]
   mkdirSync(memory)
   execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', memory]) // where a sync takes no time
   afterTest(t, () => unmount(memory))
   writeFileSync(disk, '')
-  truncateSync(disk, size * MiB)
+  truncateSync(disk, SIZE)
   mkdirSync(dir)
-  const [program, ...flags] = make
-  execFileSync(program, [...flags, disk])
-  const mount = () => execFileSync('mount', ['-t', kind, '-o', `loop,${options}`, disk, dir])
+  execFileSync('mkfs.ext4', ['-q', '-m', '0', disk])
+  const mount = () => execFileSync('mount', ['-t', 'ext4', '-o', OPTIONS, disk, dir])
   mount()
   afterTest(t, () => unmount(dir))
   return {

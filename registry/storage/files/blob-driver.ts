@@ -4,6 +4,7 @@ import { mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:f
 import { dirname, join } from 'node:path'
 import { type Digest, digestAlgorithm } from '#oci/digest.ts'
 import { isDrayError, isErrno } from '#oci/error.ts'
+import { syncPath } from '#oci/sync-path.ts'
 import type { BlobDriver, ByteRange, UploadKey } from '../blob-driver.ts'
 import { blobUnknown, storageFailed, uploadUnknown } from '../errors.ts'
 import { createRunningHashes, type HashPeers, startHash } from '../running-hashes.ts'
@@ -118,24 +119,15 @@ async function statFile(path: string): Promise<{ size: number } | undefined> {
 
 /** Makes a verified file the blob. The rename is the moment of visibility; an equal blob of another upload is replaced. */
 async function publish(layout: FilesLayout, path: string, digest: Digest): Promise<void> {
-  await sync(path)
+  await syncPath(path)
   const target = layout.blob(digest)
   const dir = dirname(target)
   const isNewDir = (await mkdir(dir, { recursive: true })) !== undefined
   await rename(path, target).catch((error: unknown) => {
     throw isErrno(error, 'ENOENT') ? uploadUnknown() : error
   })
-  await sync(dir)
-  if (isNewDir) for (const parent of [dirname(dir), layout.blobs]) await sync(parent)
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  await syncPath(dir)
+  if (isNewDir) for (const parent of [dirname(dir), layout.blobs]) await syncPath(parent)
 }
 
 /** The rename takes the upload from every other request at once. */
