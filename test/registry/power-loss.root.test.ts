@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Digest, digestOf } from '#oci/digest.ts'
 import { createRegistryClient, type RegistryClient } from '../contract/registry/fixture.ts'
+import { until } from '../runner/support/run.ts'
 import { afterTest } from '../support/after.ts'
 import { startRegistryProcess } from '../support/dray.ts'
 import { powerDisk } from '../support/power.ts'
@@ -34,10 +35,13 @@ describe('a registry whose disk loses its power', () => {
     const done: Acknowledged = { blobs: new Map(), tags: new Map(), uploads: new Map() }
     for (let round = 0; round < ROUNDS; round++) {
       const { registry, client } = await start()
+      const known = done.tags.size
       const pushing = Array.from({ length: PUSHERS }, (_, at) =>
         pushUntilItFails(client, `${round}-${at}`, done),
       )
-      await delay(200 + 300 * Math.random())
+      // A busy machine takes long for the first one.
+      await until('an image is pushed', () => done.tags.size > known)
+      await delay(300 * Math.random())
       disk.cut()
       await Promise.all(pushing)
       await registry.stop()
